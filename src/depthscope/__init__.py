@@ -1,0 +1,1 @@
+"""depthscope: exact, fast order books, their features, and a page to watch them on."""

@@ -1,0 +1,212 @@
+"""Instruments: tick, lot and what a feed can tell, fixed before the first event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import IntFlag
+from math import gcd
+from typing import Final
+
+from depthscope.errors import InputError, UnknownInstrument
+from depthscope.market.events import PRICE_SCALE
+
+
+class Capability(IntFlag):
+    """What a feed can tell about an instrument."""
+
+    TRADES = 1
+    L1 = 2
+    L2 = 4
+    MBO = 8
+    AGGRESSOR = 16
+    DEPTH_LIMITED = 32  # only the best N levels are ever known
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One tradable thing on one venue.
+
+    Parameters
+    ----------
+    venue, symbol : str
+        Identity. `venue` is the dataset or exchange (``GLBX.MDP3``, ``binance``).
+    tick : int
+        Price increment in 1e-9 units.
+    lot : int
+        Smallest size increment in 1e-9 units (not a round lot). Sizes inside the engine are
+        integers of it; public sizes are size x lot.
+    multiplier : Decimal
+        Currency per price unit per contract.
+    """
+
+    venue: str
+    symbol: str
+    tick: int
+    lot: int = PRICE_SCALE
+    multiplier: Decimal = Decimal(1)
+    currency: str = "USD"
+    calendar: str = "24/7"
+    capabilities: Capability = Capability.L2
+    allows_negative: bool = False
+
+    def __post_init__(self) -> None:
+        if self.tick <= 0 or self.lot <= 0:
+            raise InputError(
+                f"Instrument {self.symbol}: tick and lot must be positive, got tick "
+                f"{Decimal(self.tick) / PRICE_SCALE} and lot {Decimal(self.lot) / PRICE_SCALE}."
+            )
+
+    @property
+    def size_ratio(self) -> tuple[int, int]:
+        """(mul, div): public size = lots * mul / div, exactly rounded once."""
+        g = gcd(self.lot, PRICE_SCALE)
+        return self.lot // g, PRICE_SCALE // g
+
+    @property
+    def price_decimals(self) -> int:
+        """Decimals needed to print any on-tick price."""
+        return max(0, -int(Decimal(self.tick).scaleb(-9).normalize().as_tuple().exponent))
+
+    def price(self, fixed: int) -> Decimal:
+        """Exact price of a 1e-9 integer, with the tick's decimals (more when off-tick)."""
+        exact = Decimal(fixed).scaleb(-9).normalize()
+        places = max(self.price_decimals, -int(exact.as_tuple().exponent))
+        return exact.quantize(Decimal(1).scaleb(-places))
+
+    def size(self, lots: int) -> Decimal:
+        """Exact public size of a number of lots."""
+        exact = (Decimal(lots) * self.lot).scaleb(-9).normalize()
+        return exact if int(exact.as_tuple().exponent) <= 0 else exact.quantize(Decimal(1))
+
+
+def to_fixed(text: str | int | float | Decimal) -> int:
+    """1e-9 fixed integer of a decimal number, refusing what it cannot hold exactly.
+
+    Raises
+    ------
+    InputError
+        When the value is not a finite number or has more than nine decimals.
+    """
+    try:
+        value = Decimal(str(text))
+        scaled = value.scaleb(9)
+        if not value.is_finite() or scaled != scaled.to_integral_value():
+            raise InputError(f"{text!r} is not a finite number with at most nine decimals.")
+    except ArithmeticError as error:
+        raise InputError(f"{text!r} is not a number.") from error
+    return int(scaled)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One line of the shipped table."""
+
+    tick: str
+    lot: str = "1"
+    multiplier: str = "1"
+    calendar: str = "24/7"
+    allows_negative: bool = False
+
+
+# Shipped tick table: (dataset prefix, root) -> row. Sources: CME contract specifications,
+# SEC Rule 612 (US equities $0.01, $0.0001 under $1), Binance USD-M exchangeInfo.
+_CME = "CME_Equity"
+TICK_TABLE: Final[Mapping[tuple[str, str], _Row]] = {
+    ("GLBX.MDP3", "ES"): _Row("0.25", multiplier="50", calendar=_CME),
+    ("GLBX.MDP3", "MES"): _Row("0.25", multiplier="5", calendar=_CME),
+    ("GLBX.MDP3", "NQ"): _Row("0.25", multiplier="20", calendar=_CME),
+    ("GLBX.MDP3", "MNQ"): _Row("0.25", multiplier="2", calendar=_CME),
+    ("GLBX.MDP3", "RTY"): _Row("0.10", multiplier="50", calendar=_CME),
+    ("GLBX.MDP3", "M2K"): _Row("0.10", multiplier="5", calendar=_CME),
+    ("GLBX.MDP3", "YM"): _Row("1", multiplier="5", calendar=_CME),
+    ("GLBX.MDP3", "MYM"): _Row("1", multiplier="0.5", calendar=_CME),
+    ("GLBX.MDP3", "CL"): _Row("0.01", multiplier="1000", calendar=_CME, allows_negative=True),
+    ("GLBX.MDP3", "MCL"): _Row("0.01", multiplier="100", calendar=_CME, allows_negative=True),
+    ("GLBX.MDP3", "NG"): _Row("0.001", multiplier="10000", calendar=_CME, allows_negative=True),
+    ("GLBX.MDP3", "GC"): _Row("0.10", multiplier="100", calendar=_CME),
+    ("GLBX.MDP3", "MGC"): _Row("0.10", multiplier="10", calendar=_CME),
+    ("GLBX.MDP3", "SI"): _Row("0.005", multiplier="5000", calendar=_CME),
+    ("GLBX.MDP3", "HG"): _Row("0.0005", multiplier="25000", calendar=_CME),
+    ("GLBX.MDP3", "ZN"): _Row("0.015625", multiplier="1000", calendar=_CME),
+    ("GLBX.MDP3", "ZB"): _Row("0.03125", multiplier="1000", calendar=_CME),
+    ("GLBX.MDP3", "ZF"): _Row("0.0078125", multiplier="1000", calendar=_CME),
+    ("GLBX.MDP3", "ZT"): _Row("0.00390625", multiplier="2000", calendar=_CME),
+    ("GLBX.MDP3", "6E"): _Row("0.00005", multiplier="125000", calendar=_CME),
+    ("GLBX.MDP3", "BTC"): _Row("5", multiplier="5", calendar=_CME),
+    ("GLBX.MDP3", "MBT"): _Row("5", multiplier="0.1", calendar=_CME),
+    ("binance", "BTCUSDT"): _Row("0.1", "0.001"),
+    ("binance", "ETHUSDT"): _Row("0.01", "0.001"),
+    ("binance", "BNBUSDT"): _Row("0.01", "0.01"),
+    ("binance", "SOLUSDT"): _Row("0.01", "0.01"),
+    ("binance", "XRPUSDT"): _Row("0.0001", "0.1"),
+    ("binance", "DOGEUSDT"): _Row("0.00001", "1"),
+    ("binance", "ADAUSDT"): _Row("0.0001", "1"),
+}
+
+# Venues whose every instrument shares one grid. US equities trade in 0.0001 under $1.00;
+# 0.01 is the quoting increment above it, and a finer price is kept exactly as off-tick.
+VENUE_TABLE: Final[Mapping[str, _Row]] = {
+    prefix: _Row("0.01", calendar="NYSE")
+    for prefix in (
+        "XNAS", "XNYS", "XBOS", "XPSX", "XCHI", "XASE", "XCIS", "ARCX", "BATS", "BATY",
+        "EDGA", "EDGX", "IEXG", "MEMX", "EPRL", "DBEQ", "EQUS", "LOBSTER",
+    )
+}  # fmt: skip
+
+_MONTHS = frozenset("FGHJKMNQUVXZ")
+
+
+def futures_root(symbol: str) -> str:
+    """Root of a futures symbol: ``ESH4`` -> ``ES``, ``ES.c.0`` -> ``ES``."""
+    head = symbol.split(".", 1)[0]
+    digits = len(head) - len(head.rstrip("0123456789"))
+    if digits and len(head) > digits + 1 and head[-digits - 1] in _MONTHS:
+        return head[: -digits - 1]
+    return head
+
+
+def find_instrument(
+    venue: str,
+    symbol: str,
+    *,
+    tick: int | None = None,
+    lot: int | None = None,
+    definition: Mapping[str, int] | None = None,
+    capabilities: Capability = Capability.L2,
+) -> Instrument:
+    """Settle an instrument before its first event.
+
+    Precedence: argument, then in-file or sidecar `definition` (keys ``tick``, ``lot``, 1e-9
+    fixed), then the shipped table by dataset and root.
+
+    Raises
+    ------
+    UnknownInstrument
+        When none of them names the tick.
+    """
+    row = (
+        TICK_TABLE.get((venue, symbol))
+        or TICK_TABLE.get((venue, futures_root(symbol)))
+        or VENUE_TABLE.get(venue.split(".", 1)[0])
+    )
+    found = dict(definition or {})
+    tick = tick if tick is not None else found.get("tick") or (to_fixed(row.tick) if row else None)
+    lot = lot if lot is not None else found.get("lot") or (to_fixed(row.lot) if row else PRICE_SCALE)
+    if tick is None:
+        raise UnknownInstrument(
+            f"No tick size is known for {symbol} on {venue}: it is in neither the file's "
+            f"definitions nor the shipped table. Name it, for example --tick 0.01"
+            f"{'' if row else ' (and --lot if sizes are fractional)'}."
+        )
+    return Instrument(
+        venue,
+        symbol,
+        tick,
+        lot,
+        multiplier=Decimal(row.multiplier) if row else Decimal(1),
+        calendar=row.calendar if row else "24/7",
+        capabilities=capabilities,
+        allows_negative=bool(row and row.allows_negative),
+    )

@@ -1,0 +1,99 @@
+"""TRACE and SAMPLE: what stage 1 (the book kernel) hands to features and detectors.
+
+TRACE has one row per event and lives in a small reused buffer. SAMPLE has one row per
+grid boundary and instrument (or per LAST group with ``every="event"``).
+Prices are 1e-9 fixed, sizes lots, times UTC nanoseconds, exactly as in EVENT.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from depthscope.market.events import EVENT
+
+SAMPLE_LEVELS: Final = 20
+OFI_LEVELS: Final = 10
+DEPTH_BPS: Final = (5, 10, 25)
+
+# Book states, with their public names.
+SYNCING: Final = 0
+LIVE: Final = 1
+STALE: Final = 2
+STATE_NAMES: Final = ("SYNCING", "LIVE", "STALE")
+
+TRACE: Final = np.dtype(
+    [
+        ("ts", "<i8"),  # group time: clamped ts_recv of the group's LAST record
+        # On a LAST row the state after the group; on earlier rows of the group the state
+        # before it. Nothing may read a book in the middle of a group.
+        ("bid", "<i8"),  # UNDEF_PRICE when the side is empty
+        ("ask", "<i8"),
+        ("bid_size", "<i8"),
+        ("ask_size", "<i8"),
+        ("bid_size5", "<i8"),  # sum over the best five levels
+        ("ask_size5", "<i8"),
+        ("ofi", "<i8"),  # level-1 order-flow imbalance of this group, on its LAST row
+        ("price_before", "<i8"),  # the resolved order before the event, UNDEF_PRICE if unknown
+        ("size_before", "<i8"),
+        ("size_after", "<i8"),
+        ("slot", "<u4"),  # instrument slot
+        ("last", "u1"),
+        ("side", "u1"),  # resting side of A, C, M, F, L, Q; aggressor of T
+        ("state", "u1"),
+        ("pad", "u1"),
+    ]
+)
+
+SAMPLE: Final = np.dtype(
+    [
+        ("ts", "<i8"),  # the boundary (grid), or the group time (every="event")
+        ("ts_event", "<i8"),  # of the last group applied
+        ("ts_recv", "<i8"),  # of the last group applied, clamped
+        ("sequence", "<u8"),  # of the last group applied
+        ("at", "<i8"),  # index in this TRACE block of the first event *not* included
+        ("slot", "<u4"),
+        ("state", "u1"),
+        ("incomplete", "u1"),
+        ("action", "u1"),  # action of the last group's LAST record
+        ("changed", "u1"),  # 1 when any group arrived since the previous row
+        ("n_bid", "<i4"),  # levels present below, at most SAMPLE_LEVELS
+        ("n_ask", "<i4"),
+        ("bid_price", "<i8", (SAMPLE_LEVELS,)),  # best first
+        ("bid_size", "<i8", (SAMPLE_LEVELS,)),
+        ("ask_price", "<i8", (SAMPLE_LEVELS,)),
+        ("ask_size", "<i8", (SAMPLE_LEVELS,)),
+        ("bid_orders", "<i4", (SAMPLE_LEVELS,)),  # 0 = unknown (L2 feeds)
+        ("ask_orders", "<i4", (SAMPLE_LEVELS,)),
+        ("bid_depth", "<i8", (len(DEPTH_BPS),)),  # size within DEPTH_BPS of mid
+        ("ask_depth", "<i8", (len(DEPTH_BPS),)),
+        # Flow since the previous row of this instrument.
+        ("ofi", "<i8", (OFI_LEVELS,)),
+        ("buy_volume", "<i8"),
+        ("sell_volume", "<i8"),
+        ("unknown_volume", "<i8"),
+        ("buy_trades", "<i4"),
+        ("sell_trades", "<i4"),
+        ("unknown_trades", "<i4"),
+        ("groups", "<i4"),
+        ("notional", "<f8"),  # sum of price (units) x size (lots)
+        ("high", "<i8"),  # of eligible trades; UNDEF_PRICE when none
+        ("low", "<i8"),
+        ("last_price", "<i8"),
+        ("last_size", "<i8"),
+    ]
+)
+
+__all__ = [
+    "DEPTH_BPS",
+    "EVENT",
+    "LIVE",
+    "OFI_LEVELS",
+    "SAMPLE",
+    "SAMPLE_LEVELS",
+    "STALE",
+    "STATE_NAMES",
+    "SYNCING",
+    "TRACE",
+]
