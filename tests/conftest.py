@@ -1,0 +1,33 @@
+"""Shared fixtures: where the recordings are, and how a missing one is treated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def recordings() -> Path:
+    """Folder of the recordings (it may not exist)."""
+    return Path(os.environ.get("DEPTHSCOPE_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The recordings, or a skip; a failure where DEPTHSCOPE_REQUIRE_DATA=1."""
+    path = recordings()
+    if not path.is_dir():
+        message = f"no recordings at {path} (set DEPTHSCOPE_DATA)"
+        if os.environ.get("DEPTHSCOPE_REQUIRE_DATA") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [r for r in terminalreporter.stats.get("skipped", []) if "no recordings" in str(r.longrepr)]
+    if skipped:
+        terminalreporter.write_line(f"real-data tests left out: {len(skipped)} (no recordings here)")
