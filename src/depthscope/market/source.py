@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from depthscope.market.events import Events
-from depthscope.market.instruments import Instrument
+from depthscope.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from depthscope.market.events import Events
+    from depthscope.market.instruments import Instrument
 
 Key = tuple[int, int]  # (publisher, instrument_id)
 
@@ -42,6 +46,45 @@ class SourceInfo:
     skipped: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What a caller may ask of any reader; each ignores what has no meaning for it.
+
+    Parameters
+    ----------
+    tick, lot : int, optional
+        Price and size increment in 1e-9 units; they win over definitions and the shipped table.
+    symbols : frozenset of str, optional
+        Symbols that must exist in the data (`UnknownName` otherwise). Events are *not*
+        filtered by it: the engine selects.
+    chunk : int
+        Most events a chunk holds.
+    continuous : bool
+        Books live on from one file of a list to the next instead of being reset.
+    extra : Mapping of str to str
+        Options of one venue only, by name; a reader rejects names it does not know.
+
+    Raises
+    ------
+    ConfigError
+        When a value is out of range.
+    """
+
+    tick: int | None = None
+    lot: int | None = None
+    symbols: frozenset[str] | None = None
+    chunk: int = 16_384
+    continuous: bool = False
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.chunk < 1:
+            raise ConfigError(f"chunk must be at least 1 event, got {self.chunk}.")
+        for name, value in (("tick", self.tick), ("lot", self.lot)):
+            if value is not None and value <= 0:
+                raise ConfigError(f"{name} must be positive, got {value} (in units of 1e-9).")
 
 
 @runtime_checkable
