@@ -13,17 +13,22 @@ DETERMINISTIC = {"market", "book", "features", "detectors", "signals", "engine"}
 CLOCK_MODULES = {"time", "datetime", "sched", "timeit"}
 CHANCE_MODULES = {"random", "secrets", "uuid"}
 OUTSIDE_MODULES = {
-    "logging", "structlog", "socket", "ssl", "asyncio", "threading", "multiprocessing", "subprocess", "urllib",
-    "http", "httpx", "requests", "websockets", "select", "signal", "tempfile", "shutil", "glob", "sqlite3",
+    "logging", "structlog", "socket", "ssl", "asyncio", "threading", "multiprocessing", "subprocess",
+    "urllib", "http", "httpx", "requests", "websockets", "select", "signal", "tempfile", "shutil", "glob",
+    "sqlite3",
 }  # fmt: skip
 CLOCK_CALLS = (
     ".now", ".utcnow", ".today", "time.time", "time.time_ns", ".monotonic", ".monotonic_ns", ".perf_counter",
     ".perf_counter_ns", ".sleep",
 )  # fmt: skip
-CHANCE_CALLS = ("np.random.rand", "np.random.randn", "np.random.randint", "np.random.seed", "np.random.random",
-                "np.random.choice", "np.random.normal", "os.urandom")  # fmt: skip
-OUTSIDE_CALLS = ("open", "print", "input", ".read_text", ".read_bytes", ".write_text", ".write_bytes", ".mkdir",
-                 ".unlink", "os.environ.get", "os.getenv")  # fmt: skip
+CHANCE_CALLS = (
+    "np.random.rand", "np.random.randn", "np.random.randint", "np.random.seed", "np.random.random",
+    "np.random.choice", "np.random.normal", "os.urandom",
+)  # fmt: skip
+OUTSIDE_CALLS = (
+    "open", "print", "input", ".read_text", ".read_bytes", ".write_text", ".write_bytes", ".mkdir",
+    ".unlink", "os.environ.get", "os.getenv",
+)  # fmt: skip
 
 
 def imported_roots(tree: ast.AST) -> list[tuple[ast.AST, str]]:
