@@ -18,7 +18,8 @@ LAYOUT = {
 VALUES = {
     "ts_event": 1_703_545_200_123_456_789, "ts_recv": 1_703_545_200_123_999_999, "order_id": 2**64 - 2,
     "price": -37_630_000_000, "size": 12_345_678_901, "sequence": 2**63 + 5, "instrument_id": 17_077,
-    "aux": 9, "publisher": 1, "cond": 0x21, "action": ord("M"), "side": ord("B"), "flags": 0x88, "reserved": 0,
+    "aux": 9, "publisher": 1, "cond": 0x21, "action": ord("M"), "side": ord("B"), "flags": 0x88,
+    "reserved": 0,
 }  # fmt: skip
 BYTES = (
     "152d2e705535a417ff7636705535a417feffffffffffffff80c4133df7ffffff"
