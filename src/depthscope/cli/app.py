@@ -1,0 +1,98 @@
+"""The command table, and how every command ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from depthscope.cli import common
+from depthscope.cli.book import book
+from depthscope.cli.demo import demo
+from depthscope.cli.features import features
+from depthscope.cli.info import info
+from depthscope.cli.replay import replay
+from depthscope.cli.version import version
+from depthscope.cli.warmup import warmup
+from depthscope.errors import DepthscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Plain help: rich would triple the time `depthscope --help` takes. No pretty exceptions: errors
+# of ours are paragraphs, others show Python's own traceback with --debug.
+app = typer.Typer(
+    name="depthscope",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (demo, replay, features, book, info, warmup, version):
+    app.command()(_command)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version as of
+
+        typer.echo(f"depthscope {of('depthscope')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+    debug: common.Debug = False,
+) -> None:
+    r"""Exact, fast order books: replay, features and a live page.
+
+    \b
+    Exit codes: 0 done, 1 failure, 2 bad input.
+    Try:
+      depthscope demo
+      depthscope info FILE
+      depthscope features FILE --every 100ms --out features.parquet
+    """
+
+
+def _note(message: Warning | str, *_: Any) -> None:
+    common.say(f"note: {message}")
+
+
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit the process.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The arguments after the program's name; the process's own by default.
+    """
+    warnings.showwarning = _note
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="depthscope")
+    except DepthscopeError as error:
+        if common.debugging():
+            traceback.print_exc()
+        common.say_error(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): end quietly, and keep Python from
+        # complaining when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(common.EXIT_FAILURE)
+    except Exception as error:  # noqa: BLE001  (the last line of defence: no traceback without --debug)
+        if common.debugging():
+            traceback.print_exc()
+        common.say_error(
+            f"depthscope failed unexpectedly ({type(error).__name__}: {error}). This is a fault of the "
+            "program, not of your input. Run the same command with --debug and report what it prints."
+        )
+        sys.exit(common.EXIT_FAILURE)
+    sys.exit(common.EXIT_OK)

@@ -1,0 +1,206 @@
+"""What the commands share: options, numbers and times as users write them, output, errors."""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from depthscope.errors import InputError, UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from depthscope.config import Settings
+
+EXIT_OK = 0
+EXIT_FAILURE = 1
+EXIT_BAD_INPUT = 2
+
+_debug = False
+
+
+def _set_debug(value: bool) -> bool:
+    global _debug  # noqa: PLW0603  (one process, one command)
+    _debug = _debug or value
+    return value
+
+
+def debugging() -> bool:
+    """Whether ``--debug`` was given: tracebacks are then shown."""
+    return _debug
+
+
+Debug = Annotated[
+    bool,
+    typer.Option("--debug", callback=_set_debug, is_eager=True, help="Show the traceback of an error."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings file (TOML) instead of depthscope.toml."),
+]
+Tick = Annotated[
+    str | None,
+    typer.Option(
+        "--tick", metavar="NUMBER", help="Price increment; wins over the file's and the shipped one."
+    ),
+]
+Lot = Annotated[
+    str | None,
+    typer.Option("--lot", metavar="NUMBER", help="Smallest size increment (not a round lot); wins likewise."),
+]
+Sources = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE…", help="Files, folders or globs; several are read in order of time."),
+]
+OneSource = Annotated[str, typer.Argument(metavar="FILE", help="A file, folder or glob.")]
+
+
+def say(text: str) -> None:
+    """Print one line of information on stderr."""
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+def say_error(message: str) -> None:
+    """Print one clear paragraph on stderr."""
+    say("\n".join(textwrap.wrap(f"error: {message}", 96, break_long_words=False, break_on_hyphens=False)))
+
+
+def settings(path: Path | None) -> Settings:
+    """Load the settings a command runs with."""
+    from depthscope.config import load_settings
+
+    return load_settings(path)
+
+
+def increment(text: str | None, option: str) -> int | None:
+    """1e-9 integer of a ``--tick`` or ``--lot``.
+
+    Raises
+    ------
+    InputError
+        When it is not a positive decimal number of at most nine places.
+    """
+    if text is None:
+        return None
+    from depthscope.market.instruments import to_fixed
+
+    try:
+        value = to_fixed(text)
+    except InputError as error:
+        raise InputError(f"{option} {error}") from error
+    if value <= 0:
+        raise InputError(f"{option} must be greater than zero, got {text}.")
+    return value
+
+
+_ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:?\d\d)?$")
+
+
+def time_ns(text: str, option: str = "--at") -> int:
+    """UTC nanoseconds of a time as users write it: ns since 1970, or ISO 8601 (UTC unless it says otherwise).
+
+    Raises
+    ------
+    InputError
+        When it is neither.
+    """
+    text = text.strip()
+    if re.fullmatch(r"-?\d{1,19}", text):
+        value = int(text)
+        if abs(value) < 2**63:
+            return value
+    match = _ISO.match(text)
+    if match:
+        day, clock, fraction, zone = match.groups()
+        try:
+            moment = datetime.fromisoformat(f"{day}T{clock or '00:00:00'}{zone or '+00:00'}")
+        except ValueError:
+            moment = None
+        if moment is not None:
+            whole = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+            return (whole.days * 86_400 + whole.seconds) * 10**9 + int((fraction or "").ljust(9, "0"))
+    raise InputError(
+        f"{option} {text!r} is not a time. Give nanoseconds since 1970 (1703545200000000000) or ISO 8601, "
+        "UTC unless it names a zone (2023-12-25T23:30:00.25)."
+    )
+
+
+def iso(ns: int) -> str:
+    """ISO 8601 text of UTC nanoseconds, to the nanosecond, without trailing zeros."""
+    seconds, rest = divmod(ns, 10**9)
+    fraction = f".{rest:09d}".rstrip("0") if rest else ""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}{fraction}Z"
+
+
+def known_name(name: str, known: Iterable[str], what: str) -> str:
+    """Return `name` when it is known.
+
+    Raises
+    ------
+    UnknownName
+        Naming the nearest known ones.
+    """
+    names = list(known)
+    if name in names:
+        return name
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, names, 3, 0.4) or names[:10]
+    more = f" (of {len(names)})" if len(names) > len(near) else ""
+    raise UnknownName(f"No {what} {name!r} here. Known{more}: {', '.join(near) or 'none'}.")
+
+
+def to_json(value: Any) -> str:
+    """One line of JSON: a Decimal becomes a number with its own digits, never a rounded float."""
+    import msgspec
+
+    return msgspec.json.Encoder(decimal_format="number").encode(value).decode()
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON document on stdout, indented for people when stdout is a terminal."""
+    text = to_json(value)
+    if sys.stdout.isatty():
+        import msgspec
+
+        text = msgspec.json.format(text, indent=2)
+    print(text)  # noqa: T201
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[float, float], None]]:
+    """Show a progress bar on stderr where it is a terminal, and nothing elsewhere.
+
+    Parameters
+    ----------
+    label : str
+        What is being done.
+
+    Yields
+    ------
+    callable
+        Call it with (done, total); a total of 0 means unknown.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+def stdout_bytes() -> IO[bytes]:
+    """Return the binary side of stdout."""
+    return sys.stdout.buffer

@@ -1,0 +1,222 @@
+"""Tables to files, a batch at a time: written beside the target, renamed when complete."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+
+from depthscope.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+GROUP_ROWS: Final = 32_768  # rows gathered before they are handed on: bounded memory, sane row groups
+SUFFIXES: Final = (".parquet", ".csv", ".arrow")
+
+
+class _Sink(Protocol):
+    """What pyarrow's writers have in common."""
+
+    def write_batch(self, batch: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _JsonLines:
+    """One JSON object a row."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        import msgspec
+
+        self._stream = stream
+        self._encoder = msgspec.json.Encoder()
+
+    def write_batch(self, batch: Any) -> None:
+        buffer = bytearray()
+        for row in batch.to_pylist():
+            self._encoder.encode_into(row, buffer, -1)
+            buffer += b"\n"
+        self._stream.write(buffer)
+
+    def close(self) -> None:
+        self._stream.flush()
+
+
+class TableWriter:
+    """Gathers record batches and hands them to a file writer in groups.
+
+    Parameters
+    ----------
+    target : str
+        What is written, for messages.
+    open_sink : callable
+        Makes the file writer of a schema; called with the first batch.
+    """
+
+    def __init__(self, target: str, open_sink: Callable[[Any], _Sink]) -> None:
+        self._target = target
+        self._open = open_sink
+        self._sink: _Sink | None = None
+        self._waiting: list[Any] = []
+        self._waiting_rows = 0
+        self.rows = 0
+        self.columns: list[str] = []
+
+    def write(self, batch: Any) -> None:
+        """Take one record batch.
+
+        Raises
+        ------
+        OutputError
+            When the target takes no more.
+        """
+        if self._sink is None:
+            with self._failures():
+                self._sink = self._open(batch.schema)
+            self.columns = list(batch.schema.names)
+        self._waiting.append(batch)
+        self._waiting_rows += batch.num_rows
+        self.rows += batch.num_rows
+        if self._waiting_rows >= GROUP_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Write the rest and the file's end.
+
+        Raises
+        ------
+        OutputError
+            When the target takes no more.
+        """
+        self._flush()
+        if self._sink is not None:
+            sink, self._sink = self._sink, None
+            with self._failures():
+                sink.close()
+
+    def abandon(self) -> None:
+        """Let go of the file writer; what was written is of no use."""
+        self._waiting.clear()
+        if self._sink is not None:
+            # The writer wants to finish its file even so; that it cannot is no news any more.
+            with suppress(OSError, ValueError):
+                self._sink.close()
+
+    def _flush(self) -> None:
+        if self._sink is None or not self._waiting_rows:
+            return
+        import pyarrow as pa
+
+        table = pa.Table.from_batches(self._waiting).combine_chunks()
+        with self._failures():
+            for batch in table.to_batches():
+                self._sink.write_batch(batch)
+        self._waiting.clear()
+        self._waiting_rows = 0
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise  # whoever read our output has gone: no fault of anybody's
+        except OSError as error:
+            raise OutputError(
+                f"Writing {self._target} failed: {error.strerror or error}. No partial file is left; make "
+                "room or choose another place, and run the command again."
+            ) from error
+
+
+def _opener(kind: str, stream: IO[bytes]) -> Callable[[Any], _Sink]:
+    """Writer factory of one format over an open stream."""
+
+    def parquet(schema: Any) -> Any:
+        import pyarrow.parquet as pq
+
+        return pq.ParquetWriter(stream, schema, compression="zstd")
+
+    def csv(schema: Any) -> Any:
+        import pyarrow.csv as pc
+
+        return pc.CSVWriter(stream, schema)
+
+    def arrow(schema: Any) -> Any:
+        import pyarrow as pa
+
+        return pa.ipc.new_file(stream, schema)
+
+    if kind == "jsonl":
+        return lambda schema: _JsonLines(stream)
+    return {".parquet": parquet, ".csv": csv, ".arrow": arrow}[kind]
+
+
+def _kind(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise OutputError(
+            f"--out {path}: the ending says the format, and {suffix or 'none'} is not one we write. "
+            f"Use {', '.join(SUFFIXES)}, or - for CSV on standard output."
+        )
+    return suffix
+
+
+@contextmanager
+def table_output(target: str, *, lines_of_json: bool = False) -> Iterator[TableWriter]:
+    """Open `target` for a table; it appears complete or not at all.
+
+    Parameters
+    ----------
+    target : str
+        A path ending in .parquet, .csv or .arrow, or ``-`` for standard output.
+    lines_of_json : bool
+        On standard output: one JSON object a row instead of CSV.
+
+    Yields
+    ------
+    TableWriter
+
+    Raises
+    ------
+    OutputError
+        When the target cannot be written. Nothing is left behind then, nor when the body raises.
+    """
+    if target == "-":
+        writer = TableWriter(
+            "standard output", _opener("jsonl" if lines_of_json else ".csv", sys.stdout.buffer)
+        )
+        yield writer
+        writer.close()
+        sys.stdout.buffer.flush()
+        return
+    path = Path(target)
+    kind = _kind(path)
+    if path.is_dir():
+        raise OutputError(
+            f"--out {path} is a folder. Name a file in it, for example {path / 'features.parquet'}."
+        )
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        stream = part.open("wb")
+    except OSError as error:
+        raise OutputError(
+            f"--out {path} cannot be written: {error.strerror or error}. Choose a folder that exists and "
+            "that you may write to."
+        ) from error
+    writer = TableWriter(str(path), _opener(kind, stream))
+    try:
+        yield writer
+        writer.close()
+        with writer._failures():
+            stream.flush()
+            os.fsync(stream.fileno())
+            stream.close()
+            part.replace(path)
+    finally:
+        writer.abandon()
+        with suppress(OSError):  # what is left in its buffer is of no use either
+            stream.close()
+        with suppress(FileNotFoundError):  # it has been renamed: all went well
+            part.unlink()
