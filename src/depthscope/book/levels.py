@@ -1,0 +1,235 @@
+"""Level arithmetic of one book: the dense ladder, the sorted far store, walks over both.
+
+A level lives in the ladder when its price is on the tick grid and inside the window, and in
+the far store otherwise; both are exact. The far store of each side is sorted so that the
+best level is its last entry (key = price for bids, -price for asks).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from depthscope.book.memory import bitmap_of, counts_of, far_counts_of, far_keys_of, far_sizes_of, sizes_of
+from depthscope.book.primitives import U1, leading_zeros, njit, trailing_zeros
+from depthscope.market.events import UNDEF_PRICE
+
+ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+
+@njit
+def tick_of(book: Any, price: np.int64) -> np.int64:
+    """Nearest tick number of a price (exact when the price is on the grid)."""
+    return np.int64(np.floor(price * book.per_tick + 0.5))
+
+
+@njit
+def in_ladder(book: Any, price: np.int64, tick: np.int64) -> bool:
+    """Whether a level at `price` belongs to the ladder."""
+    return tick * book.tick == price and tick >= book.base and tick < book.base + book.width
+
+
+@njit
+def next_down(bitmap: Any, row: np.int64, first: np.int64) -> np.int64:
+    """Highest occupied bid row <= `row`, or -1 below `first`."""
+    if row < first:
+        return np.int64(-1)
+    word = row >> 6
+    bits = bitmap[word, 0] & (ONES >> np.uint64(63 - (row & 63)))
+    stop = first >> 6
+    while bits == 0:
+        word -= 1
+        if word < stop:
+            return np.int64(-1)
+        bits = bitmap[word, 0]
+    return (word << 6) + 63 - leading_zeros(bits)
+
+
+@njit
+def next_up(bitmap: Any, row: np.int64, end: np.int64) -> np.int64:
+    """Lowest occupied ask row >= `row`, or -1 from `end` on."""
+    if row >= end:
+        return np.int64(-1)
+    word = row >> 6
+    bits = bitmap[word, 1] & (ONES << np.uint64(row & 63))
+    stop = end >> 6
+    while bits == 0:
+        word += 1
+        if word >= stop:
+            return np.int64(-1)
+        bits = bitmap[word, 1]
+    return (word << 6) + trailing_zeros(bits)
+
+
+@njit
+def next_row(m: np.int64, book: Any, side: np.int64, row: np.int64) -> np.int64:
+    """Row of the next level of a side, from `row` on towards worse prices, or -1."""
+    bitmap = bitmap_of(m)
+    if side == 0:
+        return next_down(bitmap, row, book.cell)
+    return next_up(bitmap, row, book.cell + book.width)
+
+
+@njit
+def set_ladder(m: np.int64, book: Any, side: np.int64, row: np.int64, old: np.int64, new: np.int64) -> None:
+    """Write a ladder size; keeps the bitmap and the side's best row."""
+    sizes = sizes_of(m)
+    bitmap = bitmap_of(m)
+    sizes[row, side] = new
+    if old == 0:
+        if new != 0:
+            bitmap[row >> 6, side] |= U1 << np.uint64(row & 63)
+            best = book.best[side]
+            if best < 0 or (row > best if side == 0 else row < best):
+                book.best[side] = row
+    elif new == 0:
+        bitmap[row >> 6, side] &= ~(U1 << np.uint64(row & 63))
+        if row == book.best[side]:
+            book.best[side] = next_row(m, book, side, row)
+
+
+@njit
+def far_place(far_key: Any, first: np.int64, n: np.int64, key: np.int64) -> np.int64:
+    """First row of the region whose key is >= `key`."""
+    low, high = first, first + n
+    while low < high:
+        middle = (low + high) >> 1
+        if far_key[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit
+def far_size_at(m: np.int64, book: Any, side: np.int64, price: np.int64) -> np.int64:
+    """Size of a far level, 0 when absent."""
+    far_key = far_keys_of(m)
+    key = price if side == 0 else -price
+    first, n = book.far[side], book.far_n[side]
+    place = far_place(far_key, first, n, key)
+    if place < first + n and far_key[place] == key:
+        return far_sizes_of(m)[place]
+    return np.int64(0)
+
+
+@njit
+def set_far(
+    m: np.int64, book: Any,
+    side: np.int64, price: np.int64, new: np.int64, count: np.int64, relative: bool,
+) -> None:  # fmt: skip
+    """Write a far level: `count` is added when `relative`, else replaces the count."""
+    far_key = far_keys_of(m)
+    far_size = far_sizes_of(m)
+    far_count = far_counts_of(m)
+    key = price if side == 0 else -price
+    first, n = book.far[side], book.far_n[side]
+    place = far_place(far_key, first, n, key)
+    end = first + n
+    if place < end and far_key[place] == key:
+        if new == 0:
+            for i in range(place, end - 1):
+                far_key[i] = far_key[i + 1]
+                far_size[i] = far_size[i + 1]
+                far_count[i] = far_count[i + 1]
+            book.far_n[side] = n - 1
+            return
+        far_size[place] = new
+        far_count[place] = far_count[place] + count if relative else count
+    elif new != 0:
+        for i in range(end, place, -1):
+            far_key[i] = far_key[i - 1]
+            far_size[i] = far_size[i - 1]
+            far_count[i] = far_count[i - 1]
+        far_key[place] = key
+        far_size[place] = new
+        far_count[place] = count
+        book.far_n[side] = n + 1
+
+
+@njit
+def top(m: np.int64, book: Any, side: np.int64, want: np.int64, price: Any, size: Any) -> np.int64:
+    """Write the best `want` levels of a side; returns how many there are."""
+    sizes = sizes_of(m)
+    far_key = far_keys_of(m)
+    far_size = far_sizes_of(m)
+    sign = np.int64(1) if side == 0 else np.int64(-1)
+    offset = book.base - book.cell
+    row = book.best[side]
+    far = book.far[side] + book.far_n[side] - 1
+    far_end = book.far[side]
+    n = np.int64(0)
+    while n < want:
+        if row >= 0:
+            here = (row + offset) * book.tick
+            if far >= far_end and far_key[far] > sign * here:
+                price[n] = sign * far_key[far]
+                size[n] = far_size[far]
+                far -= 1
+            else:
+                price[n] = here
+                size[n] = sizes[row, side]
+                row = next_row(m, book, side, row - 1 if side == 0 else row + 1)
+        elif far >= far_end:
+            price[n] = sign * far_key[far]
+            size[n] = far_size[far]
+            far -= 1
+        else:
+            break
+        n += 1
+    return n
+
+
+@njit
+def fill_side(
+    m: np.int64, book: Any, side: np.int64, want: np.int64, bounds: Any,
+    price: Any, size: Any, orders: Any, depth: Any,
+) -> np.int64:  # fmt: skip
+    """Write a SAMPLE row's levels of one side and its depth within `bounds` (float prices).
+
+    Returns how many levels were written. One walk serves both.
+    """
+    sizes = sizes_of(m)
+    counts = counts_of(m)
+    far_key = far_keys_of(m)
+    far_size = far_sizes_of(m)
+    far_count = far_counts_of(m)
+    sign = np.int64(1) if side == 0 else np.int64(-1)
+    offset = book.base - book.cell
+    row = book.best[side]
+    far = book.far[side] + book.far_n[side] - 1
+    far_end = book.far[side]
+    n = np.int64(0)
+    outer = bounds.shape[0] - 1
+    for k in range(bounds.shape[0]):
+        depth[k] = 0
+    while True:
+        if row >= 0:
+            p = (row + offset) * book.tick
+            if far >= far_end and far_key[far] > sign * p:
+                p, q, c = sign * far_key[far], far_size[far], far_count[far]
+                far -= 1
+            else:
+                q, c = sizes[row, side], counts[row, side]
+                row = next_row(m, book, side, row - 1 if side == 0 else row + 1)
+        elif far >= far_end:
+            p, q, c = sign * far_key[far], far_size[far], far_count[far]
+            far -= 1
+        else:
+            break
+        inside = False
+        for k in range(outer, -1, -1):
+            if (p >= bounds[k]) if side == 0 else (p <= bounds[k]):
+                depth[k] += q
+                inside = True
+            else:
+                break
+        if n < want:
+            price[n], size[n], orders[n] = p, q, c
+            n += 1
+        elif not inside:
+            break
+    for k in range(n, want):
+        price[k], size[k], orders[k] = UNDEF_PRICE, 0, 0
+    return n

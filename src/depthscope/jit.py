@@ -1,0 +1,145 @@
+"""Compilation: where compiled kernels are kept, and how they are compiled.
+
+numba keys a cached function on its own file alone, so a change in a helper it calls would
+go unnoticed. Here every kernel of the package is keyed on one fingerprint of all kernel
+sources, in a folder of our own. Where that folder cannot be written (a read-only install
+without a home), kernels are compiled anew in each process and a warning says so once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+
+__all__ = ["cache_folder", "compile_cfunc", "kernel", "pending"]
+
+PACKAGE = Path(__file__).resolve().parent
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+
+
+def _root() -> Path:
+    named = os.environ.get("DEPTHSCOPE_CACHE_DIR")
+    if named:
+        return Path(named)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "depthscope" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "depthscope"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "depthscope"
+
+
+@cache
+def fingerprint() -> str:
+    """Hash of every source a kernel may be compiled from, and of the compiler's version."""
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version_info[:3]}".encode())
+    for folder in (PACKAGE, PACKAGE / "market", PACKAGE / "book", PACKAGE / "features", PACKAGE / "venues"):
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def cache_folder() -> Path | None:
+    """Folder that keeps compiled kernels, or None where none can be written."""
+    try:
+        folder = _root() / "kernels" / fingerprint()
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except (OSError, RuntimeError) as error:
+        warnings.warn(
+            f"Compiled kernels cannot be kept ({error}); they are compiled again in each process. "
+            "Set DEPTHSCOPE_CACHE_DIR to a folder that can be written.",
+            stacklevel=2,
+        )
+        return None
+    return folder
+
+
+class _Locator:
+    """numba's view of where one function's machine code lives and when it is out of date."""
+
+    def __init__(self, folder: Path, source: Path, line: int) -> None:
+        self._folder, self._source, self._line = folder, source, line
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _Locator | None:
+        folder = cache_folder()
+        if folder is None:
+            return None
+        return cls(folder, Path(py_file), py_func.__code__.co_firstlineno)
+
+    def ensure_cache_path(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def get_cache_path(self) -> str:
+        return str(self._folder)
+
+    def get_source_stamp(self) -> tuple[str, float, int]:
+        stat = self._source.stat() if self._source.exists() else None
+        return (fingerprint(), stat.st_mtime if stat else 0.0, stat.st_size if stat else 0)
+
+    def get_disambiguator(self) -> str:
+        return hashlib.sha256(f"{self._source}:{self._line}".encode()).hexdigest()[:10]
+
+
+class _Impl(CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = [_Locator]  # noqa: RUF012  (numba's own attribute)
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    _impl_class = _Impl
+
+
+_kernels: list[tuple[str, Any, tuple[Any, ...]]] = []
+
+
+def kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function with `signature` on its first call, and keep the machine code.
+
+    The signature is fixed so that `warmup` can compile without data.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        dispatcher = numba.njit(**OPTIONS)(function)
+        if cache_folder() is not None:
+            dispatcher._cache = _Cache(function)
+        args = numba.core.sigutils.normalize_signature(signature)[0]
+        _kernels.append((function.__name__, dispatcher, args))
+        return dispatcher
+
+    return decorate
+
+
+def pending() -> list[tuple[str, Callable[[], None]]]:
+    """List the kernels not compiled in this process yet, each with a call that compiles it."""
+    return [
+        (name, lambda d=dispatcher, a=args: d.compile(a))
+        for name, dispatcher, args in _kernels
+        if not dispatcher.signatures
+    ]
+
+
+def compile_cfunc(function: Callable[..., Any], signature: Any) -> Any:
+    """Compile `function` to a C callback and keep the machine code."""
+    from numba.core import sigutils
+    from numba.core.ccallback import CFunc
+
+    args, returns = sigutils.normalize_signature(signature)
+    options = {k: v for k, v in OPTIONS.items() if k != "nogil"}
+    compiled = CFunc(function, (args, returns), locals={}, options=options)
+    if cache_folder() is not None:
+        compiled._cache = _Cache(function)
+    compiled.compile()
+    return compiled
