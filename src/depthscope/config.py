@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from depthscope.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["ENVIRONMENT_ONLY", "Settings", "load_settings"]
 
@@ -140,7 +142,9 @@ def _read(file: Path) -> dict[str, Any]:
             "Correct --config or DEPTHSCOPE_CONFIG."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The settings file {file} is not valid TOML: {error}. Correct that line.") from error
+        raise ConfigError(
+            f"The settings file {file} is not valid TOML: {error}. Correct that line."
+        ) from error
 
 
 def _parsed(text: str, kind: Any) -> Any:
