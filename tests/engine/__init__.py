@@ -1,0 +1,1 @@
+"""Exactness and laws of the engine, against the slow reference."""

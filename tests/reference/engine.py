@@ -1,0 +1,282 @@
+"""Groups, clock, rows: what stage 1 must produce, one event at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from depthscope.market import events as ev
+from depthscope.market.instruments import Capability, Instrument
+from depthscope.market.layouts import DEPTH_BPS, LIVE, OFI_LEVELS, SAMPLE_LEVELS, STALE, SYNCING
+from reference.book import Event, Level, SlowBook
+
+Key = tuple[int, int]
+BOOK_ACTIONS = frozenset((ev.ADD, ev.CANCEL, ev.MODIFY, ev.CLEAR, ev.LEVEL))
+
+
+@dataclass(frozen=True)
+class Trade:
+    """One T event at the time of its group."""
+
+    ts: int
+    ts_event: int
+    price: int
+    size: int
+    side: int
+    cond: int
+
+    @property
+    def sign(self) -> int:
+        return {ev.BID: 1, ev.ASK: -1}.get(self.side, 0)
+
+    @property
+    def counts_volume(self) -> bool:
+        return not self.cond & ev.COND_NOT_VOLUME
+
+
+@dataclass
+class Flow:
+    """What happened since the previous row."""
+
+    ofi: list[int] = field(default_factory=lambda: [0] * OFI_LEVELS)
+    trades: list[Trade] = field(default_factory=list)
+    groups: int = 0
+
+    def volume(self, sign: int) -> int:
+        return sum(t.size for t in self.trades if t.counts_volume and t.sign == sign)
+
+    def count(self, sign: int) -> int:
+        return sum(1 for t in self.trades if t.counts_volume and t.sign == sign)
+
+    @property
+    def notional(self) -> Fraction:
+        """Price in units times size in lots."""
+        return sum(
+            (Fraction(t.price, ev.PRICE_SCALE) * t.size for t in self.trades if t.counts_volume), Fraction(0)
+        )
+
+    @property
+    def extremes(self) -> tuple[int, int]:
+        """(high, low), UNDEF_PRICE when no trade counts."""
+        prices = [t.price for t in self.trades if not t.cond & ev.COND_NOT_HIGH_LOW]
+        return (max(prices), min(prices)) if prices else (ev.UNDEF_PRICE, ev.UNDEF_PRICE)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sample: the SAMPLE dtype in plain Python, plus the trades behind it."""
+
+    ts: int
+    ts_event: int
+    ts_recv: int
+    sequence: int
+    slot: int
+    state: int
+    incomplete: bool
+    action: int
+    bids: list[Level]
+    asks: list[Level]
+    bid_depth: list[int]
+    ask_depth: list[int]
+    flow: Flow
+    last: tuple[int, int]  # price, size of the last eligible trade so far
+
+
+def depth_within(book: SlowBook, bps: int) -> tuple[int, int]:
+    """Size within `bps` of mid on each side; (0, 0) unless both sides are quoted."""
+    bids, asks = book.levels[ev.BID], book.levels[ev.ASK]
+    if not bids or not asks:
+        return 0, 0
+    middle = 0.5 * (bids.keys()[-1] + asks.keys()[0])
+    low, high = middle * (1.0 - bps * 1e-4), middle * (1.0 + bps * 1e-4)
+    below = above = 0
+    for price, size, _ in _walk(book, ev.BID):
+        if price < low:
+            break
+        below += size
+    for price, size, _ in _walk(book, ev.ASK):
+        if price > high:
+            break
+        above += size
+    return below, above
+
+
+def _walk(book: SlowBook, side: int) -> Iterator[Level]:
+    levels = book.levels[side]
+    for price in reversed(levels) if side == ev.BID else levels:
+        yield price, levels[price][0], levels[price][1]
+
+
+def order_flow(before: tuple[list[Level], list[Level]], after: tuple[list[Level], list[Level]]) -> list[int]:
+    """Cont-Kukanov-Stoikov e of levels 1..10 between two states (bids, asks)."""
+    out = [0] * OFI_LEVELS
+    for k in range(min(OFI_LEVELS, *(len(side) for state in (before, after) for side in state))):
+        (bid0, bid_size0, _), (ask0, ask_size0, _) = before[0][k], before[1][k]
+        (bid1, bid_size1, _), (ask1, ask_size1, _) = after[0][k], after[1][k]
+        out[k] = (
+            (bid_size1 if bid1 >= bid0 else 0)
+            - (bid_size0 if bid1 <= bid0 else 0)
+            - (ask_size1 if ask1 <= ask0 else 0)
+            + (ask_size0 if ask1 >= ask0 else 0)
+        )
+    return out
+
+
+class Desk:
+    """One instrument: its book, its open group and what its next row will say."""
+
+    def __init__(self, slot: int, instrument: Instrument) -> None:
+        self.slot = slot
+        self.instrument = instrument
+        self.book = SlowBook(
+            instrument.tick,
+            allows_negative=instrument.allows_negative,
+            top_only=not instrument.capabilities & (Capability.L2 | Capability.MBO),
+        )
+        self.state = SYNCING
+        self.started_at: int | None = None  # time of the first group that is not a snapshot
+        self.top: tuple[list[Level], list[Level]] = ([], [])  # after the last LAST
+        self.tail: Event | None = None  # LAST record of the last group
+        self.ts = 0  # and its time
+        self.flow = Flow()
+        self.last_trade = (ev.UNDEF_PRICE, 0)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return self.book.counters
+
+    def apply(self, group: list[Event], ts: int) -> None:
+        """Apply a whole group at its time."""
+        tail = group[-1]
+        book = self.book
+        for event in group:
+            book.apply(event)
+            if event.action == ev.TRADE:
+                trade = Trade(ts, event.ts_event, event.price, event.size, event.side, event.cond)
+                self.flow.trades.append(trade)
+                if not event.cond & ev.COND_NOT_LAST:
+                    self.last_trade = (event.price, event.size)
+        snapshot = bool(tail.flags & ev.SNAPSHOT)
+        lost = any(e.action == ev.LOST for e in group)
+        cleared = any(e.action == ev.CLEAR for e in group)
+        touches = any(e.action in BOOK_ACTIONS or (e.action == ev.QUOTE and book.top_only) for e in group)
+        if lost:
+            self.state = STALE
+        if touches and ((cleared and not lost) or snapshot or self.state == SYNCING):
+            self.state = LIVE
+        restart = lost or cleared or any(e.flags & ev.SNAPSHOT for e in group)
+        top = (book.side(ev.BID, OFI_LEVELS), book.side(ev.ASK, OFI_LEVELS))
+        if not restart:
+            for k, e in enumerate(order_flow(self.top, top)):
+                self.flow.ofi[k] += e
+        self.top = top
+        counters = book.counters
+        if (touches or lost) and top[0] and top[1] and top[0][0][0] >= top[1][0][0]:
+            counters["crossed"] += 1
+        counters["groups"] += 1
+        counters["trades"] += sum(e.action == ev.TRADE for e in group)
+        counters["gaps"] += sum(e.action == ev.LOST for e in group)
+        counters["clears"] += sum(e.action == ev.CLEAR for e in group)
+        counters["snapshots"] += snapshot
+        self.flow.groups += 1
+        self.tail, self.ts = tail, ts
+        if self.started_at is None and not snapshot:
+            self.started_at = ts
+
+    def row(self, ts: int) -> Row:
+        """Close the running row at `ts`."""
+        assert self.tail is not None
+        depths = [depth_within(self.book, bps) for bps in DEPTH_BPS]
+        row = Row(
+            ts=ts,
+            ts_event=self.tail.ts_event,
+            ts_recv=self.ts,
+            sequence=self.tail.sequence,
+            slot=self.slot,
+            state=self.state,
+            incomplete=self.book.incomplete,
+            action=self.tail.action,
+            bids=self.book.side(ev.BID, SAMPLE_LEVELS),
+            asks=self.book.side(ev.ASK, SAMPLE_LEVELS),
+            bid_depth=[bid for bid, _ in depths],
+            ask_depth=[ask for _, ask in depths],
+            flow=self.flow,
+            last=self.last_trade,
+        )
+        self.flow = Flow()
+        return row
+
+
+class SlowEngine:
+    """The engine, one event at a time.
+
+    Parameters
+    ----------
+    resolve : callable
+        (publisher, instrument_id) -> Instrument.
+    every : int or "event"
+        Grid step in nanoseconds, or one row per group.
+    sparse : bool
+        Leave out rows of instruments without a group since their previous row.
+    on_group : callable, optional
+        Called with the desk and the group after each group.
+    """
+
+    def __init__(
+        self,
+        resolve: Callable[[int, int], Instrument],
+        every: int | str = 100_000_000,
+        *,
+        sparse: bool = False,
+        on_group: Callable[[Desk, list[Event]], None] | None = None,
+    ) -> None:
+        self.resolve, self.every, self.sparse, self.on_group = resolve, every, sparse, on_group
+        self.desks: dict[Key, Desk] = {}
+        self.open: dict[Key, list[Event]] = {}
+        self.clock = 0
+        self.rows: list[Row] = []
+        self.dropped = 0  # events of groups that never ended
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Take events in stream order."""
+        for event in events:
+            key = (event.publisher, event.instrument_id)
+            group = self.open.setdefault(key, [])
+            group.append(event)
+            if event.flags & ev.LAST:
+                del self.open[key]
+                self._advance(max(self.clock, event.ts_recv))
+                if key not in self.desks:
+                    self.desks[key] = Desk(len(self.desks), self.resolve(*key))
+                desk = self.desks[key]
+                desk.apply(group, self.clock)
+                if self.every == "event" and desk.started_at is not None:
+                    self.rows.append(desk.row(self.clock))
+                if self.on_group:
+                    self.on_group(desk, group)
+
+    def finish(self) -> None:
+        """End the stream: groups still open are dropped, yet their time has come."""
+        pending = [event for group in self.open.values() for event in group]
+        self.dropped += len(pending)
+        self.open.clear()
+        self._advance(max([self.clock, *(event.ts_recv for event in pending)]))
+
+    def _advance(self, clock: int) -> None:
+        """Write the rows of every boundary in (old clock, clock]: groups before it are all in."""
+        if self.every != "event":
+            step = int(self.every)
+            waiting = [d for d in self.desks.values() if d.started_at is not None]
+            boundary = (self.clock // step + 1) * step
+            while waiting and boundary <= clock:
+                for desk in waiting:
+                    if not self.sparse or desk.flow.groups:
+                        self.rows.append(desk.row(boundary))
+                boundary += step
+        self.clock = clock
+
+
+def as_events(array: object) -> list[Event]:
+    """Plain-integer view of an EVENT array."""
+    return [Event(*record) for record in array.tolist()]  # type: ignore[attr-defined]
