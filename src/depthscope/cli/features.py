@@ -1,0 +1,83 @@
+"""`depthscope features`: a file of market data to a table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from depthscope.cli.common import (
+    Config,
+    Debug,
+    Json,
+    Lot,
+    Sources,
+    Tick,
+    increment,
+    print_json,
+    progress,
+    say,
+    settings,
+)
+
+
+def names(text: str | None) -> list[str] | None:
+    """Split a comma-separated list; None stays None."""
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def features(
+    files: Sources,
+    every: Annotated[
+        str, typer.Option(metavar="GRID", help='Row spacing in receive time (50ms, 1s …) or "event".')
+    ] = "100ms",
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="FILE", help=".parquet, .csv, .arrow, or - for standard output.")
+    ] = "-",
+    symbols: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Only these symbols; all of them by default.")
+    ] = None,
+    chosen: Annotated[
+        str | None, typer.Option("--features", metavar="a,b", help="Only these features; all by default.")
+    ] = None,
+    sparse: Annotated[bool, typer.Option("--sparse", help="Leave rows out in which nothing changed.")] = False,
+    tick: Tick = None,
+    lot: Lot = None,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    r"""Compute features: a row every GRID, or one a group of events.
+
+    Streams within bounded memory whatever the size of the files. A file appears under its name
+    when it is complete, never before. With --json the summary is JSON, and rows on standard
+    output are one JSON object a line.
+
+    \b
+    Examples:
+      depthscope features day.mbo.dbn.zst --every 100ms --out day.parquet
+      depthscope features day.mbo.dbn.zst --every event --features mid,ofi --out - | head
+    """
+    preferences = settings(config)
+    from depthscope.api import features_batches
+    from depthscope.cli.output import table_output
+
+    with table_output(out, lines_of_json=json) as writer, progress("features") as advance:
+        for batch in features_batches(
+            files,
+            every=every,
+            symbols=names(symbols),
+            features=names(chosen),
+            sparse=sparse,
+            tick=increment(tick, "--tick"),
+            lot=increment(lot, "--lot"),
+            threads=preferences.threads,
+            progress=advance,
+        ):
+            writer.write(batch)
+    if out == "-":
+        return
+    if json:
+        print_json({"path": out, "rows": writer.rows, "columns": writer.columns})
+    else:
+        say(f"{out}: {writer.rows:,} rows, {len(writer.columns)} columns")
