@@ -1,0 +1,253 @@
+"""Heatmap history of one symbol: three resolutions, merged by maximum, in fixed memory.
+
+Walls must survive zooming out, so coarser columns hold the largest size seen at each tick, never
+a mean. Sizes are kept as 16-bit logarithms (see :func:`depthscope.web.stream.quantise`); arrays
+are allocated at their final size but zeroed lazily by the system, so a short session stays small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from depthscope.web.stream import NO_TICK, TRADE_RECORD, Floats, Quantised, Trades
+from depthscope.web.trades import TradeStore
+
+__all__ = ["PLAN", "History", "Level", "Run", "Sample"]
+
+MS: Final = 1_000_000
+# (column in ms, columns kept): 3 minutes, an hour, a day
+PLAN: Final = ((50, 3600), (250, 14_400), (1000, 86_400))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The book as a column shows it. Prices in ticks, sizes in public units (`q`: see stream)."""
+
+    base: int
+    bid: int
+    ask: int
+    bid_size: float
+    ask_size: float
+    cvd: float
+    imbalance: float
+    flags: int
+    size: Floats
+    q: Quantised
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Consecutive columns taken out of a level, and their trades."""
+
+    first: int
+    cvd: npt.NDArray[np.float64]
+    base: npt.NDArray[np.int32]
+    bid: npt.NDArray[np.int32]
+    ask: npt.NDArray[np.int32]
+    imbalance: Floats
+    ofi: Floats
+    q: Quantised
+    trades: Trades
+
+
+def _aligned(row: Quantised, base: int, to: int) -> Quantised:
+    """Return the row of a window at `base`, seen through a window at `to`; ticks outside are lost."""
+    shift = to - base
+    if shift == 0:
+        return row
+    out = np.zeros_like(row)
+    n = len(row)
+    if abs(shift) < n:
+        if shift > 0:
+            out[: n - shift] = row[shift:]
+        else:
+            out[-shift:] = row[: n + shift]
+    return out
+
+
+class Level:
+    """One resolution: a ring of columns.
+
+    Parameters
+    ----------
+    ms : int
+        Width of a column in ms of market time.
+    cols : int
+        Columns kept.
+    levels : int
+        Ticks of a column.
+    finest : bool
+        Whether a column sampled again takes the newer state rather than the maximum.
+
+    Attributes
+    ----------
+    head, tail : int
+        Newest and oldest column held; head is -1 while there is none.
+    final : int
+        Columns before this one have all their OFI.
+    sent, ofi_sent : int
+        What the encoder has given out: first column, first OFI not yet sent.
+    """
+
+    def __init__(self, ms: int, cols: int, levels: int, *, finest: bool) -> None:
+        self.ms, self.cols, self.finest = ms, cols, finest
+        self.ns = ms * MS
+        self.head, self.tail, self.final = -1, 0, 0
+        self.sent, self.ofi_sent = 0, 0
+        self.trades = TradeStore(max(16_384, 4 * cols), merge_from=256 if finest else 1)
+        self.fresh: list[Trades] = []  # prints since the encoder last looked
+        self._q = np.zeros((cols, levels), "<u2")
+        self._base, self._bid, self._ask = (np.zeros(cols, "<i4") for _ in range(3))
+        self._bid_size, self._ask_size, self._imbalance, self._ofi = (np.zeros(cols, "<f4") for _ in range(4))
+        self._cvd = np.zeros(cols, "<f8")
+        self._flags = np.zeros(cols, "u1")
+
+    def write(self, first: int, last: int, sample: Sample) -> None:
+        """Put a sample into columns `first` to `last`, of which `first` may be the open one."""
+        first = max(first, 0)
+        if self.head < 0:
+            self.tail = self.final = self.sent = self.ofi_sent = first
+        elif first > self.head + 1:
+            first = self.head + 1
+        if first <= self.head:
+            self._put(np.array([first % self.cols]), sample, merge=not self.finest)
+            first += 1
+        if first > last:
+            return
+        idx = np.arange(max(first, last - self.cols + 1), last + 1) % self.cols
+        self._ofi[idx] = 0.0
+        self._put(idx, sample, merge=False)
+        self.head = last
+        self.tail = max(self.tail, last - self.cols + 1)
+
+    def _put(self, idx: npt.NDArray[np.int64], sample: Sample, *, merge: bool) -> None:
+        q = sample.q
+        if merge:
+            at = int(idx[0])
+            q = np.maximum(_aligned(self._q[at], int(self._base[at]), sample.base), q)
+        self._q[idx] = q
+        self._base[idx], self._bid[idx], self._ask[idx] = sample.base, sample.bid, sample.ask
+        self._bid_size[idx], self._ask_size[idx] = sample.bid_size, sample.ask_size
+        self._cvd[idx], self._imbalance[idx], self._flags[idx] = sample.cvd, sample.imbalance, sample.flags
+
+    def add_ofi(self, cols: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> None:
+        """Add order-flow imbalance to its columns; those not held are passed over."""
+        held = (cols >= self.tail) & (cols <= self.head) & np.isfinite(values)
+        np.add.at(self._ofi, cols[held] % self.cols, values[held])
+
+    def finalise(self, before: int) -> None:
+        """Columns before `before` have all their OFI."""
+        self.final = max(self.final, min(before, self.head + 1))
+
+    def add_trades(self, trades: Trades) -> None:
+        """Keep prints, whose `col` is of this level."""
+        self.trades.append(trades, self.tail)
+        self.fresh.append(trades)
+
+    def ofi(self, first: int, before: int) -> Floats:
+        """OFI of columns `first` to `before` - 1, NaN where not final or no longer held."""
+        cols = np.arange(first, before)
+        out = self._ofi[cols % self.cols].copy()
+        out[(cols >= self.final) | (cols < self.tail) | (cols > self.head)] = np.nan
+        return out
+
+    def scalars(self, col: int) -> tuple[int, int, int, float, float, float, float, int]:
+        """(base, bid, ask, bid_size, ask_size, cvd, imbalance, flags) of a column held."""
+        i = col % self.cols
+        return (
+            int(self._base[i]), int(self._bid[i]), int(self._ask[i]), float(self._bid_size[i]),
+            float(self._ask_size[i]), float(self._cvd[i]), float(self._imbalance[i]), int(self._flags[i]),
+        )  # fmt: skip
+
+    def row(self, col: int) -> Quantised:
+        """Sizes of a column held."""
+        row: Quantised = self._q[col % self.cols]
+        return row
+
+    def run(self, first: int, last: int) -> Run:
+        """Take columns `first` to `last`, which must be held, with their trades."""
+        idx = np.arange(first, last + 1) % self.cols
+        return Run(
+            first, self._cvd[idx], self._base[idx], self._bid[idx], self._ask[idx], self._imbalance[idx],
+            self.ofi(first, last + 1), self._q[idx], self.trades.between(first, last),
+        )  # fmt: skip
+
+    def truncate(self, col: int) -> None:
+        """Forget column `col` and everything after it."""
+        self.fresh.clear()
+        self.trades.truncate(col)
+        if self.head >= col:
+            self.head = col - 1
+        if self.head < self.tail:
+            self.head, self.tail = -1, 0
+        self.final = min(self.final, col)
+        self.sent = min(self.sent, col)
+        self.ofi_sent = min(self.ofi_sent, col)
+
+
+class History:
+    """Columns and trades of one symbol at every resolution.
+
+    Parameters
+    ----------
+    origin : int
+        UTC ns at which column 0 of each resolution begins; a whole second.
+    levels : int
+        Ticks of a column.
+    plan : tuple
+        (ms, columns) of each resolution, finest first.
+    """
+
+    def __init__(self, origin: int, levels: int, plan: tuple[tuple[int, int], ...] = PLAN) -> None:
+        self.origin = origin
+        self.levels = [Level(ms, cols, levels, finest=i == 0) for i, (ms, cols) in enumerate(plan)]
+        self.until = origin  # market time up to which columns are written
+        self.last: Sample | None = None
+
+    def advance(self, ts: int, sample: Sample) -> None:
+        """Write `sample` into every column from where the last one ended until `ts` (exclusive)."""
+        if ts <= self.until and self.last is not None:
+            return
+        start = self.until if self.last is not None else ts - 1
+        for level in self.levels:
+            level.write((start - self.origin) // level.ns, max(0, (ts - 1 - self.origin) // level.ns), sample)
+        self.until, self.last = ts, sample
+
+    def add_ofi(self, ts: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> None:
+        """Add flow of sample rows, `ts` being the boundaries that ended them (UTC ns)."""
+        for level in self.levels:
+            level.add_ofi((ts - 1 - self.origin) // level.ns, values)
+
+    def finalise(self, ts: int) -> None:
+        """All flow before `ts` has been added."""
+        for level in self.levels:
+            level.finalise((ts - self.origin) // level.ns)
+
+    def add_trades(self, ts: npt.NDArray[np.int64], fields: dict[str, npt.NDArray[Any]]) -> None:
+        """Keep prints at their own times; `fields` are the other columns of TRADE_RECORD."""
+        for level in self.levels:
+            records = np.zeros(len(ts), TRADE_RECORD)
+            for name, values in fields.items():
+                records[name] = values
+            records["count"] = 1
+            records["col"] = np.maximum(0, (ts - self.origin) // level.ns)
+            level.add_trades(records)
+
+    def truncate(self, ts: int) -> None:
+        """Forget everything from `ts` on, a whole second."""
+        for level in self.levels:
+            level.truncate((ts - self.origin) // level.ns)
+        self.until = min(self.until, ts)
+        if self.levels[0].head < 0:
+            self.last = None
+
+    def empty_sample(self) -> Sample:
+        """Return the column of a book that cannot be shown."""
+        n = self.levels[0].row(0).shape[0]
+        zero = np.zeros(n, "<f4")
+        base = self.last.base if self.last is not None else 0
+        return Sample(base, NO_TICK, NO_TICK, 0.0, 0.0, 0.0, float("nan"), 0, zero, np.zeros(n, "<u2"))

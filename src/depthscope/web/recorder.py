@@ -1,0 +1,302 @@
+"""Recorder: the spectator that turns a session's book into columns, prints and figures for the page.
+
+It looks at the book, never touches it. Prints come straight from the events; order-flow imbalance
+and cumulative delta from the engine's rows, so the page shows the engine's own numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from depthscope.market.events import ASK, BID, COND_NOT_VOLUME, INFERRED_SIDE, PRICE_SCALE, TRADE, UNDEF_PRICE
+from depthscope.web.history import PLAN, History, Sample
+from depthscope.web.stream import INCOMPLETE, NO_TICK, NOT_LIVE, REPLAY, quantise
+
+if TYPE_CHECKING:
+    from depthscope.book.view import OrderBook
+    from depthscope.engine import Batch
+    from depthscope.market.events import Events
+    from depthscope.market.instruments import Instrument
+    from depthscope.runtime.session import Session
+
+__all__ = ["Recorder", "Track"]
+
+DAY: Final = 86_400_000_000_000
+_TICK_LIMIT: Final = 2**31 - 2
+_EAGER: Final = 4  # symbols recorded before anyone looks
+_MOST: Final = 16  # symbols recorded at once
+_IMBALANCE_LEVELS: Final = 5
+
+
+@dataclass(slots=True)
+class Track:
+    """What is recorded of one symbol."""
+
+    id: int
+    instrument: Instrument
+    history: History
+    base: int | None = None
+    row_ts: int = 0  # boundary of the engine's last row
+    row_cvd: float = 0.0
+    since_ts: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    since_signed: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    seq: int = 0
+    prints: int = 0
+    volume: float = 0.0
+    last: int | None = None  # price of the last print, 1e-9
+
+    @property
+    def unit(self) -> float:
+        """A lot in public units."""
+        return self.instrument.lot / PRICE_SCALE
+
+    @property
+    def cvd(self) -> float:
+        """Cumulative delta now: the engine's last row and the prints since."""
+        return self.row_cvd + float(self.since_signed.sum())
+
+    def state(self) -> tuple[Any, ...]:
+        """Everything but the history, to come back to."""
+        return (
+            self.base, self.row_ts, self.row_cvd, self.since_ts, self.since_signed,
+            self.seq, self.prints, self.volume, self.last,
+        )  # fmt: skip
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        """Put back what :meth:`state` gave."""
+        (
+            self.base, self.row_ts, self.row_cvd, self.since_ts, self.since_signed,
+            self.seq, self.prints, self.volume, self.last,
+        ) = state  # fmt: skip
+
+
+class Recorder:
+    """Records the first symbols and every symbol somebody watches, at most 16.
+
+    Parameters
+    ----------
+    levels : int
+        Ticks of a column.
+    plan : tuple
+        (ms, columns) of each resolution.
+    """
+
+    def __init__(self, levels: int = 200, plan: tuple[tuple[int, int], ...] = PLAN) -> None:
+        self.n_levels, self.plan = levels, plan
+        self.origin = 0
+        self.tracks: dict[int, Track] = {}
+        self.flags = REPLAY
+        self._session: Session | None = None
+        self._keys: dict[int, int] = {}  # publisher << 32 | instrument_id -> symbol id
+        self._rows: list[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.float64]]] = []
+        self._final = 0
+
+    @property
+    def session(self) -> Session:
+        """The session being watched.
+
+        Raises
+        ------
+        RuntimeError
+            Before it has opened.
+        """
+        if self._session is None:
+            raise RuntimeError("the recorder has no session yet")
+        return self._session
+
+    @property
+    def ready(self) -> bool:
+        """Whether the session has opened."""
+        return self._session is not None
+
+    # -- Spectator ----------------------------------------------------------------------------
+
+    def begin(self, session: Session, start: int) -> None:
+        """Hear where the market clock starts; column 0 is the UTC midnight before."""
+        self._session = session
+        self.origin = self._final = start // DAY * DAY
+        self.flags = 0 if session.status.mode == "live" else REPLAY
+        self.watch(())
+
+    def watch(self, wanted: tuple[int, ...]) -> None:
+        """Record these symbols besides the first few; unwatched ones make room."""
+        session = self.session
+        eager = [session.symbols.id_of(i) for i in session.engine.slots[:_EAGER]]
+        new = [
+            s for s in dict.fromkeys((*wanted, *eager)) if s not in self.tracks and s < len(session.symbols)
+        ]
+        for symbol_id in new:
+            for other in list(self.tracks):
+                if len(self.tracks) < _MOST:
+                    break
+                if other not in wanted:
+                    del self.tracks[other]
+            if len(self.tracks) < _MOST:
+                self._track(symbol_id)
+
+    def _track(self, symbol_id: int) -> None:
+        history = History(self.origin, self.n_levels, self.plan)
+        track = self.tracks[symbol_id] = Track(symbol_id, self.session.symbols[symbol_id], history)
+        track.row_ts = self.session.clock
+        if self.session.clock > self.origin:
+            history.advance(self.session.clock, self._sample(track))
+
+    def fed(self, events: Events, times: npt.NDArray[np.int64], batch: Batch) -> None:
+        """Take prints from the events, OFI and CVD from the rows."""
+        self._take_prints(events, times)
+        meta = batch.meta
+        if len(meta):
+            slots = self.session.engine.slots
+            for track in self.tracks.values():
+                if track.instrument not in slots:
+                    continue
+                mine = np.flatnonzero(meta["slot"] == slots.index(track.instrument))
+                if not len(mine):
+                    continue
+                ts = meta["ts"][mine].astype(np.int64)
+                self._rows.append((track.id, ts, np.asarray(batch.columns["ofi"])[mine]))
+                cvd = float(np.asarray(batch.columns["cvd"])[mine[-1]])
+                if cvd == cvd:
+                    track.row_ts, track.row_cvd = int(ts[-1]), cvd
+                    later = track.since_ts >= track.row_ts
+                    track.since_ts, track.since_signed = track.since_ts[later], track.since_signed[later]
+        if len(times):
+            # An event makes the engine close every boundary up to it, for all instruments.
+            step = 50_000_000
+            self._final = max(self._final, int(times[-1]) // step * step)
+        else:  # the final flush
+            self._final = self.session.clock
+            self._settle_rows()
+
+    def advanced(self, ts: int) -> None:
+        """Write columns up to `ts`."""
+        for track in self.tracks.values():
+            track.history.advance(ts, self._sample(track))
+        self._settle_rows()
+
+    def _settle_rows(self) -> None:
+        for symbol_id, ts, values in self._rows:
+            track = self.tracks.get(symbol_id)
+            if track is not None:
+                track.history.add_ofi(ts, values)
+        self._rows.clear()
+        for track in self.tracks.values():
+            track.history.finalise(self._final)
+
+    def snapshot(self) -> dict[int, tuple[Any, ...]]:
+        """Counters and anchors of every track (histories stay: they are cut on return)."""
+        return {i: t.state() for i, t in self.tracks.items()}
+
+    def restore(self, state: dict[int, tuple[Any, ...]], ts: int) -> None:
+        """Go back to `ts`. A symbol not recorded then starts anew."""
+        self._rows.clear()
+        self._final = ts // 50_000_000 * 50_000_000
+        for symbol_id, track in list(self.tracks.items()):
+            if symbol_id in state:
+                track.history.truncate(ts)
+                track.restore(state[symbol_id])
+            else:
+                del self.tracks[symbol_id]
+
+    # -- columns ------------------------------------------------------------------------------
+
+    def book(self, track: Track) -> OrderBook | None:
+        """Book of a track, None before its first event."""
+        engine = self.session.engine
+        return engine.book(track.instrument.symbol) if track.instrument in engine.slots else None
+
+    def _sample(self, track: Track) -> Sample:
+        book = self.book(track)
+        n, tick, unit = self.n_levels, track.instrument.tick, track.unit
+        flags = self.flags
+        if book is None or book.state != "LIVE":
+            zero = np.zeros(n, "<f4")
+            flags |= NOT_LIVE | (INCOMPLETE if book is not None and book.incomplete else 0)
+            return Sample(
+                track.base or 0, NO_TICK, NO_TICK, 0.0, 0.0, track.cvd, float("nan"), flags, zero, np.zeros(n, "<u2")
+            )  # fmt: skip
+        if book.incomplete:
+            flags |= INCOMPLETE
+        bid_p, bid_q, _ = book.raw("bid", _IMBALANCE_LEVELS)
+        ask_p, ask_q, _ = book.raw("ask", _IMBALANCE_LEVELS)
+        bid = _tick(int(bid_p[0]), tick) if len(bid_p) else NO_TICK
+        ask = _tick(int(ask_p[0]), tick) if len(ask_p) else NO_TICK
+        bids, asks = float(bid_q.sum()), float(ask_q.sum())
+        imbalance = (bids - asks) / (bids + asks) if len(bid_p) and len(ask_p) else float("nan")
+        base = track.base = self._window(track.base, bid, ask)
+        size = np.asarray(book.ladder(base, n), "<f4")
+        return Sample(
+            base, bid, ask,
+            float(bid_q[0]) * unit if len(bid_q) else 0.0, float(ask_q[0]) * unit if len(ask_q) else 0.0,
+            track.cvd, imbalance, flags, size, quantise(size / np.float32(unit)),
+        )  # fmt: skip
+
+    def _window(self, base: int | None, bid: int, ask: int) -> int:
+        """First tick of the column: the old one while the mid stays in its middle half."""
+        if bid == NO_TICK and ask == NO_TICK:
+            return base or 0
+        mid = ask if bid == NO_TICK else bid if ask == NO_TICK else (bid + ask) // 2
+        quarter = self.n_levels // 4
+        if base is not None and base + quarter <= mid < base + self.n_levels - quarter:
+            return base
+        return max(-_TICK_LIMIT, min(mid - self.n_levels // 2, _TICK_LIMIT - self.n_levels))
+
+    # -- prints -------------------------------------------------------------------------------
+
+    def _take_prints(self, events: Events, times: npt.NDArray[np.int64]) -> None:
+        at = np.flatnonzero(events["action"] == TRADE)
+        if not len(at):
+            return
+        trades, ts = events[at], times[at]
+        good = (
+            (trades["price"] != UNDEF_PRICE) & (trades["size"] > 0) & (trades["cond"] & COND_NOT_VOLUME == 0)
+        )
+        trades, ts = trades[good], ts[good]
+        keys = trades["publisher"].astype(np.int64) << 32 | trades["instrument_id"]
+        for key in np.unique(keys):
+            track = self.tracks.get(self._symbol_of(int(key)))
+            if track is not None:
+                mine = keys == key
+                self._add_prints(track, trades[mine], ts[mine])
+
+    def _symbol_of(self, key: int) -> int:
+        found = self._keys.get(key)
+        if found is None:
+            instrument = self.session.source.resolve(key >> 32, key & 0xFFFFFFFF)
+            found = self._keys[key] = self.session.symbols.id_of(instrument)
+        return found
+
+    def _add_prints(self, track: Track, trades: Events, ts: npt.NDArray[np.int64]) -> None:
+        tick = track.instrument.tick
+        whole, rest = np.divmod(trades["price"], tick)
+        size = trades["size"].astype(np.float64) * track.unit
+        buys, sells = trades["side"] == BID, trades["side"] == ASK
+        n = len(trades)
+        track.history.add_trades(
+            ts,
+            {
+                "tick": np.clip(whole, -_TICK_LIMIT, _TICK_LIMIT),
+                "fraction": rest / tick,
+                "size": size,
+                "seq": np.arange(track.seq, track.seq + n),
+                "side": buys * np.uint8(1) + sells * np.uint8(2),
+                "flags": (trades["flags"] & INFERRED_SIDE).astype(np.uint8),
+            },
+        )
+        signed = size * (buys.astype(np.int8) - sells.astype(np.int8))
+        track.since_ts = np.concatenate((track.since_ts, ts))
+        track.since_signed = np.concatenate((track.since_signed, signed))
+        track.seq += n
+        track.prints += n
+        track.volume += float(size.sum())
+        track.last = int(trades["price"][-1])
+
+
+def _tick(price: int, tick: int) -> int:
+    """Tick index of a price, NO_TICK when a frame cannot hold it."""
+    index = price // tick
+    return index if -_TICK_LIMIT <= index <= _TICK_LIMIT else NO_TICK
