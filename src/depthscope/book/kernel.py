@@ -379,6 +379,29 @@ def emit(m: np.int64, slot: np.int64, ts: np.int64, at: np.int64) -> None:
 
 
 @njit
+def due_rows(m: np.int64, ts: np.int64, at: np.int64) -> np.int64:
+    """Emit the grid rows of every boundary <= `ts`; returns DONE, FLUSH or BOUNDARY."""
+    c = context_of(m)
+    books = books_of(m)
+    n = c[s.C_SLOTS]
+    step = c[s.C_STEP]
+    while c[s.C_NEXT] != 0 and c[s.C_NEXT] <= ts:
+        if c[s.C_SAMPLE_CAP] - c[s.C_SAMPLE_N] < n:
+            return s.FLUSH
+        before = c[s.C_SAMPLE_N]
+        for k in range(n):
+            if books[k].started and (books[k].changed or not c[s.C_SPARSE]):
+                emit(m, k, c[s.C_NEXT], at)
+        if c[s.C_SPARSE]:  # nothing is left to emit before this time
+            c[s.C_NEXT] = (ts // step + 1) * step
+        else:
+            c[s.C_NEXT] += step
+        if c[s.C_STOP] and c[s.C_SAMPLE_N] > before:
+            return s.BOUNDARY
+    return s.DONE
+
+
+@njit
 def trade(book: Any, event: Any) -> None:
     """Count a trade towards the next row, as far as its conditions allow."""
     cond = event.cond
@@ -464,23 +487,11 @@ def advance(m: np.int64, events: Any) -> np.int64:
                 return s.NEED_SLOT
             ts = max(c[s.C_CLOCK], events[end].ts_recv)
             # ---- rows of the grid that fall before it
-            if step > 0 and c[s.C_NEXT] != 0:
-                while c[s.C_NEXT] <= ts:
-                    if c[s.C_SAMPLE_CAP] - c[s.C_SAMPLE_N] < n_slots:
-                        c[s.C_POS], c[s.C_TRACE_N] = i, trace_n
-                        return s.FLUSH
-                    emitted = False
-                    for k in range(n_slots):
-                        if books[k].started and (books[k].changed or not c[s.C_SPARSE]):
-                            emit(m, k, c[s.C_NEXT], trace_n)
-                            emitted = True
-                    if c[s.C_SPARSE]:  # nothing is left to emit before this group
-                        c[s.C_NEXT] = (ts // step + 1) * step
-                    else:
-                        c[s.C_NEXT] += step
-                    if emitted and c[s.C_STOP]:
-                        c[s.C_POS], c[s.C_TRACE_N] = i, trace_n
-                        return s.BOUNDARY
+            if c[s.C_NEXT] != 0 and c[s.C_NEXT] <= ts and step > 0:
+                status = due_rows(m, ts, trace_n)
+                if status != s.DONE:
+                    c[s.C_POS], c[s.C_TRACE_N] = i, trace_n
+                    return status
             c[s.C_CLOCK] = ts
             c[s.C_OPEN] = 1
             c[s.C_END] = end
@@ -665,6 +676,7 @@ def advance(m: np.int64, events: Any) -> np.int64:
                 t.size_after = after_size
                 t.slot = slot
                 t.last = 0
+                t.action = action
                 t.side = resting
                 t.state = book.state
                 trace_n += 1

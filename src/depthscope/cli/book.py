@@ -132,7 +132,9 @@ def book(
     file: OneSource,
     at: Annotated[
         str,
-        typer.Option(metavar="TIME", help="The book before this moment: ISO 8601 (UTC), ns since 1970, or end."),
+        typer.Option(
+            metavar="TIME", help="The book before this moment: ISO 8601 (UTC), ns since 1970, or end."
+        ),
     ] = "end",
     levels: Annotated[int | None, typer.Option(min=1, help="Levels a side; 20 by default.")] = None,
     instrument: Annotated[
@@ -193,6 +195,8 @@ def chosen_symbol(candidates: list[str], known: list[str], wanted: str | None, f
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
-        raise InputError(f"{file} names no instrument up to then: there is no book to show. Try a later --at.")
+        raise InputError(
+            f"{file} names no instrument up to then: there is no book to show. Try a later --at."
+        )
     listed = ", ".join(candidates[:12]) + (" …" if len(candidates) > 12 else "")
     raise InputError(f"{file} holds {len(candidates)} instruments: {listed}. Choose one with --instrument.")

@@ -92,6 +92,8 @@ def increment(text: str | None, option: str) -> int | None:
         return None
     from depthscope.market.instruments import to_fixed
 
+    if "_" in text:  # Python reads 1_0 as ten; nobody who types it means that
+        raise InputError(f"{option} {text!r} is not a number.")
     try:
         value = to_fixed(text)
     except InputError as error:

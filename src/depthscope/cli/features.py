@@ -32,7 +32,8 @@ def features(
         str, typer.Option(metavar="GRID", help='Row spacing in receive time (50ms, 1s …) or "event".')
     ] = "100ms",
     out: Annotated[
-        str, typer.Option("--out", "-o", metavar="FILE", help=".parquet, .csv, .arrow, or - for standard output.")
+        str,
+        typer.Option("--out", "-o", metavar="FILE", help=".parquet, .csv, .arrow, or - for standard output."),
     ] = "-",
     symbols: Annotated[
         str | None, typer.Option(metavar="A,B", help="Only these symbols; all of them by default.")
@@ -40,7 +41,9 @@ def features(
     chosen: Annotated[
         str | None, typer.Option("--features", metavar="a,b", help="Only these features; all by default.")
     ] = None,
-    sparse: Annotated[bool, typer.Option("--sparse", help="Leave rows out in which nothing changed.")] = False,
+    sparse: Annotated[
+        bool, typer.Option("--sparse", help="Leave rows out in which nothing changed.")
+    ] = False,
     tick: Tick = None,
     lot: Lot = None,
     json: Json = False,

@@ -90,7 +90,9 @@ def info_document(source: Source, tally: Tally) -> dict[str, Any]:
                 "lot": decimal_text(instrument.lot),
                 "multiplier": str(instrument.multiplier),
                 "currency": instrument.currency,
-                "capabilities": [c.name for c in type(instrument.capabilities) if c in instrument.capabilities],
+                "capabilities": [
+                    c.name for c in type(instrument.capabilities) if c in instrument.capabilities
+                ],
                 "state": view.state,
                 "complete": not view.incomplete,
                 "counters": {name: int(value) for name, value in counters.items()},

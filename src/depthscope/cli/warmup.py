@@ -1,0 +1,90 @@
+"""`depthscope warmup`: compile the kernels, once, with progress."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from depthscope.cli.common import Debug, Json, print_json, progress, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Step = tuple[str, "Callable[[], object]"]
+
+PATIENCE = 0.7  # seconds of compiling after which we say what takes so long
+
+
+def steps(features: Iterable[str] | None = None) -> list[Step]:
+    """List what is not compiled in this process yet: kernels of book and readers, and features.
+
+    Parameters
+    ----------
+    features : iterable of str, optional
+        Features or columns wanted; None for all.
+    """
+    import importlib
+
+    from depthscope import jit, venues
+    from depthscope.features import registry
+
+    for name in ("depthscope.engine", *dict.fromkeys([*venues.FORMATS.values(), *venues.SPECS.values()])):
+        importlib.import_module(name)
+    return [*jit.pending(), *registry.pending(registry.select(features))]
+
+
+def compile_steps(todo: list[Step], *, always: bool = False) -> None:
+    """Compile, with a progress bar once it takes long (or `always`).
+
+    Machine code kept from an earlier run is only loaded, which takes a fraction of a second.
+    """
+    from time import monotonic
+
+    start, said = monotonic(), False
+    remaining = iter(enumerate(todo))
+    if not always:
+        for _, (_, build) in remaining:
+            build()
+            if monotonic() - start > PATIENCE:
+                break
+    with progress("compiling kernels (once)") as advance:
+        for done, (_, build) in remaining:
+            if not sys.stderr.isatty() and not said:
+                say("compiling kernels, once: about half a minute …")
+                said = True
+            advance(done, len(todo))
+            build()
+
+
+def warm(features: Iterable[str] | None = None) -> None:
+    """Compile what a command needs before it starts, so that its own progress is honest."""
+    compile_steps(steps(features))
+
+
+def warmup(json: Json = False, debug: Debug = False) -> None:
+    r"""Compile the kernels and keep the machine code; other commands then start at once.
+
+    The machine code is kept in the user's cache folder, or in DEPTHSCOPE_CACHE_DIR.
+
+    \b
+    Example:
+      depthscope warmup
+    """
+    from time import monotonic
+
+    from depthscope import jit
+
+    start = monotonic()
+    todo = steps()
+    compile_steps(todo, always=True)
+    folder = jit.cache_folder()
+    report: dict[str, Any] = {
+        "compiled": len(todo),
+        "seconds": round(monotonic() - start, 3),
+        "cache": None if folder is None else str(folder),
+    }
+    if json:
+        print_json(report)
+    else:
+        kept = f"kept in {folder}" if folder else "not kept: no folder can be written"
+        say(f"{report['compiled']} kernels ready in {report['seconds']:.1f} s, {kept}")

@@ -1,0 +1,22 @@
+"""Features: one file each. To add one, write the file and add its name below."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FEATURES: Final = (
+    "quotes",
+    "mid",
+    "spread",
+    "imbalance",
+    "weighted_imbalance",
+    "imbalance_ratio",
+    "depth",
+    "ofi",
+    "ofi_window",
+    "depth_delta",
+    "flow",
+    "delta_window",
+    "session",
+)
+"""Names of the feature files, in the order of their columns in tables."""

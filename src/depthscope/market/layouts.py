@@ -42,7 +42,7 @@ TRACE: Final = np.dtype(
         ("last", "u1"),
         ("side", "u1"),  # resting side of A, C, M, F, L, Q; aggressor of T
         ("state", "u1"),
-        ("pad", "u1"),
+        ("action", "u1"),
     ]
 )
 

@@ -87,6 +87,29 @@ class SourceOptions:
                 raise ConfigError(f"{name} must be positive, got {value} (in units of 1e-9).")
 
 
+@dataclass(slots=True)
+class Scan:
+    """What counting a source from end to end tells, without building any book.
+
+    Attributes
+    ----------
+    records : dict of str to int
+        Records by kind.
+    actions : dict of str to int
+        Events by action letter (empty where the data holds no book event).
+    start, end : int
+        Receive time of the first record and the latest of any record, UTC nanoseconds; 0 without records.
+    keys : list of (publisher, instrument_id)
+        Instruments met, in order of appearance.
+    """
+
+    records: dict[str, int] = field(default_factory=dict)
+    actions: dict[str, int] = field(default_factory=dict)
+    start: int = 0
+    end: int = 0
+    keys: list[Key] = field(default_factory=list)
+
+
 @runtime_checkable
 class Source(Protocol):
     """A finite stream of events in receive order, and the instruments in it."""

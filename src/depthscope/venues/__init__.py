@@ -40,7 +40,9 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
 # ── ADD A VENUE: one line. Asked in this order; the first that says yes opens the file. ──
-FORMATS: Final[dict[str, str]] = {}
+FORMATS: Final[dict[str, str]] = {
+    "dbn": "depthscope.venues.databento",
+}
 
 # Sources that are not files: the text before the first colon -> module with `open_spec`.
 SPECS: Final[dict[str, str]] = {}

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from depthscope.web.stream import NO_TICK, TRADE_RECORD, Floats, Quantised, Trades
+from depthscope.web.stream import TRADE_RECORD, Floats, Quantised, Trades
 from depthscope.web.trades import TradeStore
 
 __all__ = ["PLAN", "History", "Level", "Run", "Sample"]
@@ -244,10 +244,3 @@ class History:
         self.until = min(self.until, ts)
         if self.levels[0].head < 0:
             self.last = None
-
-    def empty_sample(self) -> Sample:
-        """Return the column of a book that cannot be shown."""
-        n = self.levels[0].row(0).shape[0]
-        zero = np.zeros(n, "<f4")
-        base = self.last.base if self.last is not None else 0
-        return Sample(base, NO_TICK, NO_TICK, 0.0, 0.0, 0.0, float("nan"), 0, zero, np.zeros(n, "<u2"))

@@ -6,6 +6,7 @@ and cumulative delta from the engine's rows, so the page shows the engine's own 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -148,7 +149,7 @@ class Recorder:
     def fed(self, events: Events, times: npt.NDArray[np.int64], batch: Batch) -> None:
         """Take prints from the events, OFI and CVD from the rows."""
         self._take_prints(events, times)
-        meta = batch.meta
+        meta: Any = batch.meta
         if len(meta):
             slots = self.session.engine.slots
             for track in self.tracks.values():
@@ -160,7 +161,7 @@ class Recorder:
                 ts = meta["ts"][mine].astype(np.int64)
                 self._rows.append((track.id, ts, np.asarray(batch.columns["ofi"])[mine]))
                 cvd = float(np.asarray(batch.columns["cvd"])[mine[-1]])
-                if cvd == cvd:
+                if not math.isnan(cvd):
                     track.row_ts, track.row_cvd = int(ts[-1]), cvd
                     later = track.since_ts >= track.row_ts
                     track.since_ts, track.since_signed = track.since_ts[later], track.since_signed[later]
@@ -214,10 +215,10 @@ class Recorder:
         n, tick, unit = self.n_levels, track.instrument.tick, track.unit
         flags = self.flags
         if book is None or book.state != "LIVE":
-            zero = np.zeros(n, "<f4")
             flags |= NOT_LIVE | (INCOMPLETE if book is not None and book.incomplete else 0)
             return Sample(
-                track.base or 0, NO_TICK, NO_TICK, 0.0, 0.0, track.cvd, float("nan"), flags, zero, np.zeros(n, "<u2")
+                track.base or 0, NO_TICK, NO_TICK, 0.0, 0.0, track.cvd, float("nan"), flags,
+                np.zeros(n, "<f4"), np.zeros(n, "<u2"),
             )  # fmt: skip
         if book.incomplete:
             flags |= INCOMPLETE

@@ -1,0 +1,27 @@
+"""`depthscope demo`: the embedded market on the page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from depthscope.cli.common import Config, Debug, settings
+from depthscope.cli.replay import NoOpen, Port, Speed, serve_page
+
+
+def demo(
+    port: Port = None,
+    no_open: NoOpen = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the market: the same seed, the same market.")] = 7,
+    speed: Speed = "1",
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    r"""Show the embedded market on a live page. Needs no data, account or internet.
+
+    \b
+    Example:
+      depthscope demo --seed 42 --speed 2
+    """
+    serve_page([f"synthetic:seed={seed}"], "demo", port, no_open, speed, None, None, settings(config))

@@ -1,0 +1,491 @@
+"""The engine: events in, samples and features out. Live, replay and batch all feed this.
+
+Three laws hold and are tested: any split of the stream gives the same bytes; a recorded live
+session replays to the same bytes; time comes only from the events.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from depthscope.book import state as s
+from depthscope.book.groups import regroup
+from depthscope.book.state import COUNTERS, Books
+from depthscope.book.view import OrderBook
+from depthscope.errors import InputError, UnknownName
+from depthscope.features.driver import (
+    D_COMPONENT, D_DONE, D_FRAME, D_N, D_OUT, D_SIZE, D_STRIDE, D_TABLE, NEED_RING, finish_step, step, trace_step,
+)  # fmt: skip
+from depthscope.features.kit import Column
+from depthscope.features.registry import FeatureSet, select
+from depthscope.market.events import EVENT, LAST, Events
+from depthscope.market.instruments import Capability, Instrument
+from depthscope.market.times import parse_every
+
+__all__ = ["META", "Batch", "Engine", "EngineSnapshot"]
+
+META: Final = np.dtype(
+    [
+        ("ts", "i8"),
+        ("ts_event", "i8"),
+        ("ts_recv", "i8"),
+        ("sequence", "u8"),
+        ("slot", "u4"),
+        ("state", "u1"),
+        ("incomplete", "u1"),
+        ("action", "u1"),
+        ("changed", "u1"),
+    ]
+)
+_META_NAMES = META.names or ()
+
+TRACE_ROWS: Final = 8192
+SAMPLE_ROWS: Final = 1024
+LONGEST_GROUP: Final = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows produced by one call.
+
+    Attributes
+    ----------
+    meta : structured array (n,)
+        ``ts`` (boundary, or group time by event), ``ts_event``, ``ts_recv``, ``sequence`` of
+        the last group applied, ``slot``, ``state``, ``incomplete``, ``action``, ``changed``.
+    values : float64 array (columns, n)
+        One line per feature column, NaN where undefined.
+    columns : tuple of Column
+        Names and units of the lines.
+    samples : structured array (n,) or None
+        The SAMPLE rows, when the engine keeps them.
+    """
+
+    meta: npt.NDArray[Any]
+    values: npt.NDArray[np.float64]
+    columns: tuple[Column, ...]
+    samples: npt.NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.meta)
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.float64]:
+        for k, column in enumerate(self.columns):
+            if column.name == name:
+                line: npt.NDArray[np.float64] = self.values[k]
+                return line
+        raise UnknownName(_near(name, [c.name for c in self.columns], "column"))
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSnapshot:
+    """Everything an engine knows at one moment (opaque; give it to `Engine.restore`)."""
+
+    books: Books
+    features: FeatureSet
+    slots: tuple[Instrument, ...]
+    keys: tuple[tuple[int, int], ...]
+    pending: npt.NDArray[Any]
+    incomplete_groups: int
+
+
+def _satisfying(requires: Capability) -> Capability:
+    """Capabilities any of which meets a requirement: more depth implies less."""
+    order = (Capability.L1, Capability.L2, Capability.MBO)
+    if requires in order:
+        found = Capability(0)
+        for c in order[order.index(requires) :]:
+            found |= c
+        return found
+    return requires
+
+
+def _near(name: str, names: list[str], kind: str) -> str:
+    near = difflib.get_close_matches(name, names, n=3)
+    return f"No {kind} is called {name!r}." + (f" Did you mean {', '.join(near)}?" if near else "")
+
+
+class Engine:
+    """Books and features of any number of instruments.
+
+    Parameters
+    ----------
+    resolve : callable
+        ``resolve(publisher, instrument_id) -> Instrument``, asked once per new instrument.
+    every : str or int
+        Row grid: a duration (``"100ms"``, ``"1s"``), nanoseconds, or ``"event"`` for one row
+        per LAST group.
+    features : iterable of str, optional
+        Features or columns wanted; None for all, an empty list for none.
+    sparse : bool
+        Leave out grid rows of instruments that saw no group since their previous row.
+    settings : mapping of str to float, optional
+        Feature settings that differ from their defaults.
+    keep_samples : bool
+        Also return the SAMPLE rows.
+
+    Examples
+    --------
+    >>> engine = Engine(source.resolve, every="1s")            # doctest: +SKIP
+    >>> for events in source.chunks():                         # doctest: +SKIP
+    ...     batch = engine.process(events)
+    """
+
+    def __init__(
+        self,
+        resolve: Callable[[int, int], Instrument],
+        *,
+        every: str | int = "100ms",
+        features: Iterable[str] | None = None,
+        sparse: bool = False,
+        settings: Mapping[str, float] | None = None,
+        keep_samples: bool = False,
+    ) -> None:
+        self._resolve = resolve
+        self.every = parse_every(every)
+        self.slots: list[Instrument] = []
+        self._keys: list[tuple[int, int]] = []
+        self._books = Books(TRACE_ROWS, SAMPLE_ROWS)
+        self._features = FeatureSet(select(features), settings)
+        self.keep_samples = keep_samples
+        self._driver = np.zeros(D_SIZE, np.int64)
+        self._out = np.zeros((1, 1))
+        self._pending = np.zeros(0, EVENT)
+        self._pending_n = 0
+        self.incomplete_groups = 0
+        self._drained: list[Batch] = []
+        self._lacking: list[tuple[int, int, npt.NDArray[np.int64]]] = []
+        context = self._books.context
+        context[s.C_STEP] = self.every
+        context[s.C_SPARSE] = sparse
+        context[s.C_WANT_TRACE] = any(f.level == "event" for f in self._features.features)
+        self._features.frame["by_event"] = self.every == 0
+        self._bind()
+        self._empty = Batch(np.zeros(0, META), np.zeros((len(self.columns), 0)), self.columns)
+
+    # ---- what it knows ------------------------------------------------------------------
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Feature columns, in order."""
+        return self._features.columns
+
+    @property
+    def symbols(self) -> list[str]:
+        """Symbols in order of first appearance."""
+        return [instrument.symbol for instrument in self.slots]
+
+    @property
+    def clock(self) -> int:
+        """Receive time of the last complete group, UTC ns (0 before the first)."""
+        return int(self._books.context[s.C_CLOCK])
+
+    def slot(self, symbol: str | int) -> int:
+        """Slot of a symbol; a symbol listed by several publishers is named ``SYMBOL@publisher``.
+
+        Raises
+        ------
+        UnknownName
+            With the nearest symbols.
+        """
+        if isinstance(symbol, int):
+            if 0 <= symbol < len(self.slots):
+                return symbol
+            raise UnknownName(f"There is no instrument number {symbol}; there are {len(self.slots)}.")
+        name, _, publisher = symbol.partition("@")
+        for k, instrument in enumerate(self.slots):
+            if instrument.symbol == symbol:
+                return k
+            if publisher and instrument.symbol == name and str(self._keys[k][0]) == publisher:
+                return k
+        raise UnknownName(_near(symbol, self.symbols, "symbol seen so far"))
+
+    def book(self, symbol: str | int) -> OrderBook:
+        """Read-only view of an instrument's present book (valid until the next call)."""
+        slot = self.slot(symbol)
+        return OrderBook(self._books, slot, self.slots[slot])
+
+    def counters(self, symbol: str | int) -> dict[str, int]:
+        """Integrity counters of an instrument: groups, unknown cancels, crossed, gaps and so on."""
+        book = self._books.books[self.slot(symbol)]
+        return {name: int(book[name]) for name in COUNTERS}
+
+    # ---- running ------------------------------------------------------------------------
+
+    def process(self, events: Events) -> Batch:
+        """Take the next events; returns the rows they completed.
+
+        Parameters
+        ----------
+        events : structured array (n,) of EVENT
+            In receive order. Not kept.
+
+        Returns
+        -------
+        Batch
+        """
+        for _ in self._run(events, stop=False):
+            raise AssertionError("the kernel stopped at a boundary unasked")
+        return self._collect()
+
+    def frames(self, events: Events) -> Iterator[Batch]:
+        """Like `process`, but pauses at each boundary: books are then as of that boundary."""
+        for _ in self._run(events, stop=True):
+            yield self._collect()
+        rest = self._collect()
+        if len(rest):
+            yield rest
+
+    def finish(self) -> Batch:
+        """End the stream: rows up to its last event; groups left incomplete are dropped and counted."""
+        for _ in self._finish(stop=False):
+            raise AssertionError("the kernel stopped at a boundary unasked")
+        return self._collect()
+
+    def finish_frames(self) -> Iterator[Batch]:
+        """Like `finish`, but pauses at each boundary."""
+        for _ in self._finish(stop=True):
+            yield self._collect()
+
+    def trace_blocks(self, events: Events) -> Iterator[tuple[Events, npt.NDArray[Any]]]:
+        """Run the books alone and yield (events, TRACE rows) block by block.
+
+        The arrays are scratch memory, valid until the next block. Rows of the grid and
+        features are not made.
+        """
+        context = self._books.context
+        kept = int(context[s.C_STEP]), int(context[s.C_WANT_TRACE])
+        context[s.C_STEP], context[s.C_WANT_TRACE] = 1 << 62, 1
+        try:
+            queue = deque(self._complete(events))
+            while queue:
+                chunk = queue.popleft()
+                context[s.C_N], context[s.C_POS] = len(chunk), 0
+                while True:
+                    first = int(context[s.C_POS])
+                    code = trace_step(context.ctypes.data, chunk)
+                    n = int(context[s.C_TRACE_N])
+                    if n:
+                        yield chunk[first : first + n], self._books.trace[:n]
+                        context[s.C_TRACE_N] = 0
+                    if code == s.DONE:
+                        break
+                    if code == s.REGROUP:
+                        queue.extendleft(self._regroup(chunk))
+                        break
+                    self._serve(code, chunk)
+        finally:
+            context[s.C_STEP], context[s.C_WANT_TRACE] = kept
+
+    def _run(self, events: Events, *, stop: bool) -> Iterator[None]:
+        """Run the kernel over complete groups; yields at each boundary when `stop`."""
+        context = self._books.context
+        context[s.C_STOP] = stop
+        queue = deque(self._complete(events))
+        while queue:
+            chunk = queue.popleft()
+            context[s.C_N] = len(chunk)
+            context[s.C_POS] = 0
+            while True:
+                code = step(self._context_address, self._driver_address, chunk)
+                if context[s.C_SAMPLE_N]:
+                    if code == NEED_RING:
+                        self._serve(code, chunk)
+                        continue
+                    self._drain()
+                    if stop and code in (s.BOUNDARY, s.RECENTRE):
+                        if code == s.RECENTRE:
+                            self._serve(code, chunk)
+                        yield
+                        continue
+                if code == s.DONE:
+                    break
+                if code == s.REGROUP:
+                    queue.extendleft(self._regroup(chunk))
+                    break
+                self._serve(code, chunk)
+
+    def _regroup(self, chunk: Events) -> list[Events]:
+        """Order what the kernel found interleaved or unfinished; keeps the unfinished groups."""
+        ordered, rest = regroup(chunk[int(self._books.context[s.C_POS]) :])
+        self._pending, self._pending_n = rest, len(rest)
+        return [ordered] if len(ordered) else []
+
+    def _complete(self, events: Events) -> Iterator[Events]:
+        """Put `events` after the records kept of open groups, copying no more than needed."""
+        if not len(events):
+            return
+        if events.dtype != EVENT:
+            raise InputError(f"The engine takes EVENT records, not {events.dtype}; decode the feed first.")
+        first = 0
+        if self._pending_n:
+            lasts = np.flatnonzero(events["flags"] & LAST)
+            if not len(lasts):
+                self._keep(events)
+                return
+            # Only what is needed to close the open groups is copied.
+            first = int(lasts[0]) + 1
+            self._keep(events[:first])
+            ordered, rest = regroup(self._pending[: self._pending_n])
+            self._pending, self._pending_n = rest, len(rest)
+            yield ordered
+            if self._pending_n:
+                yield from self._complete(events[first:])
+                return
+        if first < len(events):
+            yield np.ascontiguousarray(events[first:])
+
+    def _keep(self, events: Events) -> None:
+        """Hold records of groups that are not complete yet."""
+        n = self._pending_n + len(events)
+        if n > LONGEST_GROUP:
+            raise InputError(
+                f"{n} records arrived without one marked LAST: this feed does not say where its groups end, "
+                "so its book cannot be read. Check the decoder, or the file's flags with `depthscope info`."
+            )
+        if n > len(self._pending):
+            grown = np.zeros(max(64, 2 * n), EVENT)
+            grown[: self._pending_n] = self._pending[: self._pending_n]
+            self._pending = grown
+        self._pending[self._pending_n : n] = events
+        self._pending_n = n
+
+    def _finish(self, *, stop: bool) -> Iterator[None]:
+        rest = self._pending[: self._pending_n]
+        end = max(self.clock, int(rest["ts_recv"].max()) if len(rest) else 0)
+        if len(rest):
+            self.incomplete_groups += len(np.unique(rest[["publisher", "instrument_id"]]))
+        self._pending, self._pending_n = np.zeros(0, EVENT), 0
+        if self.slots and self.clock:
+            # The clock of the stream's last record; it belongs to no instrument's group count.
+            context = self._books.context
+            context[s.C_STOP] = stop
+            context[s.C_CLOCK] = end
+            while True:
+                code = finish_step(self._context_address, self._driver_address)
+                if code == NEED_RING:
+                    self._serve(code, self._pending)
+                    continue
+                if context[s.C_SAMPLE_N]:
+                    self._drain()
+                    if stop:
+                        yield
+                if code == s.DONE:
+                    return
+
+    def _serve(self, code: int, chunk: Events) -> None:
+        """Give the kernel what it stopped for."""
+        books, context = self._books, self._books.context
+        slot = int(context[s.C_NEED_SLOT])
+        if code == s.NEED_SLOT:
+            event = chunk[int(context[s.C_POS])]
+            publisher, number = int(event["publisher"]), int(event["instrument_id"])
+            instrument = self._resolve(publisher, number)
+            books.add(publisher, number, instrument)
+            self._features.add(instrument)
+            self.slots.append(instrument)
+            self._keys.append((publisher, number))
+            self._note_lacking()
+            self._bind()
+        elif code == s.NEED_ORDERS:
+            books.grow_orders(slot)
+        elif code == s.NEED_FAR:
+            books.grow_far(slot, int(context[s.C_NEED_SIDE]))
+        elif code == s.NEED_BIG:
+            books.grow_big()
+        elif code == s.RECENTRE:
+            books.recentre(slot, int(context[s.C_NEED_TICK]), int(context[s.C_NEED_WIDTH]))
+        elif code == NEED_RING:
+            component = int(self._driver[D_COMPONENT])
+            self._features.grow_ring(component, int(self._features.frame[0]["need_slot"]))
+        elif code not in (s.FLUSH, s.BLOCK, s.BOUNDARY):
+            raise AssertionError(f"unknown kernel code {code}")
+
+    def _bind(self) -> None:
+        """Size the output to the sample buffer and tell the driver where everything is."""
+        rows = len(self._books.samples)
+        if self._out.shape != (max(1, len(self.columns)), rows):
+            self._out = np.zeros((max(1, len(self.columns)), rows))
+        driver = self._driver
+        driver[D_TABLE] = self._features.table.ctypes.data
+        driver[D_N] = len(self._features.features)
+        driver[D_OUT] = self._out.ctypes.data
+        driver[D_STRIDE] = rows
+        driver[D_FRAME] = self._features.frame.ctypes.data
+        self._context_address = self._books.context.ctypes.data
+        self._driver_address = driver.ctypes.data
+
+    def _drain(self) -> None:
+        """Copy the finished rows out of the kernel's buffers."""
+        context = self._books.context
+        n = int(context[s.C_SAMPLE_N])
+        rows = self._books.samples[:n]
+        meta = np.empty(n, META)
+        for name in _META_NAMES:
+            meta[name] = rows[name]
+        values = self._out[: len(self.columns), :n].copy()
+        for first, last, slots in self._lacking:
+            values[first:last, np.isin(meta["slot"], slots)] = np.nan
+        self._drained.append(Batch(meta, values, self.columns, rows.copy() if self.keep_samples else None))
+        context[s.C_SAMPLE_N] = 0
+        self._driver[D_DONE] = 0
+
+    def _note_lacking(self) -> None:
+        """Find which features the feeds of which instruments cannot support."""
+        self._lacking, first = [], 0
+        for f in self._features.features:
+            slots = [k for k, i in enumerate(self.slots) if not i.capabilities & _satisfying(f.requires)]
+            if slots:
+                self._lacking.append((first, first + len(f.columns), np.array(slots)))
+            first += len(f.columns)
+
+    def _collect(self) -> Batch:
+        """Take the drained rows as one batch."""
+        pieces, self._drained = self._drained, []
+        if not pieces:
+            return self._empty
+        if len(pieces) == 1:
+            return pieces[0]
+        return Batch(
+            np.concatenate([p.meta for p in pieces]),
+            np.concatenate([p.values for p in pieces], axis=1),
+            self.columns,
+            np.concatenate([p.samples for p in pieces if p.samples is not None]) if self.keep_samples else None,
+        )
+
+    # ---- snapshot -----------------------------------------------------------------------
+
+    def snapshot(self) -> EngineSnapshot:
+        """Copy of the whole state: books, features, clock, groups still open."""
+        return EngineSnapshot(
+            self._books.copy(),
+            self._features.copy(),
+            tuple(self.slots),
+            tuple(self._keys),
+            self._pending[: self._pending_n].copy(),
+            self.incomplete_groups,
+        )
+
+    def restore(self, snapshot: EngineSnapshot) -> None:
+        """Go back to a snapshot of this engine (or of one made with the same arguments)."""
+        if snapshot.features.columns != self.columns:
+            raise InputError("The snapshot was taken with other features; make the engine with the same ones.")
+        self._books = snapshot.books.copy()
+        self._features = snapshot.features.copy()
+        self.slots, self._keys = list(snapshot.slots), list(snapshot.keys)
+        self._pending, self._pending_n = snapshot.pending.copy(), len(snapshot.pending)
+        self.incomplete_groups = snapshot.incomplete_groups
+        self._drained = []
+        self._note_lacking()
+        self._bind()
+
+    def __repr__(self) -> str:
+        every = "event" if self.every == 0 else f"{self.every / 1e6:g}ms"
+        return f"Engine(every={every}, {len(self.columns)} columns, instruments: {', '.join(self.symbols) or 'none yet'})"

@@ -1,0 +1,132 @@
+"""The loop over all stages: book kernel, then every feature, block by block.
+
+`step` is the one compiled entry: it runs the book kernel over a block of events, hands the
+block's TRACE and new SAMPLE rows to each feature through its address, and goes on until the
+chunk ends or Python is needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import carray, types
+from numba.extending import intrinsic
+
+from depthscope.book import state as s
+from depthscope.book.kernel import advance, due_rows
+from depthscope.book.memory import context_of
+from depthscope.book.primitives import njit, pointer
+from depthscope.features.kit import CONTEXT
+from depthscope.jit import kernel
+from depthscope.market.events import EVENT
+from depthscope.market.layouts import SAMPLE
+
+NEED_RING: Final = 20  # component D_COMPONENT wants a longer ring for an instrument
+
+TABLE: Final = np.dtype([("address", "i8"), ("state", "i8"), ("column", "i8"), ("by_event", "i8")])
+
+(
+    D_TABLE, D_N, D_OUT, D_STRIDE, D_FRAME, D_DONE, D_PHASE, D_COMPONENT, D_START, D_CODE, D_FIRST, D_SIZE,
+) = range(12)  # fmt: skip
+
+SAMPLE_SIZE = SAMPLE.itemsize
+EVENT_SIZE = EVENT.itemsize
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def call(typing_context: Any, address: Any, ctx: Any, n: Any, state: Any, out: Any) -> Any:
+    """Call a feature's compiled function."""
+    signature = types.int64(address, ctx, n, state, out)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        i64 = ir.IntType(64)
+        function = ir.FunctionType(i64, [i64] * 4)
+        return builder.call(builder.inttoptr(args[0], function.as_pointer()), list(args[1:]))
+
+    return signature, codegen
+
+
+@njit
+def run_features(m: np.int64, d: Any, events_address: np.int64) -> np.int64:
+    """Run the features over the block's new rows; returns DONE or NEED_RING."""
+    c = context_of(m)
+    table = carray(pointer(d[D_TABLE]), d[D_N], TABLE)
+    frame = carray(pointer(d[D_FRAME]), 1, CONTEXT)
+    f = frame[0]
+    f.events = events_address + d[D_FIRST] * EVENT_SIZE
+    f.trace = c[s.C_TRACE]
+    f.n_events = c[s.C_TRACE_N]
+    f.samples = c[s.C_SAMPLES] + d[D_DONE] * SAMPLE_SIZE
+    f.n_samples = c[s.C_SAMPLE_N] - d[D_DONE]
+    f.stride = d[D_STRIDE]
+    f.n_slots = c[s.C_SLOTS]
+    while d[D_COMPONENT] < d[D_N]:
+        t = table[d[D_COMPONENT]]
+        n = f.n_events if t.by_event else f.n_samples
+        if n > 0 or f.n_samples > 0:
+            f.start = d[D_START]
+            out = d[D_OUT] + (t.column * d[D_STRIDE] + d[D_DONE]) * 8
+            reached = call(t.address, d[D_FRAME], np.int64(n), t.state, out)
+            if reached < n:
+                d[D_START] = reached
+                return NEED_RING
+        d[D_START] = 0
+        d[D_COMPONENT] += 1
+    d[D_COMPONENT] = 0
+    d[D_DONE] = c[s.C_SAMPLE_N]
+    c[s.C_TRACE_N] = 0
+    return s.DONE
+
+
+@kernel(types.int64(types.int64, types.int64, numba.from_dtype(EVENT)[::1]))
+def step(m: np.int64, driver: np.int64, events: Any) -> np.int64:
+    """Run all stages until the chunk ends or Python is needed; returns why."""
+    c = context_of(m)
+    d = carray(pointer(driver), D_SIZE, np.int64)
+    address = events.ctypes.data
+    while True:
+        if d[D_PHASE] == 0:
+            d[D_FIRST] = c[s.C_POS]
+            d[D_CODE] = advance(m, events)
+        if d[D_N]:
+            d[D_PHASE] = 1
+            status = run_features(m, d, address)
+            if status != s.DONE:
+                return status
+            d[D_PHASE] = 0
+        else:
+            c[s.C_TRACE_N] = 0
+            d[D_DONE] = c[s.C_SAMPLE_N]
+        if d[D_CODE] != s.BLOCK:
+            return d[D_CODE]
+
+
+@kernel(types.int64(types.int64, types.int64))
+def finish_step(m: np.int64, driver: np.int64) -> np.int64:
+    """Emit the rows still due at the clock's time, and their features; returns why it stopped."""
+    c = context_of(m)
+    d = carray(pointer(driver), D_SIZE, np.int64)
+    if d[D_PHASE] == 0:
+        c[s.C_TRACE_N] = 0
+        d[D_CODE] = due_rows(m, c[s.C_CLOCK], np.int64(0)) if c[s.C_STEP] > 0 else s.DONE
+    if d[D_N]:
+        d[D_PHASE] = 1
+        status = run_features(m, d, np.int64(0))
+        if status != s.DONE:
+            return status
+        d[D_PHASE] = 0
+    else:
+        d[D_DONE] = c[s.C_SAMPLE_N]
+    return d[D_CODE]
+
+
+@kernel(types.int64(types.int64, numba.from_dtype(EVENT)[::1]))
+def trace_step(m: np.int64, events: Any) -> np.int64:
+    """Run the book kernel alone, leaving its TRACE rows in the buffer; returns why it stopped."""
+    return advance(m, events)
+
+
+__all__ = ["D_SIZE", "NEED_RING", "TABLE", "finish_step", "step", "trace_step"]

@@ -1,0 +1,62 @@
+"""Imbalance with levels weighted by their rank, and the book-pressure gauge.
+
+``weighted_imbalance = Σ wₖ(bₖ − aₖ) / Σ wₖ(bₖ + aₖ)`` with ``wₖ = decayᵏ`` over the best 20
+levels, leaving out levels smaller than ``min_volume_threshold`` (public size).
+``book_pressure`` is the same rescaled to 0…1. NaN when a side is empty or no level counts.
+
+Defaults: ``decay`` 0.8 and a threshold of 10 contracts on ES, 0 elsewhere (the values stated
+by the tools our users come from).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numba import carray
+
+from depthscope.features.kit import NAN, Column, as_size, column, frame_of, infos, sample_rows
+from depthscope.market.instruments import Capability, Instrument, futures_root
+from depthscope.market.layouts import SAMPLE_LEVELS
+
+REQUIRES = Capability.L1
+SETTINGS = {"decay": 0.8, "min_volume_threshold": NAN}
+STATE = np.dtype([("decay", "f8"), ("threshold", "f8")])
+OUT = (Column("weighted_imbalance", "-1…1"), Column("book_pressure", "0…1"))
+
+
+def prepare(record: Any, instrument: Instrument, settings: Mapping[str, float]) -> None:
+    """Settle the weights of one instrument."""
+    threshold = settings["min_volume_threshold"]
+    if np.isnan(threshold):
+        es = instrument.venue == "GLBX.MDP3" and futures_root(instrument.symbol) == "ES"
+        threshold = 10.0 if es else 0.0
+    record["decay"], record["threshold"] = settings["decay"], threshold
+
+
+def update(ctx: Any, n: int, state: Any, out: Any) -> int:
+    """Write the columns of `n` SAMPLE rows."""
+    rows = sample_rows(ctx)
+    info = infos(ctx)
+    states = carray(state, frame_of(ctx).n_slots, STATE)
+    imbalance, pressure = column(ctx, out, 0), column(ctx, out, 1)
+    for j in range(n):
+        r = rows[j]
+        s = states[r.slot]
+        i = info[r.slot]
+        weight = 1.0
+        bid = ask = 0.0
+        for k in range(SAMPLE_LEVELS):
+            b, a = as_size(r.bid_size[k], i), as_size(r.ask_size[k], i)
+            if b >= s.threshold:
+                bid += weight * b
+            if a >= s.threshold:
+                ask += weight * a
+            weight *= s.decay
+        if r.n_bid and r.n_ask and bid + ask > 0.0:
+            imbalance[j] = (bid - ask) / (bid + ask)
+            pressure[j] = 0.5 * (imbalance[j] + 1.0)
+        else:
+            imbalance[j] = pressure[j] = NAN
+    return n

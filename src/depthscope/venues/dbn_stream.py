@@ -1,0 +1,156 @@
+"""Bytes of a DBN file: plain, zstd (any number of frames) or gzip, read into given memory."""
+
+from __future__ import annotations
+
+import gzip
+import mmap
+import zlib
+from typing import TYPE_CHECKING, Final
+
+import zstandard
+
+from depthscope.venues import GZIP_MAGIC, ZSTD_MAGIC
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SLICE: Final = 1 << 17  # most bytes asked of the decompressor at once (a zstd block's size)
+READ_SIZE: Final = 1 << 17
+
+
+class ByteStream:
+    """Sequential reader of one file.
+
+    Damage never raises while reading: it ends the data, and :attr:`damage` says what it is.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    skip : int
+        Bytes of the file (as stored) to leave out at the start.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, skip: int = 0) -> None:
+        self.path = path
+        self.damage = ""
+        self.produced = 0
+        self._skip = skip
+        self._file = path.open("rb")
+        self._file.seek(skip)
+        magic = self._file.read(4)
+        self.is_zstd = magic == ZSTD_MAGIC or magic[1:] == b"\x2a\x4d\x18"
+        self._is_gzip = magic.startswith(GZIP_MAGIC)
+        self._rewind()
+
+    def _rewind(self) -> None:
+        self._file.seek(self._skip)
+        self._gzip = gzip.GzipFile(fileobj=self._file) if self._is_gzip else None
+        self._zstd = (
+            zstandard.ZstdDecompressor().stream_reader(
+                self._file, read_size=READ_SIZE, read_across_frames=True, closefd=False
+            )
+            if self.is_zstd
+            else None
+        )
+
+    @property
+    def position(self) -> int:
+        """Bytes of the file consumed so far, as stored."""
+        return 0 if self._file.closed else self._file.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read(self, size: int) -> bytes:
+        """Read up to `size` bytes, fewer only where the data ends."""
+        got = bytearray()
+        while len(got) < size:  # in pieces: a damaged header may ask for gigabytes
+            piece = bytearray(min(size - len(got), 1 << 20))
+            n = self.readinto(memoryview(piece))
+            got += piece[:n]
+            if n < len(piece):
+                break
+        return bytes(got)
+
+    def readinto(self, target: memoryview) -> int:
+        """Fill `target`; returns the bytes written, fewer only where the data ends."""
+        done = 0
+        while done < len(target) and not self.damage:
+            piece = target[done : done + SLICE]
+            try:
+                n = self._readinto(piece)
+            except (zstandard.ZstdError, EOFError, OSError, zlib.error) as error:
+                self.damage = f"its compressed data is damaged ({error})"
+                n = self._salvage(piece)
+                self.produced += n
+                return done + n
+            if not n:
+                break
+            done += n
+            self.produced += n
+        return done
+
+    def _readinto(self, piece: memoryview) -> int:
+        if self._zstd is not None:
+            return int(self._zstd.readinto(piece))
+        if self._gzip is not None:
+            return self._gzip.readinto(piece)
+        return self._file.readinto(piece)
+
+    def _salvage(self, piece: memoryview) -> int:
+        """Read again in small steps what came before the damage, which the failed call lost."""
+        self._rewind()
+        scrap = memoryview(bytearray(SLICE))
+        left = self.produced
+        done = 0
+        try:
+            while left and (n := self._readinto(scrap[:left])):
+                left -= n
+            while done < len(piece) and (n := self._readinto(piece[done : done + 8])):
+                done += n
+        except (zstandard.ZstdError, EOFError, OSError, zlib.error):
+            return done
+        return done
+
+    def check_end(self) -> None:
+        """Note in :attr:`damage` that the last zstd frame is cut: the decompressor just stops there."""
+        if self.is_zstd and not self.damage and not frames_whole(self.path, self._skip):
+            self.damage = "its last zstd frame is cut off"
+
+
+def frames_whole(path: Path, start: int = 0) -> bool:
+    """Whether every zstd frame of a file is there to its last byte (headers are walked, nothing decoded).
+
+    Source: RFC 8878, section 3.1.
+    """
+    size = path.stat().st_size
+    if size <= start:
+        return True
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        at = start
+        while at < size:
+            if data[at + 1 : at + 4] == b"\x2a\x4d\x18":  # skippable frame
+                at += 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+                continue
+            if at + 5 > size:
+                return False
+            descriptor = data[at + 4]
+            single = descriptor >> 5 & 1
+            content_size = (single, 2, 4, 8)[descriptor >> 6]
+            at += 5 + (1 - single) + (0, 1, 2, 4)[descriptor & 3] + content_size
+            last = 0
+            while not last:
+                if at + 3 > size:
+                    return False
+                block = int.from_bytes(data[at : at + 3], "little")
+                last = block & 1
+                at += 3 + (1 if block >> 1 & 3 == 1 else block >> 3)
+            at += 4 * (descriptor >> 2 & 1)  # checksum
+        return at == size

@@ -1,0 +1,69 @@
+"""RowRing: where a decoder writes EVENT rows, in buffers that stay valid for a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from depthscope.market.events import EVENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from depthscope.market.events import Events
+
+COLUMNS: Final = EVENT.itemsize // 8
+
+
+class RowRing:
+    """Four EVENT buffers in turn, seen as int64 rows while they are written.
+
+    What :meth:`take` returns is overwritten only after three more buffers were taken, as
+    `Source.chunks` promises.
+
+    Parameters
+    ----------
+    capacity : int
+        Rows a buffer holds at first; it doubles where one message needs more.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._buffers = [np.zeros((capacity, COLUMNS), np.int64) for _ in range(4)]
+        self._turn = 0
+        self.n = 0
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """The buffer being written; the first `n` rows of it are events."""
+        return self._buffers[self._turn]
+
+    def grow(self) -> None:
+        """Double the buffer being written, keeping its rows."""
+        old = self.rows
+        self._buffers[self._turn] = np.zeros((2 * len(old), COLUMNS), np.int64)
+        self.rows[: self.n] = old[: self.n]
+
+    def append(self, rows: npt.NDArray[np.int64]) -> None:
+        """Copy `rows` behind what is written."""
+        end = self.n + len(rows)
+        while end > len(self.rows):
+            self.grow()
+        self.rows[self.n : end] = rows
+        self.n = end
+
+    def take(self) -> Events:
+        """Return the events written since the last call and start the next buffer."""
+        events: Events = self.rows[: self.n].reshape(-1).view(EVENT)
+        self._turn = (self._turn + 1) % len(self._buffers)
+        self.n = 0
+        return events
+
+    def chunks(self, size: int) -> Iterator[Events]:
+        """Take what is written as arrays of at most `size` events."""
+        if self.n:
+            events = self.take()
+            for start in range(0, len(events), size):
+                yield events[start : start + size]

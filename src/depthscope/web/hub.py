@@ -1,0 +1,319 @@
+"""Hub: drives the session at 20 Hz and fans its frames out.
+
+The event loop only moves bytes. The session, its engine and the recorder live in one worker
+thread, reached one call at a time, so nothing needs a lock and a long seek never stops the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+from depthscope.errors import CorruptData, DepthscopeError, InputError
+from depthscope.runtime.readahead import last_time
+from depthscope.web import messages
+from depthscope.web.client import Client
+from depthscope.web.encoder import Frame, Key, encode_fill, encode_tick
+from depthscope.web.info import info_message
+from depthscope.web.messages import Ack, Ping, Sub
+from depthscope.web.recorder import Recorder
+from depthscope.web.stream import Head
+
+if TYPE_CHECKING:
+    from depthscope.runtime.session import Session
+    from depthscope.runtime.status import Status
+
+__all__ = ["Hub"]
+
+HZ: Final = 20
+MAX_CLIENTS: Final = 64
+_BUDGET: Final = 0.025
+_BUDGET_MAX: Final = 0.040  # flat out: speed max, seeks
+_SLOW_EVERY: Final = HZ // 2  # info and session go out twice a second
+_SCAN_LIMIT: Final = 512 << 20  # files larger than this are not read a second time for their end
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_log = logging.getLogger("depthscope.web")
+
+
+class Hub:
+    """Clients of one session.
+
+    Parameters
+    ----------
+    session : Session
+        Not yet open: the hub opens it in its worker thread.
+    recorder : Recorder, optional
+        What the page is fed from.
+    """
+
+    def __init__(self, session: Session, recorder: Recorder | None = None) -> None:
+        self.session = session
+        self.recorder = recorder if recorder is not None else Recorder()
+        self.session.spectator = self.recorder
+        self.clients: set[Client] = set()
+        self.seq = 0
+        self.started = time.monotonic()
+        self.longest_tick = 0.0
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="depthscope-session")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stop = threading.Event()
+        self._seen: tuple[Any, ...] = ()
+        self._epoch = session.status.epoch
+        self._refill = False
+
+    async def call(self, do: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run something in the session's thread and return what it returns."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._worker, lambda: do(*args, **kwargs))
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the session and run the market, in the running event loop."""
+        self._tasks = [asyncio.create_task(self._run(), name="hub"), asyncio.create_task(self._watch(), name="hub-watch")]
+
+    async def stop(self) -> None:
+        """Close every client and end the worker."""
+        self._stop.set()
+        for client in self.clients:
+            client.close(1001, "the server stops")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._worker.submit(self.session.close)
+        await asyncio.to_thread(self._worker.shutdown, wait=True)
+
+    async def _run(self) -> None:
+        await self.call(self.session.open)
+        self._announce()
+        if self.session.status.state == "failed":
+            return
+        scan = threading.Thread(target=self._scan, name="depthscope-scan", daemon=True)
+        scan.start()
+        due = time.monotonic()
+        while True:
+            try:
+                await self._tick()
+            except Exception as error:  # noqa: BLE001 - shown to every page; the server stays up to show it
+                _log.exception("the market stopped")
+                self.session.status = _failed(self.session.status, error)
+                self._announce()
+                return
+            due += 1 / HZ
+            late = time.monotonic() - due
+            if late > 0:
+                due += late  # ticks missed are not made up
+            await asyncio.sleep(max(0.0, -late))
+
+    async def _watch(self) -> None:
+        """Tell clients how the opening goes, and drop those that went silent."""
+        while True:
+            await asyncio.sleep(0.1)
+            if not self.recorder.ready or self.session.status.state == "failed":
+                self._announce()
+            now = time.monotonic()
+            for client in self.clients:
+                if client.silent(now):
+                    client.close(4408, "no acknowledgement for two minutes")
+
+    def _scan(self) -> None:
+        """Find where the data ends, for the seek bar, without the engine."""
+        if self.session.status.end is not None or self.session.source.info.bytes_total > _SCAN_LIMIT:
+            return
+        try:
+            end = last_time(self.session.open_source(), self._stop)
+        except CorruptData:
+            return  # playing will reach the damage and say so
+        if end is not None and not self._stop.is_set():
+            self._worker.submit(self.session.found_end, end + 1)
+
+    # -- the tick -----------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        began = time.monotonic()
+        self.seq += 1
+        slow = self.seq % _SLOW_EVERY == 0
+        keys = frozenset(c.key for c in self.clients if c.key is not None)
+        before = self.session.status
+        frames, infos = await self.call(self._work, self.seq, keys, slow)
+        after = self.session.status
+        if before.state == "seeking" != after.state:
+            self._refill = True
+        self._announce()
+        if self._refill and after.state != "seeking":
+            self._refill = False
+            for client in self.clients:
+                if client.key is not None and not client.filling:
+                    self._start_fill(client, None)
+        else:
+            for client in self.clients:
+                if client.key in frames:
+                    client.push(frames[client.key], self.seq)
+        if slow or (before.state, before.speed) != (after.state, after.speed):
+            self.tell_session()
+        for client in self.clients:
+            if client.key is not None and client.key[0] in infos:
+                client.latest("info", infos[client.key[0]])
+        self.longest_tick = max(self.longest_tick, time.monotonic() - began)
+
+    def _work(self, seq: int, keys: frozenset[Key], slow: bool) -> tuple[dict[Key, list[Frame]], dict[int, str]]:
+        """One tick, in the session's thread."""
+        session, recorder = self.session, self.recorder
+        status = session.status
+        recorder.watch(tuple(symbol for symbol, _ in keys))
+        flat_out = status.state == "seeking" or status.speed == float("inf")
+        moved = session.step(time.monotonic(), _BUDGET_MAX if flat_out else _BUDGET)
+        frames: dict[Key, list[Frame]] = {}
+        if moved or session.status.state != status.state:
+            wanted = frozenset[Key]() if session.status.state == "seeking" else keys
+            frames = encode_tick(recorder, wanted, seq, time.time() * 1e3)
+        infos: dict[int, str] = {}
+        if slow:
+            for symbol in {s for s, _ in keys}:
+                if symbol in recorder.tracks:
+                    infos[symbol] = messages.encode(info_message(recorder, recorder.tracks[symbol]))
+        return frames, infos
+
+    # -- telling ------------------------------------------------------------------------------
+
+    def hello(self) -> str:
+        """Greeting as things stand."""
+        ready = self.recorder.ready
+        return messages.encode(
+            messages.hello(
+                self.session,
+                hz=HZ,
+                origin=self.recorder.origin if ready else None,
+                levels=self.recorder.n_levels,
+                plan=self.recorder.plan,
+            )
+        )
+
+    def tell_session(self) -> None:
+        """Send everyone where the session stands."""
+        text = messages.encode(messages.session_message(self.session.status, len(self.clients)))
+        for client in self.clients:
+            client.latest("session", text)
+
+    def _announce(self) -> None:
+        """Greet again where something of the greeting changed; say so where history was cut."""
+        status = self.session.status
+        opening = status.state in ("connecting", "warming", "failed")
+        seen = (status.epoch, len(self.session.symbols), status.end, status.start, status.warm, opening)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        text = self.hello()
+        for client in self.clients:
+            client.control(text)
+        if status.epoch != self._epoch:
+            self._epoch = status.epoch
+            reset = messages.encode({"t": "reset", "epoch": status.epoch, "reason": "seek"})
+            for client in self.clients:
+                client.control(reset)
+        self.tell_session()
+
+    # -- clients ------------------------------------------------------------------------------
+
+    def join(self) -> Client | None:
+        """Take in a client, or None when there are too many."""
+        if len(self.clients) >= MAX_CLIENTS:
+            return None
+        client = Client(self.seq, time.monotonic())
+        self.clients.add(client)
+        client.control(self.hello())
+        client.latest("session", messages.encode(messages.session_message(self.session.status, len(self.clients))))
+        return client
+
+    def leave(self, client: Client) -> None:
+        """Forget a client."""
+        self.clients.discard(client)
+
+    async def command(self, client: Client, text: str) -> None:
+        """Do what a client says.
+
+        Raises
+        ------
+        InputError
+            When the message is malformed: the connection is to be closed with the reason.
+        """
+        now = time.monotonic()
+        if not client.allow(now):
+            client.close(4429, "too many commands")
+            return
+        command = messages.parse(text)
+        if isinstance(command, Ack):
+            if client.ack(command.seq, command.col, self.seq, now) and client.key is not None:
+                client.resyncs += 1
+                self._start_fill(client, command.col)
+        elif isinstance(command, Ping):
+            client.control(messages.encode({"t": "pong", "id": command.id}))
+        elif isinstance(command, Sub):
+            self._subscribe(client, command)
+        else:
+            try:
+                await self.do(command)
+            except DepthscopeError as error:
+                client.control(messages.encode({"t": "error", "code": "refused", "message": str(error)}))
+
+    async def do(self, command: messages.SessionCommand) -> None:
+        """Carry out a session command for everyone.
+
+        Raises
+        ------
+        DepthscopeError
+            When it cannot be done.
+        """
+        before = self.session.status.epoch
+        await self.call(messages.apply_to, self.session, command)
+        if self.session.status.epoch != before:
+            self._refill = True
+            for client in self.clients:
+                client.begin_refill()
+        self._announce()
+        self.tell_session()
+
+    def _subscribe(self, client: Client, sub: Sub) -> None:
+        if sub.symbol >= len(self.session.symbols):
+            known = len(self.session.symbols)
+            message = f"There is no symbol {sub.symbol}: {known} are known so far, numbered from 0."
+            client.control(messages.encode({"t": "error", "code": "unknown_symbol", "message": message}))
+            return
+        client.key, client.cols = (sub.symbol, sub.res), sub.cols
+        self._start_fill(client, sub.since if sub.epoch == self.session.status.epoch else None)
+
+    def _start_fill(self, client: Client, since: int | None) -> None:
+        client.begin_fill()
+        task = asyncio.get_running_loop().create_task(self._fill(client, client.key, since))
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+
+    async def _fill(self, client: Client, key: Key | None, since: int | None) -> None:
+        if key is None:
+            raise InputError("A client without a subscription cannot be filled.")
+        filled = await self.call(self._encode_fill, key, client.cols, since)
+        if filled is not None and client.key == key:
+            client.end_fill(*filled)
+
+    def _encode_fill(self, key: Key, cols: int, since: int | None) -> tuple[list[bytes], int] | None:
+        """Encode a fill, in the session's thread; None while there is nothing to fill from."""
+        if not self.recorder.ready or self.session.status.state == "seeking":
+            self._refill = True  # the tick after fills everyone
+            return None
+        if key[0] not in self.recorder.tracks:
+            self.recorder.watch((key[0],))
+        seq = self.seq
+        return encode_fill(self.recorder, Head(*key[:1], seq, key[1], time.time() * 1e3), cols, since), seq
+
+
+def _failed(status: Status, error: Exception) -> Status:
+    from dataclasses import replace
+
+    return replace(status, state="failed", error=f"The market stopped: {type(error).__name__}: {error}")
