@@ -14,18 +14,16 @@ from depthscope.cli.common import (
     OneSource,
     Tick,
     increment,
-    iso,
     known_name,
+    moment,
     print_json,
     progress,
     settings,
-    time_ns,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from depthscope.book.view import OrderBook
     from depthscope.engine import Engine
     from depthscope.market.source import Source
 
@@ -62,35 +60,13 @@ def run_until(source: Source, at: int | None, advance: Callable[[float, float], 
     return engine
 
 
-def book_document(book: OrderBook, levels: int) -> dict[str, Any]:
-    """Book for machines: prices as decimal text, sizes in public units, best first."""
-    instrument = book.instrument
-
-    def side(name: str) -> list[list[Any]]:
-        prices, sizes, orders = book.raw(name, levels)
-        return [
-            [str(instrument.price(int(p))), instrument.size(int(q)), int(o) if counted else None]
-            for p, q, o in zip(prices, sizes, orders, strict=True)
-        ]
-
-    from depthscope.market.instruments import Capability
-
-    counted = bool(instrument.capabilities & Capability.MBO)
-    return {
-        "symbol": book.symbol,
-        "ts": book.ts,
-        "state": book.state,
-        "incomplete": bool(book.incomplete),
-        "bids": side("bid"),
-        "asks": side("ask"),
-    }
-
-
 def print_ladder(document: dict[str, Any], venue: str) -> None:
     """Print a book for people: asks above, bids below, bars for size."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from depthscope.market.times import format_time
 
     rows = [*document["bids"], *document["asks"]]
     largest = max((size for _, size, _ in rows), default=0)
@@ -118,10 +94,10 @@ def print_ladder(document: dict[str, Any], venue: str) -> None:
     for price, size, orders in document["bids"]:
         line(price, size, orders, is_bid=True)
 
-    moment = iso(document["ts"]) if document["ts"] else "before its first event"
+    when = format_time(document["ts"]) if document["ts"] else "before its first event"
     state = document["state"] + (", incomplete" if document["incomplete"] else "")
     console = Console(highlight=False)
-    console.print(f"[bold]{document['symbol']}[/] {venue}   {moment}   {state}")
+    console.print(f"[bold]{document['symbol']}[/] {venue}   {when}   {state}")
     if rows:
         console.print(table)
     else:
@@ -155,20 +131,20 @@ def book(
       depthscope book day.mbo.dbn.zst --at 2023-12-25T23:30:00 --levels 10
       depthscope book day.mbo.dbn.zst --instrument ESH4 --json
     """
-    moment = None if at == "end" else time_ns(at)
+    limit = None if at == "end" else moment(at)
     rows = levels if levels is not None else settings(config).depth_rows
     from depthscope.api import open_source
 
     wanted = None if instrument is None else [instrument]
     source = open_source(file, symbols=wanted, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))
     with progress("book") as advance:
-        engine = run_until(source, moment, advance)
+        engine = run_until(source, limit, advance)
     traded = {i.symbol: i for i in engine.slots}
     named = {i.symbol: i for i in source.instruments.values()}
     symbol = chosen_symbol(list(traded) or list(named), list(traded | named), instrument, file)
     found = traded.get(symbol) or named[symbol]
     document = (
-        book_document(engine.book(symbol), rows)
+        engine.book(symbol).to_json(rows)
         if symbol in traded
         else {"symbol": symbol, "ts": None, "state": "SYNCING", "incomplete": False, "bids": [], "asks": []}
     )

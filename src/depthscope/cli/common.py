@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import textwrap
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -103,43 +101,23 @@ def increment(text: str | None, option: str) -> int | None:
     return value
 
 
-_ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:?\d\d)?$")
-
-
-def time_ns(text: str, option: str = "--at") -> int:
-    """UTC nanoseconds of a time as users write it: ns since 1970, or ISO 8601 (UTC unless it says otherwise).
+def moment(text: str, option: str = "--at") -> int:
+    """UTC nanoseconds of a time as users write it.
 
     Raises
     ------
     InputError
-        When it is neither.
+        When it is neither ISO 8601 nor a number of nanoseconds of our era.
     """
-    text = text.strip()
-    if re.fullmatch(r"-?\d{1,19}", text):
-        value = int(text)
-        if abs(value) < 2**63:
-            return value
-    match = _ISO.match(text)
-    if match:
-        day, clock, fraction, zone = match.groups()
-        try:
-            moment = datetime.fromisoformat(f"{day}T{clock or '00:00:00'}{zone or '+00:00'}")
-        except ValueError:
-            moment = None
-        if moment is not None:
-            whole = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-            return (whole.days * 86_400 + whole.seconds) * 10**9 + int((fraction or "").ljust(9, "0"))
-    raise InputError(
-        f"{option} {text!r} is not a time. Give nanoseconds since 1970 (1703545200000000000) or ISO 8601, "
-        "UTC unless it names a zone (2023-12-25T23:30:00.25)."
-    )
+    from depthscope.market.times import parse_time
 
-
-def iso(ns: int) -> str:
-    """ISO 8601 text of UTC nanoseconds, to the nanosecond, without trailing zeros."""
-    seconds, rest = divmod(ns, 10**9)
-    fraction = f".{rest:09d}".rstrip("0") if rest else ""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}{fraction}Z"
+    try:
+        ns = parse_time(text)
+    except InputError as error:
+        raise InputError(f"{option} {error}") from error
+    if not 0 <= ns < 2**63:
+        raise InputError(f"{option} {text!r} is not a time between 1970 and 2262.")
+    return ns
 
 
 def known_name(name: str, known: Iterable[str], what: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from depthscope.cli.common import Debug, Json, Lot, OneSource, Tick, increment, iso, print_json, progress
+from depthscope.cli.common import Debug, Json, Lot, OneSource, Tick, increment, print_json, progress
 from depthscope.errors import CorruptData
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def info_document(source: Source, tally: Tally) -> dict[str, Any]:
         "off_tick": total["off_tick"],
         "crossed_events": total["crossed"],
         "gaps": total["gaps"],
+        "incomplete_groups": engine.incomplete_groups,
         "complete": all(i["complete"] for i in instruments) and tally.damage is None,
         "damage": str(tally.damage) if tally.damage else None,
         "warnings": about.warnings,
@@ -134,6 +135,8 @@ def print_info(document: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from depthscope.market.times import format_time
+
     console = Console(highlight=False, soft_wrap=True)
 
     def line(name: str, value: Any) -> None:
@@ -144,13 +147,13 @@ def print_info(document: dict[str, Any]) -> None:
     line("format", " ".join(filter(None, (document["format"], document["schema"], document["dataset"]))))
     if document["start"] is not None:
         span = (document["end"] - document["start"]) / 1e9
-        line("received", f"{iso(document['start'])} … {iso(document['end'])} ({span:,.3f} s)")
+        line("received", f"{format_time(document['start'])} … {format_time(document['end'])} ({span:,.3f} s)")
     line("records", f"{document['records']:,} ({document['events']:,} events)")
     line("actions", ", ".join(f"{n:,} {ACTION_NAMES[a]}" for a, n in document["actions"].items()))
     line("skipped", ", ".join(f"{n:,} {why}" for why, n in document["skipped"].items()))
     odd = {k: document[k] for k in (
         "unknown_cancels", "unknown_modifies", "duplicates", "over_cancels", "rejected", "off_tick",
-        "crossed_events", "gaps",
+        "crossed_events", "gaps", "incomplete_groups",
     )}  # fmt: skip
     line("integrity", ", ".join(f"{n:,} {k.replace('_', ' ')}" for k, n in odd.items() if n) or "nothing odd")
     line("complete", "yes" if document["complete"] else "no")
