@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import traceback
@@ -21,7 +22,7 @@ from depthscope.cli.warmup import warmup
 from depthscope.errors import DepthscopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 # Plain help: rich would triple the time `depthscope --help` takes. No pretty exceptions: errors
 # of ours are paragraphs, others show Python's own traceback with --debug.
@@ -32,8 +33,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def help_of(function: Callable[..., object]) -> str:
+    """Help text of a command: its docstring, where a line of \\b keeps a paragraph's line breaks."""
+    return inspect.cleandoc(function.__doc__ or "").replace("\\b\n", "\b\n")
+
+
 for _command in (demo, replay, features, book, info, warmup, version):
-    app.command()(_command)
+    app.command(help=help_of(_command))(_command)
+
+
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    common.say(f"note: {message}")
 
 
 def _print_version(value: bool) -> None:
@@ -44,7 +56,6 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
@@ -55,6 +66,8 @@ def root(
 
     \b
     Exit codes: 0 done, 1 failure, 2 bad input.
+
+    \b
     Try:
       depthscope demo
       depthscope info FILE
@@ -62,8 +75,7 @@ def root(
     """
 
 
-def _note(message: Warning | str, *_: Any) -> None:
-    common.say(f"note: {message}")
+app.callback(help=help_of(root))(root)
 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -56,7 +56,7 @@ Lot = Annotated[
 ]
 Sources = Annotated[
     list[str],
-    typer.Argument(metavar="FILE…", help="Files, folders or globs; several are read in order of time."),
+    typer.Argument(metavar="FILE", help="Files, folders or globs; several are read in order of time."),
 ]
 OneSource = Annotated[str, typer.Argument(metavar="FILE", help="A file, folder or glob.")]
 

@@ -59,7 +59,7 @@ def features(
     \b
     Examples:
       depthscope features day.mbo.dbn.zst --every 100ms --out day.parquet
-      depthscope features day.mbo.dbn.zst --every event --features mid,ofi --out - | head
+      depthscope features day.mbo.dbn.zst --every event --features mid,ofi | head
     """
     preferences = settings(config)
     from depthscope.api import features_batches

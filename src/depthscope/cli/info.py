@@ -79,7 +79,7 @@ def decimal_text(fixed: int) -> str:
 def info_document(source: Source, tally: Tally) -> dict[str, Any]:
     """Everything `info` tells, for machines. Times are receive times in UTC ns."""
     engine = tally.engine
-    instruments = []
+    instruments: list[dict[str, Any]] = []
     for instrument in engine.slots:
         counters, view = engine.counters(instrument.symbol), engine.book(instrument.symbol)
         instruments.append(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from depthscope.cli.common import Config, Debug, Lot, Sources, Tick, increment, say, settings
+from depthscope.cli.common import Config, Debug, Lot, Sources, Tick, increment, settings
 from depthscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,3 +37,58 @@ def speed_of(text: str) -> float:
     if not 0.1 <= speed <= 1000:
         raise InputError(f"--speed {text!r} is out of range: give a number from 0.1 to 1000, or max.")
     return speed
+
+
+def serve_page(
+    files: list[str],
+    mode: Literal["replay", "demo"],
+    port: int | None,
+    no_open: bool,
+    speed: str,
+    tick: str | None,
+    lot: str | None,
+    preferences: Settings,
+) -> None:
+    """Serve the page of a session until interrupted.
+
+    Raises
+    ------
+    InputError
+        When the source cannot be opened or the port is taken: nothing was started then.
+    """
+    pace = speed_of(speed)
+    options = {"tick": increment(tick, "--tick"), "lot": increment(lot, "--lot")}
+    from depthscope.runtime.session import Session
+    from depthscope.runtime.sources import open_source
+    from depthscope.web.app import serve
+
+    open_source(files, **options)  # what is wrong with it shows here, not on the page
+    session = Session(lambda: open_source(files, **options), mode=mode, speed=pace)
+    serve(
+        session,
+        port=preferences.port if port is None else port,
+        open_browser=preferences.open_browser and not no_open,
+        page_hz=preferences.page_hz,
+        depth_rows=preferences.depth_rows,
+        history_seconds=preferences.history_seconds,
+    )
+
+
+def replay(
+    files: Sources,
+    speed: Speed = "1",
+    port: Port = None,
+    no_open: NoOpen = False,
+    tick: Tick = None,
+    lot: Lot = None,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    r"""Replay recorded files on the live page: heatmap, ladder, flow, with pause, speed and seek.
+
+    \b
+    Examples:
+      depthscope replay day.mbo.dbn.zst --speed 20
+      depthscope replay 'btcusdt_*.gz' --speed max --no-open
+    """
+    serve_page(files, "replay", port, no_open, speed, tick, lot, settings(config))
