@@ -24,7 +24,7 @@ _LOW32 = np.uint64(0xFFFF_FFFF)
 
 
 @kernel("int64(uint64[:, ::1], int64, uint64[::1], uint64[::1])")
-def add_keys(rows: Any, start: np.int64, table: Any, count: Any) -> np.int64:
+def add_keys(rows: Any, start: np.int64, table: Any, count: Any) -> Any:
     """Enter the keys of EVENT rows from `start` on; returns the row that found the table full."""
     mask = np.uint64(table.shape[0] - 1)
     before = np.uint64(0)

@@ -14,8 +14,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from depthscope.errors import (
-    ConfigError, CorruptData, DepthscopeError, EmptyData, FormatUnknown, NoBookData, UnknownInstrument,
-)  # fmt: skip
+    ConfigError,
+    CorruptData,
+    DepthscopeError,
+    EmptyData,
+    FormatUnknown,
+    NoBookData,
+    UnknownInstrument,
+)
 from depthscope.market.events import CLEAR, LAST, LOST, NO_SIDE, UNDEF_PRICE, empty_events
 from depthscope.market.instruments import Capability
 from depthscope.market.source import Scan, SourceInfo
@@ -337,7 +343,8 @@ class DbnSource:
 
 
 def _row(record: bytes, layouts: dict[int, np.dtype[np.void]]) -> np.void:
-    return np.frombuffer(record, layout.fitting(layouts, len(record)), count=1)[0]
+    row: np.void = np.frombuffer(record, layout.fitting(layouts, len(record)), count=1)[0]
+    return row
 
 
 def _mark(action: int, keys: list[Key], now: int) -> Iterator[Events]:

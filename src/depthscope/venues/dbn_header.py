@@ -178,7 +178,7 @@ def read_header(path: Path, head: bytes) -> Header:
 
 
 def _parse(version: int, data: bytes, size: int) -> Header:
-    dataset, schema, start, end, limit = FIXED.unpack_from(data)
+    dataset, schema, start, end, _limit = FIXED.unpack_from(data)
     at = FIXED.size + (8 if version == 1 else 0)  # version 1 told a record count there
     stype_in, stype_out, ts_out = data[at], data[at + 1], data[at + 2]
     symbol_bytes = SYMBOL_V1 if version == 1 else struct.unpack_from("<H", data, at + 3)[0]
@@ -186,7 +186,8 @@ def _parse(version: int, data: bytes, size: int) -> Header:
         raise ValueError("symbols have no length")
     cursor = _Cursor(data, symbol_bytes)
     cursor.at = 100
-    cursor.at += cursor.count(1)  # a schema definition, never used so far
+    unused = cursor.count(1)  # length of a schema definition, 0 so far
+    cursor.at += unused
     symbols = cursor.symbols()
     cursor.symbols()  # partially resolved
     cursor.symbols()  # not found

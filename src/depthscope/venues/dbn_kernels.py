@@ -8,7 +8,7 @@ record's length has been checked.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numba
 import numpy as np
@@ -17,7 +17,14 @@ from depthscope.jit import OPTIONS, kernel
 from depthscope.market import events as ev
 from depthscope.venues import dbn_layout as layout
 
-njit = numba.njit(**OPTIONS)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def njit(function: Callable[..., Any]) -> Any:
+    """Compile a helper of the kernels below."""
+    return numba.njit(**OPTIONS)(function)
+
 
 # Slots of the state array.
 S_POS: Final = 0  # word to read next
@@ -94,13 +101,13 @@ NEW_BOOK = np.int64(-1)
 
 
 @njit
-def letter(code: np.uint64, allowed: np.uint64) -> bool:
+def letter(code: Any, allowed: Any) -> Any:
     """Whether a byte is one of the letters in `allowed`."""
     return (code >> np.uint64(5)) == np.uint64(2) and (allowed >> (code - np.uint64(64))) & U1 != U0
 
 
 @njit
-def times(st: Any, event: np.uint64, recv: np.uint64) -> tuple[np.uint64, np.uint64]:
+def times(st: Any, event: Any, recv: Any) -> Any:
     """Fill in absent times, and watch the receive clock."""
     if recv >= UNDEFINED or event >= UNDEFINED:
         st[S_NO_TIME] += 1
@@ -122,8 +129,9 @@ def times(st: Any, event: np.uint64, recv: np.uint64) -> tuple[np.uint64, np.uin
 
 @njit
 def put(
-    row: Any, event: np.uint64, recv: np.uint64, order: np.uint64, price: np.uint64, size: np.uint64,
-    sequence: np.uint64, head: np.uint64, aux: np.uint64, action: np.uint64, side: np.uint64, flags: np.uint64,
+    row: Any, event: Any, recv: Any, order: Any, price: Any, size: Any,
+    sequence: Any, head: Any, aux: Any, action: Any, side: Any,
+    flags: Any,
 ) -> None:  # fmt: skip
     """Write one EVENT; `head` is a record's first word."""
     row[0] = event
@@ -137,13 +145,13 @@ def put(
 
 
 @kernel("int64(uint64[::1], uint64[:, ::1], int64[::1])")
-def convert_mbo(words: Any, out: Any, st: Any) -> np.int64:
+def convert_mbo(words: Any, out: Any, st: Any) -> Any:
     """Convert MBO records until something else is met (the fast path)."""
     pos, end, n = st[S_POS], st[S_END], st[S_OUT]
     room = out.shape[0]
     stride = np.int64(7) + st[S_TS_OUT]
     usual = np.uint64(stride * 2) | np.uint64(layout.RT_MBO << 8)
-    why = np.int64(MORE)
+    why: Any = np.int64(MORE)
     clock = st[S_CLOCK]
     start = pos
     while True:
@@ -186,7 +194,7 @@ def convert_mbo(words: Any, out: Any, st: Any) -> np.int64:
 
 
 @njit
-def find_book(st: Any, keys: Any, key: np.int64) -> np.int64:
+def find_book(st: Any, keys: Any, key: Any) -> Any:
     """Row of an instrument's ten levels; NEW_BOOK - row when it has just been made."""
     mask = np.uint64(keys.shape[0] - 1)
     at = ((np.uint64(key) * GOLD) >> U40) & mask
@@ -202,9 +210,9 @@ def find_book(st: Any, keys: Any, key: np.int64) -> np.int64:
 
 @njit
 def ten_levels(
-    words: Any, pos: np.int64, out: Any, n: np.int64, book: Any, event: np.uint64, recv: np.uint64,
-    sequence: np.uint64, flags: np.uint64,
-) -> np.int64:  # fmt: skip
+    words: Any, pos: Any, out: Any, n: Any, book: Any, event: Any, recv: Any,
+    sequence: Any, flags: Any,
+) -> Any:  # fmt: skip
     """Write what changed since the instrument's last record, and keep the new levels."""
     head = words[pos]
     for side in range(2):
@@ -215,8 +223,8 @@ def ten_levels(
                 continue
             gone = True
             for j in range(10):
-                at = (k + j) % 10  # it is nearly always where it was
-                if words[pos + 6 + 4 * at + side] == price:
+                level = (k + j) % 10  # it is nearly always where it was
+                if words[pos + 6 + 4 * level + side] == price:
                     gone = False
                     break
             if gone:
@@ -247,7 +255,7 @@ def ten_levels(
 
 
 @njit
-def status_code(w3: np.uint64) -> np.uint64:
+def status_code(w3: Any) -> Any:
     """Our status code of a StatusMsg's fourth word, 255 when it changes nothing we tell."""
     action = w3 & LOW16
     code = STATUS_CODES[np.int64(action)] if action < np.uint64(STATUS_CODES.shape[0]) else LOW8
@@ -266,12 +274,12 @@ def status_code(w3: np.uint64) -> np.uint64:
 )
 def convert_any(
     words: Any, out: Any, st: Any, properties: Any, sizes: Any, seen: Any, keys: Any, books: Any
-) -> np.int64:
+) -> Any:
     """Convert records of any type: `properties` and `sizes` by type, `seen` counts them."""
     pos, end, n = st[S_POS], st[S_END], st[S_OUT]
     room = out.shape[0]
     extra = st[S_TS_OUT]
-    why = np.int64(MORE)
+    why: Any = np.int64(MORE)
     while pos < end:
         head = words[pos]
         rtype = np.int64((head >> U8) & LOW8)
@@ -292,7 +300,7 @@ def convert_any(
         if kind == layout.K_PYTHON:
             why = PYTHON
             break
-        if kind == layout.K_UNKNOWN or kind == layout.K_COUNT or bits & layout.P_IGNORE:
+        if kind in (layout.K_UNKNOWN, layout.K_COUNT) or bits & layout.P_IGNORE:
             if bits & layout.P_IGNORE:
                 st[S_IGNORED] += 1
             elif kind == layout.K_COUNT:

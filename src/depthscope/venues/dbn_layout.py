@@ -19,11 +19,13 @@ NEWEST_VERSION: Final = 3
 
 SCHEMAS: Final = (
     "mbo", "mbp-1", "mbp-10", "tbbo", "trades", "ohlcv-1s", "ohlcv-1m", "ohlcv-1h", "ohlcv-1d", "definition",
-    "statistics", "status", "imbalance", "ohlcv-eod", "cmbp-1", "cbbo-1s", "cbbo-1m", "tcbbo", "bbo-1s", "bbo-1m",
+    "statistics", "status", "imbalance", "ohlcv-eod", "cmbp-1", "cbbo-1s", "cbbo-1m", "tcbbo", "bbo-1s",
+    "bbo-1m",
 )  # fmt: skip
 STYPES: Final = (
     "instrument_id", "raw_symbol", "smart", "continuous", "parent", "nasdaq_symbol", "cms_symbol", "isin",
-    "us_code", "bbg_comp_id", "bbg_comp_ticker", "figi", "figi_ticker", "listing_id", "issuer_id", "security_id",
+    "us_code", "bbg_comp_id", "bbg_comp_ticker", "figi", "figi_ticker", "listing_id", "issuer_id",
+    "security_id",
 )  # fmt: skip
 MIXED: Final = "mixed"
 SUFFIXES: Final = (".dbn", ".dbz", ".dbn.zst", ".dbn.frag", ".dbn.frag.zst", ".dbn.gz")
@@ -94,7 +96,7 @@ _TOP: Final = {
     0xC4: P_SEQUENCE | P_COUNTS | P_LAST,
 }
 PROPERTIES: Final[dict[int, int]] = {
-    **{rtype: K_COUNT for rtype in RECORDS},
+    **dict.fromkeys(RECORDS, K_COUNT),
     **{rtype: K_TOP | bits for rtype, bits in _TOP.items()},
     RT_MBO: K_MBO,
     RT_TRADE: K_TRADE | P_LAST,

@@ -57,7 +57,8 @@ class Probe:
         self.left = 0
         told = 0
         extra = 8 if ts_out else 0
-        while told < PROBE_RECORDS and stream.produced < PROBE_BYTES:
+        most = stream.produced + PROBE_BYTES
+        while told < PROBE_RECORDS and stream.produced < most:
             head = stream.read(16)
             self.left = len(head)
             if len(head) < 16:

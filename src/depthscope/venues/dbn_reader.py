@@ -103,7 +103,7 @@ class Reader:
 
     def __iter__(self) -> Iterator[Events | Message]:
         words = np.empty(RAW_WORDS, np.uint64)
-        raw = memoryview(words).cast("B")
+        raw = words.view(np.uint8).data
         rows = [buffer.view(np.uint64).reshape(-1, 8) for buffer in self._ring]
         st = self.state
         filled = turn = 0
