@@ -1,1 +1,72 @@
-"""depthscope: exact, fast order books, their features, and a page to watch them on."""
+"""depthscope: exact, fast order books, their features, and a page to watch them on.
+
+>>> import depthscope as ds
+>>> table = ds.features("day.mbo.dbn.zst", every="100ms")   # doctest: +SKIP
+>>> for frame in ds.replay("day.mbo.dbn.zst"):              # doctest: +SKIP
+...     print(frame.time, frame.book.best_bid, frame["ofi_1s"])
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from depthscope.api import Frame, features, features_batches, open_source, replay
+    from depthscope.book.view import Level, OrderBook, Walk
+    from depthscope.engine import Batch, Engine
+    from depthscope.errors import DepthscopeError
+    from depthscope.market.events import EVENT
+    from depthscope.market.instruments import Capability, Instrument
+
+__version__ = "0.1.0"
+
+# Names are loaded when first used: `import depthscope` stays in the milliseconds.
+_HOMES = {
+    "EVENT": "depthscope.market.events",
+    "Batch": "depthscope.engine",
+    "Capability": "depthscope.market.instruments",
+    "DepthscopeError": "depthscope.errors",
+    "Engine": "depthscope.engine",
+    "Frame": "depthscope.api",
+    "Instrument": "depthscope.market.instruments",
+    "Level": "depthscope.book.view",
+    "OrderBook": "depthscope.book.view",
+    "Walk": "depthscope.book.view",
+    "features": "depthscope.api",
+    "features_batches": "depthscope.api",
+    "open_source": "depthscope.api",
+    "replay": "depthscope.api",
+}
+
+__all__ = [
+    "EVENT",
+    "Batch",
+    "Capability",
+    "DepthscopeError",
+    "Engine",
+    "Frame",
+    "Instrument",
+    "Level",
+    "OrderBook",
+    "Walk",
+    "__version__",
+    "features",
+    "features_batches",
+    "open_source",
+    "replay",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'depthscope' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value  # `depthscope.features` the function, not the subpackage
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -126,6 +126,8 @@ class Engine:
         Features or columns wanted; None for all, an empty list for none.
     sparse : bool
         Leave out grid rows of instruments that saw no group since their previous row.
+    symbols : collection of str, optional
+        Keep books and rows of these alone; the others still move the clock. None keeps all.
     settings : mapping of str to float, optional
         Feature settings that differ from their defaults.
     keep_samples : bool
@@ -145,10 +147,12 @@ class Engine:
         every: str | int = "100ms",
         features: Iterable[str] | None = None,
         sparse: bool = False,
+        symbols: Iterable[str] | None = None,
         settings: Mapping[str, float] | None = None,
         keep_samples: bool = False,
     ) -> None:
         self._resolve = resolve
+        self._wanted = None if symbols is None else frozenset(symbols)
         self.every = parse_every(every)
         self.slots: list[Instrument] = []
         self._keys: list[tuple[int, int]] = []
@@ -388,6 +392,9 @@ class Engine:
             event = chunk[int(context[s.C_POS])]
             publisher, number = int(event["publisher"]), int(event["instrument_id"])
             instrument = self._resolve(publisher, number)
+            if self._wanted is not None and instrument.symbol not in self._wanted:
+                books.ignore(publisher, number)
+                return
             books.add(publisher, number, instrument)
             self._features.add(instrument)
             self.slots.append(instrument)

@@ -429,7 +429,7 @@ def trade(book: Any, event: Any) -> None:
 
 @njit
 def find_slot(m: np.int64, key: np.int64) -> np.int64:
-    """Slot of a (publisher, instrument) key, or -1."""
+    """Slot of a (publisher, instrument) key, IGNORED or UNKNOWN."""
     c = context_of(m)
     if key == c[s.C_LAST_KEY]:
         return c[s.C_LAST_SLOT]
@@ -443,7 +443,17 @@ def find_slot(m: np.int64, key: np.int64) -> np.int64:
             c[s.C_LAST_SLOT] = key_slots[i]
             return key_slots[i]
         i = (i + U1) & mask
-    return np.int64(-1)
+    return np.int64(s.UNKNOWN)
+
+
+@njit
+def blank(row: Any, ts: np.int64) -> None:
+    """Write a TRACE row that no feature reacts to, so that rows and events stay aligned."""
+    row.ts = ts
+    row.slot = 0
+    row.action = NONE
+    row.ofi = 0
+    row.last = 0
 
 
 @njit
@@ -482,7 +492,7 @@ def advance(m: np.int64, events: Any) -> np.int64:
                     c[s.C_POS], c[s.C_TRACE_N] = i, trace_n
                     return s.REGROUP
             slot = find_slot(m, key)
-            if slot < 0:
+            if slot == s.UNKNOWN:
                 c[s.C_POS], c[s.C_TRACE_N] = i, trace_n
                 return s.NEED_SLOT
             ts = max(c[s.C_CLOCK], events[end].ts_recv)
@@ -493,6 +503,16 @@ def advance(m: np.int64, events: Any) -> np.int64:
                     c[s.C_POS], c[s.C_TRACE_N] = i, trace_n
                     return status
             c[s.C_CLOCK] = ts
+            if slot == s.IGNORED:  # not asked for: it only moves the clock
+                while want_trace and i <= end:
+                    if trace_n == trace_cap:
+                        c[s.C_POS], c[s.C_TRACE_N] = i, trace_n
+                        return s.BLOCK
+                    blank(trace[trace_n], ts)
+                    trace_n += 1
+                    i += 1
+                i = end + 1
+                continue
             c[s.C_OPEN] = 1
             c[s.C_END] = end
             c[s.C_SLOT] = slot

@@ -115,6 +115,8 @@ FIRST_WIDTH: Final = 512
 MAX_WIDTH: Final = 1 << 16
 FIRST_BITS: Final = 7
 EMPTY_KEY: Final = -1
+UNKNOWN: Final = -1  # slot of an instrument not met before
+IGNORED: Final = -2  # slot of an instrument nobody asked for
 
 
 class Pool:
@@ -179,6 +181,7 @@ class Books:
     def __init__(self, trace_rows: int, sample_rows: int) -> None:
         self.books = np.zeros(16, BOOK)
         self.n = 0
+        self.key_n = 0
         self.keys = np.full(64, EMPTY_KEY, np.int64)
         self.key_slots = np.zeros(64, np.int64)
         self.orders = Pool({"table": (np.uint64, (2,))}, 1 << 10)
@@ -247,13 +250,6 @@ class Books:
             self.books = np.concatenate([self.books, np.zeros(self.n, BOOK)])
             self.last_rows = np.concatenate([self.last_rows, np.zeros(self.n, SAMPLE)])
         slot, self.n = self.n, self.n + 1
-        if 2 * self.n > len(self.keys):
-            old_keys, old_slots = self.keys, self.key_slots
-            self.keys = np.full(2 * len(old_keys), EMPTY_KEY, np.int64)
-            self.key_slots = np.zeros(len(self.keys), np.int64)
-            for key, value in zip(old_keys.tolist(), old_slots.tolist(), strict=True):
-                if key != EMPTY_KEY:
-                    self._put_key(key, value)
         self._put_key((publisher << 32) | instrument_id, slot)
         book = self.books[slot]
         book["tick"] = instrument.tick
@@ -270,7 +266,23 @@ class Books:
         self.bind()
         return slot
 
+    def ignore(self, publisher: int, instrument_id: int) -> None:
+        """Let an instrument's events move the clock and nothing else."""
+        self._put_key((publisher << 32) | instrument_id, IGNORED)
+        self.bind()
+
     def _put_key(self, key: int, slot: int) -> None:
+        self.key_n += 1
+        if 2 * self.key_n > len(self.keys):
+            old_keys, old_slots = self.keys.tolist(), self.key_slots.tolist()
+            self.keys = np.full(2 * len(old_keys), EMPTY_KEY, np.int64)
+            self.key_slots = np.zeros(len(self.keys), np.int64)
+            for old, value in zip(old_keys, old_slots, strict=True):
+                if old != EMPTY_KEY:
+                    self._place_key(old, value)
+        self._place_key(key, slot)
+
+    def _place_key(self, key: int, slot: int) -> None:
         mask = len(self.keys) - 1
         i = key_home(key) & mask
         while self.keys[i] != EMPTY_KEY:
@@ -383,7 +395,7 @@ class Books:
             setattr(twin, name, getattr(self, name).copy())
         for name in ("orders", "ladder", "far"):
             setattr(twin, name, getattr(self, name).copy())
-        twin.n = self.n
+        twin.n, twin.key_n = self.n, self.key_n
         twin.scratch = np.zeros_like(self.scratch)
         twin.trace = np.zeros(len(self.trace), TRACE)
         twin.samples = np.zeros(len(self.samples), SAMPLE)

@@ -36,7 +36,7 @@ app = typer.Typer(
 
 
 def help_of(function: Callable[..., object]) -> str:
-    """Help text of a command: its docstring, where a line of \\b keeps a paragraph's line breaks."""
+    """Help text of a command: its docstring, where a backspace line keeps a paragraph's line breaks."""
     return inspect.cleandoc(function.__doc__ or "").replace("\\b\n", "\b\n")
 
 

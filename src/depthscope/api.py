@@ -1,0 +1,396 @@
+"""The public functions: features as a table, replay frame by frame."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from depthscope.engine import Batch, Engine
+from depthscope.errors import StaleFrame
+from depthscope.features.kit import Column
+from depthscope.features.registry import select
+from depthscope.market.layouts import STATE_NAMES
+from depthscope.market.source import Source
+from depthscope.market.times import format_time, parse_every
+from depthscope.runtime.readahead import ReadAhead
+from depthscope.runtime.sources import open_source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from depthscope.book.view import OrderBook
+    from depthscope.market.events import Events
+
+__all__ = ["Frame", "features", "features_batches", "open_source", "replay"]
+
+BATCH_ROWS: Final = 16_384
+QUOTES: Final = ("best_bid", "best_ask", "bid_size", "ask_size")
+ANCHORED: Final = ("cvd", "vwap", "hod", "lod")
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+PathLike = str | Path
+Sources = PathLike | Iterable[PathLike] | Source
+Progress = Callable[[float, float], None]
+
+
+def _open(source: Sources, options: Mapping[str, Any]) -> Source:
+    if isinstance(source, Source):
+        return source
+    return open_source(source, **options)
+
+
+def _chunks(source: Source, threads: int, progress: Progress | None) -> Iterator[Events]:
+    """Chunks of a source, decoded in a thread of its own when `threads` > 1."""
+    if threads < 2:
+        for events in source.chunks():
+            yield events
+            if progress is not None:
+                progress(source.info.bytes_read, source.info.bytes_total)
+        return
+    reader = ReadAhead(source)
+    try:
+        while not reader.ended:
+            ahead = reader.get(timeout=60.0)
+            if ahead is not None:
+                yield ahead
+            if progress is not None:
+                progress(source.info.bytes_read, source.info.bytes_total)
+    finally:
+        reader.close()
+
+
+def _batches(
+    source: Source, engine: Engine, threads: int, progress: Progress | None
+) -> Iterator[Batch]:
+    for events in _chunks(source, threads, progress):
+        yield engine.process(events)
+    yield engine.finish()
+
+
+class _Tables:
+    """Turns engine batches into Arrow record batches of one schema."""
+
+    def __init__(self, columns: tuple[Column, ...], by_event: bool, wanted: list[str] | None) -> None:
+        import pyarrow as pa
+
+        self.columns = columns
+        self.by_event = by_event
+        rank = {name: k for k, name in enumerate(QUOTES)}
+        order = sorted(range(len(columns)), key=lambda k: rank.get(columns[k].name, len(rank)))
+        if wanted is not None:
+            names = {f.name: [c.name for c in f.columns] for f in select(wanted)}
+            keep = {n for name in wanted for n in names.get(name, [name])} | set(QUOTES)
+            order = [k for k in order if columns[k].name in keep]
+        self.order = order
+        text = pa.dictionary(pa.int32(), pa.string())
+        fields = [
+            pa.field("ts_event", pa.timestamp("ns", "UTC"), metadata={"unit": "UTC ns, venue time of the last group"}),
+            pa.field(
+                "ts_recv",
+                pa.timestamp("ns", "UTC"),
+                metadata={"unit": "UTC ns, " + ("time of the group" if by_event else "the row's boundary")},
+            ),
+            pa.field("sequence", pa.uint64()),
+            pa.field("symbol", text),
+            pa.field("state", text),
+        ]
+        for k in order:
+            c = columns[k]
+            kind = text if c.labels else pa.int64() if c.integer else pa.float64()
+            metadata = {"unit": c.unit}
+            if c.name in ANCHORED:
+                metadata["anchor"] = "first event of the source"
+            fields.append(pa.field(c.name, kind, metadata=metadata))
+        if by_event:
+            fields.append(pa.field("action", text, metadata={"unit": "action of the group's last record"}))
+        self.schema = pa.schema(fields)
+
+    def record_batch(self, meta: npt.NDArray[Any], values: npt.NDArray[np.float64], symbols: list[str]) -> pa.RecordBatch:
+        """One record batch of an engine batch's rows."""
+        import pyarrow as pa
+
+        def words(index: npt.NDArray[Any], names: list[str], missing: npt.NDArray[np.bool_] | None = None) -> Any:
+            return pa.DictionaryArray.from_arrays(
+                pa.array(index.astype(np.int32), mask=missing), pa.array(names, pa.string())
+            )
+
+        stamp = pa.timestamp("ns", "UTC")
+        arrays = [
+            pa.array(np.ascontiguousarray(meta["ts_event"]), pa.int64()).cast(stamp),
+            pa.array(np.ascontiguousarray(meta["ts"]), pa.int64()).cast(stamp),
+            pa.array(np.ascontiguousarray(meta["sequence"])),
+            words(meta["slot"], symbols),
+            words(meta["state"], list(STATE_NAMES)),
+        ]
+        for k in self.order:
+            c, line = self.columns[k], values[k]
+            if c.labels or c.integer:
+                missing = np.isnan(line)
+                filled = np.where(missing, 0.0, line)
+                arrays.append(
+                    words(filled, list(c.labels), missing)
+                    if c.labels
+                    else pa.array(filled.astype(np.int64), mask=missing if missing.any() else None)
+                )
+            else:
+                arrays.append(pa.array(line, from_pandas=True))
+        if self.by_event:
+            seen, index = np.unique(meta["action"], return_inverse=True)
+            arrays.append(words(index, [chr(code) for code in seen]))
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def features_batches(
+    source: Sources,
+    every: str | int = "100ms",
+    *,
+    symbols: Iterable[str] | None = None,
+    features: Iterable[str] | None = None,
+    sparse: bool = False,
+    tick: int | None = None,
+    lot: int | None = None,
+    settings: Mapping[str, float] | None = None,
+    threads: int = 2,
+    progress: Progress | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Features as a stream of Arrow record batches, in bounded memory whatever the size.
+
+    Parameters are those of `features`.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        All of one schema; at least one, possibly without rows.
+    """
+    wanted = None if features is None else list(features)
+    chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
+    opened = _open(source, {"tick": tick, "lot": lot, "symbols": chosen})
+    engine = Engine(
+        opened.resolve,
+        every=every,
+        features=None if wanted is None else ["quotes", *wanted],
+        sparse=sparse,
+        symbols=chosen,
+        settings=settings,
+    )
+    tables = _Tables(engine.columns, parse_every(every) == 0, wanted)
+    held: list[Batch] = []
+    rows = made = 0
+
+    def flush() -> pa.RecordBatch:
+        meta = np.concatenate([b.meta for b in held]) if held else np.zeros(0, _meta_dtype(engine))
+        values = (
+            np.concatenate([b.values for b in held], axis=1) if held else np.zeros((len(engine.columns), 0))
+        )
+        held.clear()
+        return tables.record_batch(meta, values, engine.symbols)
+
+    for batch in _batches(opened, engine, threads, progress):
+        for first in range(0, len(batch), BATCH_ROWS):
+            part = slice(first, first + BATCH_ROWS)
+            held.append(Batch(batch.meta[part], batch.values[:, part], batch.columns))
+            rows += len(held[-1])
+            if rows >= BATCH_ROWS:
+                yield flush()
+                rows, made = 0, made + 1
+    if rows or not made:
+        yield flush()
+
+
+def _meta_dtype(engine: Engine) -> np.dtype[Any]:
+    from depthscope.engine import META
+
+    return META
+
+
+def features(
+    source: Sources,
+    every: str | int = "100ms",
+    *,
+    symbols: Iterable[str] | None = None,
+    features: Iterable[str] | None = None,
+    sparse: bool = False,
+    tick: int | None = None,
+    lot: int | None = None,
+    settings: Mapping[str, float] | None = None,
+    threads: int = 2,
+    progress: Progress | None = None,
+) -> pa.Table:
+    """Turn recorded market data into a table of features.
+
+    Parameters
+    ----------
+    source : str, Path, list of them, or Source
+        File, folder, glob, or ``synthetic:…``.
+    every : str or int
+        Row grid in receive time (``"100ms"``, ``"1s"``, nanoseconds), or ``"event"`` for a row
+        per LAST group.
+    symbols : iterable of str, optional
+        Only these instruments.
+    features : iterable of str, optional
+        Only these features or columns.
+    sparse : bool
+        Leave out rows in which nothing arrived.
+    tick, lot : int, optional
+        Price and size increments in 1e-9 units, over the file's and the shipped ones.
+    settings : mapping of str to float, optional
+        Feature settings, for example ``{"decay": 0.9}``.
+    threads : int
+        2 decodes in a thread of its own; 1 does everything in the caller's.
+    progress : callable, optional
+        Called with (bytes read, bytes in all).
+
+    Returns
+    -------
+    pyarrow.Table
+        ``ts_event``, ``ts_recv`` (the boundary of a grid row, the group's time by event),
+        ``sequence``, ``symbol``, ``state``, best prices and sizes, then the feature columns in
+        public units; units stand in each field's metadata. Undefined values are null.
+
+    Raises
+    ------
+    InputError
+        When the source, a name or a duration cannot be used.
+    CorruptData
+        When the source is damaged.
+
+    Examples
+    --------
+    >>> import depthscope as ds
+    >>> table = ds.features("synthetic:seed=1,minutes=1,symbols=1", every="1s")   # doctest: +SKIP
+    >>> table.to_pandas()[["ts_recv", "mid", "ofi_1s"]]                           # doctest: +SKIP
+    """
+    import pyarrow as pa
+
+    return pa.Table.from_batches(
+        list(
+            features_batches(
+                source, every, symbols=symbols, features=features, sparse=sparse, tick=tick, lot=lot,
+                settings=settings, threads=threads, progress=progress,
+            )  # fmt: skip
+        )
+    ).unify_dictionaries()
+
+
+class Frame:
+    """One row of a replay: an instrument's features and book at a boundary.
+
+    Attributes
+    ----------
+    ts : int
+        Boundary (or group time by event), UTC ns.
+    symbol, state : str
+    """
+
+    __slots__ = ("_batch", "_engine", "_live", "_row", "state", "symbol", "ts")
+
+    def __init__(self, engine: Engine, batch: Batch, row: int, live: list[bool]) -> None:
+        meta = batch.meta[row]
+        self._engine, self._batch, self._row, self._live = engine, batch, row, live
+        self.ts = int(meta["ts"])
+        self.symbol = engine.slots[int(meta["slot"])].symbol
+        self.state = STATE_NAMES[int(meta["state"])]
+
+    @property
+    def time(self) -> datetime:
+        """Boundary as a UTC datetime (microseconds; `ts` has nanoseconds)."""
+        return EPOCH + timedelta(microseconds=self.ts // 1000)
+
+    @property
+    def ts_event(self) -> int:
+        """Venue time of the last group, UTC ns."""
+        return int(self._batch.meta[self._row]["ts_event"])
+
+    @property
+    def sequence(self) -> int:
+        """Sequence of the last group."""
+        return int(self._batch.meta[self._row]["sequence"])
+
+    @property
+    def book(self) -> OrderBook:
+        """The book at this boundary.
+
+        Raises
+        ------
+        StaleFrame
+            When iteration has moved on: the book has changed since.
+        """
+        if not self._live[0]:
+            raise StaleFrame(
+                f"The book of the frame at {format_time(self.ts)} is gone: iteration has moved on. "
+                "Read frame.book inside the loop, or keep frame.book.bids() and .asks()."
+            )
+        return self._engine.book(int(self._batch.meta[self._row]["slot"]))
+
+    def __getitem__(self, name: str) -> float | str | None:
+        value = float(self._batch[name][self._row])
+        if value != value:
+            return None
+        for column in self._batch.columns:
+            if column.name == name and column.labels:
+                return column.labels[int(value)]
+        return value
+
+    def to_dict(self) -> dict[str, float | str | int | None]:
+        """Every value of the frame by name."""
+        values = {c.name: self[c.name] for c in self._batch.columns}
+        return {"ts": self.ts, "symbol": self.symbol, "state": self.state, **values}
+
+    def __repr__(self) -> str:
+        line = ", ".join(
+            f"{name}={self[name]}"
+            for name in ("best_bid", "best_ask", "mid", "ofi_1s")
+            if any(c.name == name for c in self._batch.columns)
+        )
+        return f"Frame({format_time(self.ts)} {self.symbol} {self.state} {line})"
+
+
+def replay(
+    source: Sources,
+    every: str | int = "100ms",
+    *,
+    symbols: Iterable[str] | None = None,
+    features: Iterable[str] | None = None,
+    sparse: bool = False,
+    tick: int | None = None,
+    lot: int | None = None,
+    settings: Mapping[str, float] | None = None,
+    threads: int = 2,
+) -> Iterator[Frame]:
+    """Replay recorded market data as frames, one per instrument and boundary.
+
+    Parameters are those of `features`. ``frame.book`` is the book at exactly that boundary and
+    may be read until the next frame is asked for.
+
+    Yields
+    ------
+    Frame
+
+    Examples
+    --------
+    >>> import depthscope as ds
+    >>> for frame in ds.replay("synthetic:seed=1,minutes=1,symbols=1"):           # doctest: +SKIP
+    ...     print(frame.time, frame.book.best_bid, frame["ofi_1s"])
+    """
+    chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
+    opened = _open(source, {"tick": tick, "lot": lot, "symbols": chosen})
+    engine = Engine(
+        opened.resolve, every=every, features=features, sparse=sparse, symbols=chosen, settings=settings
+    )
+
+    def batches() -> Iterator[Batch]:
+        for events in _chunks(opened, threads, None):
+            yield from engine.frames(events)
+        yield from engine.finish_frames()
+
+    for batch in batches():
+        for row in range(len(batch)):
+            live = [True]
+            yield Frame(engine, batch, row, live)
+            live[0] = False
