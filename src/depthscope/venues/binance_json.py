@@ -13,16 +13,12 @@ import msgspec
 import numpy as np
 
 from depthscope.market.events import ASK, BID, LEVEL, UNDEF_PRICE
-from depthscope.market.instruments import to_fixed
-from depthscope.venues.binance_scan import MOST_MS, NS_A_MS, pack6, pack7
-from depthscope.venues.binance_tokens import DECIMALS, DIGITS, MOST_LOTS, SYMBOL_BYTES
+from depthscope.venues import binance_layout as b
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Rows = npt.NDArray[np.int64]
-
-__all__ = ["Rejected", "Skipped", "definitions", "envelope", "level_rows", "lots", "price", "symbol_of", "when"]
 
 # Events of the venue that say nothing about book or tape. Any other name is counted as one
 # reason, so that a hostile feed cannot grow the table of reasons.
@@ -30,7 +26,7 @@ NO_BOOK_EVENT: Final = frozenset({
     "24hrMiniTicker", "24hrTicker", "assetIndexUpdate", "compositeIndex", "continuous_kline", "contractInfo",
     "forceOrder", "indexPriceUpdate", "kline", "markPriceUpdate", "tradingSession",
 })  # fmt: skip
-_DECIMAL: Final = re.compile(r"[0-9]+(?:\.[0-9]{1,%d})?" % DECIMALS, re.ASCII)
+_DECIMAL: Final = re.compile(rf"[0-9]+(?:\.[0-9]{{1,{b.DECIMALS}}})?", re.ASCII)
 _FULL_BOOK: Final = re.compile(r"@(rpiDepth|depth[0-9])", re.IGNORECASE)
 
 
@@ -82,7 +78,7 @@ def symbol_of(message: dict[str, Any], key: str = "s") -> str:
     name = message.get(key)
     if not isinstance(name, str) or not name.isprintable() or " " in name:
         raise Rejected("bad symbol")
-    if not 1 <= len(name.encode()) <= SYMBOL_BYTES:
+    if not 1 <= len(name.encode()) <= b.SYMBOL_BYTES:
         raise Rejected("bad symbol")
     return name
 
@@ -95,8 +91,8 @@ def whole(message: dict[str, Any], key: str) -> int:
     Rejected
         When it is not an unsigned integer of at most 18 digits.
     """
-    value = message.get(key)
-    if type(value) is not int or not 0 <= value < 10**DIGITS:
+    value: object = message.get(key)
+    if type(value) is not int or not 0 <= value < 10**b.DIGITS:
         raise Rejected("bad id")
     return value
 
@@ -111,10 +107,10 @@ def when(message: dict[str, Any], ts_recv: int) -> int:
     """
     for key in ("T", "E"):
         value = message.get(key, 0)
-        if type(value) is not int or not 0 <= value <= MOST_MS:
+        if type(value) is not int or not 0 <= value <= b.MOST_MS:
             raise Rejected("bad time")
         if value:
-            return value * NS_A_MS
+            return value * b.NS_A_MS
     return ts_recv
 
 
@@ -123,9 +119,10 @@ def _digits(text: object, what: str) -> int:
     if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
         raise Rejected(f"bad {what}")
     head, _, tail = text.partition(".")
-    if len(head) + len(tail) > DIGITS:
+    if len(head) + len(tail) > b.DIGITS:
         raise Rejected(f"bad {what}")
-    return int(head + tail) * 10 ** (DECIMALS - len(tail))
+    scale: int = 10 ** (b.DECIMALS - len(tail))
+    return int(head + tail) * scale
 
 
 def price(text: object) -> int:
@@ -160,7 +157,7 @@ def lots(text: object, lot: int) -> int:
     count, rest = divmod(_digits(text, "size"), lot)
     if rest:
         raise Rejected("size off the lot grid")
-    if count > MOST_LOTS:
+    if count > b.MOST_LOTS:
         raise Rejected("bad size")
     return count
 
@@ -188,7 +185,7 @@ def level_rows(
         raise Rejected("bad level")
     flat: list[tuple[int, int, int]] = []
     for side, levels in zip((BID, ASK), sides, strict=True):
-        word7 = pack7(publisher, LEVEL, side, flags)
+        word7 = b.pack7(publisher, LEVEL, side, flags)
         for level in levels:  # type: ignore[attr-defined]
             if not isinstance(level, list) or len(level) < 2:
                 raise Rejected("bad level")
@@ -199,7 +196,7 @@ def level_rows(
     rows = np.zeros((len(flat), 8), np.int64)
     if flat:
         rows[:, [3, 4, 7]] = flat
-        rows[:, 6] = pack6(instrument_id)
+        rows[:, 6] = b.pack6(instrument_id)
     return rows
 
 
@@ -211,14 +208,12 @@ def definitions(message: dict[str, Any]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     entries = message.get("symbols")
     for entry in entries if isinstance(entries, list) else []:
-        if not isinstance(entry, dict) or not isinstance(entry.get("filters"), list):
-            continue
-        filters = {f.get("filterType"): f for f in entry["filters"] if isinstance(f, dict)}
         try:
-            tick = to_fixed(filters["PRICE_FILTER"]["tickSize"])
-            lot = to_fixed(filters["LOT_SIZE"]["stepSize"])
+            filters = {f["filterType"]: f for f in entry["filters"]}
+            tick = _digits(filters["PRICE_FILTER"]["tickSize"], "price")
+            lot = _digits(filters["LOT_SIZE"]["stepSize"], "size")
             name = symbol_of(entry, "symbol")
-        except (KeyError, TypeError, ValueError, Rejected):
+        except (KeyError, TypeError, Rejected):
             continue
         if tick > 0 and lot > 0:
             found[name] = {"tick": tick, "lot": lot}

@@ -5,36 +5,30 @@ sends and answers a negative end on anything else, and the caller then leaves th
 :mod:`depthscope.venues.binance_json`. No number is rounded: prices become 1e-9 integers, sizes
 whole lots, or the message is not taken.
 
-Buffers end in zero bytes (:data:`PADDING`). Every loop stops at a byte it does not know, so none
+Buffers end in zero bytes (`binance_layout.PADDING`). Every loop stops at a byte it does not know, so none
 of them needs to compare its position with the end.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 
 from depthscope.jit import OPTIONS
-from depthscope.market.events import UNDEF_PRICE
+from depthscope.venues import binance_layout as b
 
-njit = numba.njit(**OPTIONS)
-
-PADDING: Final = 64
-
-DIGITS: Final = 18  # most digits a number may have: it then fits int64 whatever they are
-DECIMALS: Final = 9  # most decimals a price or size may have
-MOST_LOTS: Final = 10**15  # more is absurd, and thousands of levels must still sum in int64
-SYMBOL_BYTES: Final = 32
-
-POW10: Final = np.array([10**k for k in range(19)], np.int64)
-# Largest digits a number with d decimals may have to fit its fixed-point or lot integer.
-PRICE_MOST: Final = np.array([(UNDEF_PRICE - 1) // 10 ** (9 - d) for d in range(10)], np.int64)
-LOTS_MOST: Final = np.array([MOST_LOTS // 10**d for d in range(10)], np.int64)
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 QUOTE_MARK, COMMA, COLON = 34, 44, 58
 OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT = 91, 93, 123, 125
+
+
+def njit(function: Callable[..., Any]) -> Any:
+    """Compile a helper of the scanner."""
+    return numba.njit(**OPTIONS)(function)
 
 
 @njit
@@ -98,7 +92,7 @@ def decimal(buf: Any, i: Any) -> Any:
         digits += decimals
         if decimals == 0 or decimals > 9:
             return -1, value, decimals
-    if digits > DIGITS or buf[i] != QUOTE_MARK:
+    if digits > b.DIGITS or buf[i] != QUOTE_MARK:
         return -1, value, decimals
     return i, value, decimals
 
@@ -108,16 +102,16 @@ def lots_of(value: Any, decimals: Any, lot: Any, lot_decimals: Any) -> Any:
     """Whole lots of a decimal, -1 when it is not a multiple of the lot or absurd."""
     if lot_decimals >= decimals:
         up = lot_decimals - decimals
-        return value * POW10[up] if value <= LOTS_MOST[up] else np.int64(-1)
+        return value * b.POW10[up] if value <= b.LOTS_MOST[up] else np.int64(-1)
     if lot_decimals >= 0:
-        down = POW10[decimals - lot_decimals]
+        down = b.POW10[decimals - lot_decimals]
         lots = value // down
-        return lots if lots * down == value and lots <= MOST_LOTS else np.int64(-1)
-    if value > PRICE_MOST[decimals]:
+        return lots if lots * down == value and lots <= b.MOST_LOTS else np.int64(-1)
+    if value > b.PRICE_MOST[decimals]:
         return np.int64(-1)
-    fixed = value * POW10[9 - decimals]
+    fixed = value * b.POW10[9 - decimals]
     lots = fixed // lot
-    return lots if lots * lot == fixed and lots <= MOST_LOTS else np.int64(-1)
+    return lots if lots * lot == fixed and lots <= b.MOST_LOTS else np.int64(-1)
 
 
 @njit
@@ -139,9 +133,9 @@ def levels(
             if buf[i] != QUOTE_MARK:
                 return -1, n
         i, price, decimals = decimal(buf, i + 1)
-        if i < 0 or price == 0 or price > PRICE_MOST[decimals]:
+        if i < 0 or price == 0 or price > b.PRICE_MOST[decimals]:
             return -1, n
-        price *= POW10[9 - decimals]
+        price *= b.POW10[9 - decimals]
         i += 1
         if buf[i] == COMMA and buf[i + 1] == QUOTE_MARK:
             i += 2
@@ -200,7 +194,7 @@ def symbol_hash(w0: Any, w1: Any, w2: Any, w3: Any) -> Any:
 @njit
 def find_symbol(buf: Any, i: Any, end: Any, slots: Any, words: Any) -> Any:
     """Index of the symbol whose text is buf[i:end], -1 when it is not in the table."""
-    if end - i > SYMBOL_BYTES or end == i:
+    if end - i > b.SYMBOL_BYTES or end == i:
         return np.int64(-1)
     w0, w1, w2, w3 = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
     for k in range(end - i):

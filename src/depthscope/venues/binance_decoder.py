@@ -1,0 +1,442 @@
+"""Decoder of Binance USD-M futures: recorded or live messages in, EVENT rows and requests out.
+
+A deterministic state machine without I/O. The same frames with the same receive times give the
+same events, live or replayed.
+
+How the venue's messages become events (publisher 1; instrument ids from 1 in order of appearance):
+
+=================  ==================================================================================
+depthUpdate        one `L` a level, LAST on the last; no level: one `N`. ``sequence = u``
+REST snapshot      `R`, then one `L` a level, flagged SNAPSHOT, LAST on the last. ``sequence = lastUpdateId``
+gap, disconnect    `X` for each symbol that was in sync; then nothing of its book until a snapshot
+trade, aggTrade    `T`; ``m`` true means the buyer was the maker, hence a SELL aggressor (side ``A``).
+                   ``sequence`` is the trade id. Of the two streams the first seen of a symbol is used
+bookTicker         two `Q`, bid then ask, LAST on the second. ``sequence = u``; price and size 0: no side
+=================  ==================================================================================
+
+``ts_event`` is ``T`` (matching engine), else ``E``, else the receive time. The size of an aggTrade
+is ``nq`` where present: it leaves out fills against retail price improvement orders, as the book
+does. A trade whose ``X`` is not ``MARKET`` (insurance fund, ADL) is off the book and counts for
+nothing else. Sizes are whole lots and prices 1e-9 integers, exactly, or the message is rejected.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from depthscope.market import events as ev
+from depthscope.venues import binance_json as j
+from depthscope.venues import binance_layout as b
+from depthscope.venues.binance_json import Rejected, Skipped
+from depthscope.venues.binance_scan import scan
+from depthscope.venues.binance_symbols import PUBLISHER, SymbolTable
+from depthscope.venues.binance_sync import BookSync, Snapshot, Update
+from depthscope.venues.rows import RowRing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from depthscope.market.events import Events
+    from depthscope.market.instruments import Instrument
+
+__all__ = ["MOST_BYTES", "Decoder", "Request"]
+
+MOST_BYTES: Final = 4 << 20  # of one message
+OFF_BOOK: Final = ev.COND_OFF_BOOK | ev.COND_NOT_LAST | ev.COND_NOT_VOLUME | ev.COND_NOT_HIGH_LOW
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the decoder needs from its feed.
+
+    Parameters
+    ----------
+    kind : {"snapshot", "instrument"}
+        A new REST snapshot, or a tick and lot.
+    symbol : str
+        Of what.
+    reason : str
+        Why.
+    """
+
+    kind: Literal["snapshot", "instrument"]
+    symbol: str
+    reason: str
+
+
+class Decoder:
+    """State machine of one capture or one live feed.
+
+    Parameters
+    ----------
+    tick, lot : int, optional
+        Increments in 1e-9 units of *every* symbol; they win over definitions and the shipped table.
+    only_symbol : str, optional
+        Symbol of REST snapshots that name none.
+    capacity : int
+        Rows an output buffer holds at first.
+    fast : bool
+        Use the byte scanner. Without it every message takes the slow path, with the same result.
+
+    Attributes
+    ----------
+    requests : list of Request
+        Append-only until the feed takes them (and clears the list).
+    skipped, rejected : dict of str to int
+        Messages that gave no event, by reason: sound ones, and damaged or absurd ones.
+    """
+
+    def __init__(
+        self, *, tick: int | None = None, lot: int | None = None, only_symbol: str | None = None,
+        capacity: int = 16_384, fast: bool = True,
+    ) -> None:  # fmt: skip
+        self.only_symbol, self.fast = only_symbol, fast
+        self.table = SymbolTable(tick, lot)
+        self.out = RowRing(capacity)
+        self.requests: list[Request] = []
+        self.skipped: dict[str, int] = {}
+        self.rejected: dict[str, int] = {}
+        self._syncs: list[BookSync] = []
+        self._books = {"gaps": 0, "snapshots": 0}
+        self._head = np.zeros(b.HEAD, np.int64)
+        self._counts = np.zeros(b.COUNTS, np.int64)
+        self._clock = np.array([0, 0, b.MOST_NS, -b.MOST_NS], np.int64)
+        self._scratch = np.zeros(16_384, np.uint8)
+        self._bytes = self._scratch.data
+
+    @property
+    def instruments(self) -> Mapping[tuple[int, int], Instrument]:
+        """Instruments met so far, by (publisher, instrument id)."""
+        return self.table.instruments
+
+    def counters(self) -> dict[str, int]:
+        """Frames, depth messages, level changes, trades, quotes, snapshots, gaps, times going back."""
+        c = self._counts
+        return {
+            "frames": int(c[b.N_FRAMES]), "depth messages": int(c[b.N_DEPTH]),
+            "level changes": int(c[b.N_LEVELS]), "trades": int(c[b.N_TRADES]), "quotes": int(c[b.N_QUOTES]),
+            "receive times going back": int(c[b.N_BACK]), **self._books,
+        }  # fmt: skip
+
+    def clock(self) -> dict[str, int]:
+        """Ns: largest step back of the receive time; least and most of receive minus venue time."""
+        back, least, most = (int(v) for v in self._clock[1:])
+        return {"back": back, "least lag": least, "most lag": most} if least <= most else {"back": back}
+
+    def state(self, symbol: str) -> Literal["SYNCING", "LIVE", "UNKNOWN"]:
+        """Whether the book of `symbol` is in sync; UNKNOWN when never met or without a tick."""
+        index = self.table.index.get(symbol)
+        code = b.UNKNOWN if index is None else int(self.table.columns[index, b.S_STATE])
+        return "LIVE" if code == b.LIVE else "SYNCING" if code == b.SYNCING else "UNKNOWN"
+
+    # ── input ──
+
+    def step(self, frame: bytes, ts_recv: int, symbol: str | None = None) -> int:
+        """Take one message.
+
+        Parameters
+        ----------
+        frame : bytes
+            A stream message, wrapped or bare, or the body of a REST reply.
+        ts_recv : int
+            Receive time, UTC ns.
+        symbol : str, optional
+            What a REST snapshot is of: its body does not say.
+
+        Returns
+        -------
+        int
+            Events written; :meth:`take` gives them. `requests` may have grown too.
+        """
+        before = self.out.n
+        if not frame or len(frame) > MOST_BYTES:
+            self.reject("longer than 4 MiB" if frame else "empty")
+            return 0
+        if not b.LEAST_NS <= ts_recv <= b.MOST_NS:
+            self.reject("bad receive time")
+            return 0
+        answer = self._scan_frame(frame, ts_recv) if self.fast else b.UNSURE
+        if answer == b.DONE:
+            return self.out.n - before
+        self._counts[b.N_FRAMES] += 1
+        if answer == b.RULE:
+            head = self._head.tolist()
+            rows = self.out.rows[before : before + head[b.H_LEVELS]].copy()
+            update = Update(head[b.H_FIRST], head[b.H_FINAL], head[b.H_PREVIOUS], head[b.H_TIME], rows)
+            self._depth(head[b.H_SYMBOL], update, ts_recv)
+            return self.out.n - before
+        self._keep_time(ts_recv, None)
+        try:
+            self._slow(j.envelope(frame), ts_recv, symbol)
+        except Skipped as why:
+            _count(self.skipped, str(why))
+        except Rejected as why:
+            _count(self.rejected, str(why))
+        return self.out.n - before
+
+    def lines(
+        self, buf: npt.NDArray[np.uint8], start: int, stop: int, framing: int, until: int
+    ) -> tuple[int, int]:
+        """Take whole lines as far as the scanner can on its own.
+
+        Parameters
+        ----------
+        buf : uint8[stop + PADDING]
+            Lines; ``buf[stop - 1]`` is a newline.
+        start, stop : int
+            Where to read.
+        framing : {NANOS, SECONDS}
+            How lines begin.
+        until : int
+            Stop before the first line received later, UTC ns.
+
+        Returns
+        -------
+        position, answer : int
+            First byte not used, and DONE, ROOM (take the events and go on) or UNSURE (the line at
+            `position` is for :meth:`step`).
+        """
+        if not self.fast:
+            return start, b.UNSURE
+        answer = self._scan(buf, start, stop, framing, until)
+        if answer == b.ROOM and self.out.n == 0:
+            self.out.grow()
+        return int(self._head[b.H_POS]), b.UNSURE if answer == b.RULE else answer
+
+    def disconnect(self, ts_recv: int, symbols: frozenset[str] | None = None) -> int:
+        """Note a lost connection: `X` for each book in sync, of `symbols` or of all; give their number."""
+        before = self.out.n
+        for name, sync in zip(self.table.names, self._syncs, strict=True):
+            if symbols is None or name in symbols:
+                if sync.live:
+                    self._books["gaps"] += 1
+                    sync.lost(ts_recv, self.out, ts_recv, int(sync.state[b.S_LAST]))
+                sync.forget()
+        return self.out.n - before
+
+    def learn(self, found: Mapping[str, Mapping[str, int]]) -> None:
+        """Take ticks and lots (1e-9 units). A symbol that has appeared keeps what it has."""
+        for name, definition in found.items():
+            if name not in self.table.index or name in self.table.unknown:
+                self.table.definitions[name] = dict(definition)
+                if name in self.table.index:
+                    self.table.settle(name)
+
+    def reject(self, reason: str) -> None:
+        """Count a damaged frame."""
+        self._counts[b.N_FRAMES] += 1
+        _count(self.rejected, reason)
+
+    def take(self) -> Events:
+        """Return the events written since the last call; valid until three more were taken."""
+        return self.out.take()
+
+    # ── state in and out ──
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything the decoder knows, as plain values; events not taken yet are not part of it."""
+        return copy.deepcopy({
+            "table": self.table.save(),
+            "syncs": [(list(k.pending), k.held, k.asked, k.buffered) for k in self._syncs],
+            "counts": self._counts, "clock": self._clock, "books": self._books,
+            "skipped": self.skipped, "rejected": self.rejected, "requests": self.requests,
+        })  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Become what :meth:`snapshot` described; output not taken is dropped."""
+        state = copy.deepcopy(state)
+        self.table.load(state["table"])
+        self._syncs = [
+            BookSync(self.table.columns[i], PUBLISHER, deque(pending), held, asked, buffered)
+            for i, (pending, held, asked, buffered) in enumerate(state["syncs"])
+        ]
+        self._counts, self._clock, self._books = state["counts"], state["clock"], state["books"]
+        self.skipped, self.rejected, self.requests = state["skipped"], state["rejected"], state["requests"]
+        self.out.n = 0
+
+    # ── the scanner ──
+
+    def _scan(self, buf: npt.NDArray[np.uint8], start: int, stop: int, framing: int, until: int) -> int:
+        table, out, head = self.table, self.out, self._head
+        answer = scan(
+            buf, start, stop, framing, until, PUBLISHER, table.slots, table.words, table.columns, out.rows,
+            out.n, head, self._counts, self._clock,
+        )  # fmt: skip
+        out.n = int(head[b.H_N])
+        return int(answer)
+
+    def _scan_frame(self, frame: bytes, ts_recv: int) -> int:
+        size = len(frame)
+        if size + b.PADDING > len(self._scratch):
+            self._scratch = np.zeros(2 * size + b.PADDING, np.uint8)
+            self._bytes = self._scratch.data
+        self._bytes[:size] = frame
+        self._bytes[size : size + b.PADDING] = bytes(b.PADDING)
+        while (answer := self._scan(self._scratch, 0, size, b.BARE, ts_recv)) == b.ROOM:
+            self.out.grow()
+        return answer
+
+    # ── the slow path ──
+
+    def _slow(self, message: dict[str, Any], ts_recv: int, symbol: str | None) -> None:
+        kind = message.get("e")
+        if kind == "depthUpdate":
+            self._slow_depth(message, ts_recv)
+        elif kind == "bookTicker":
+            self._slow_quote(message, ts_recv)
+        elif kind in ("trade", "aggTrade"):
+            self._slow_trade(message, ts_recv)
+        elif isinstance(kind, str):
+            raise Skipped(kind if kind in j.NO_BOOK_EVENT else "other event")
+        elif "lastUpdateId" in message:
+            self._slow_snapshot(message, ts_recv, symbol)
+        elif isinstance(message.get("symbols"), list):
+            self.learn(j.definitions(message))
+            raise Skipped("exchange information")
+        elif "error" in message or ("code" in message and "msg" in message):
+            raise Skipped("error reply")
+        elif "result" in message:
+            raise Skipped("control reply")
+        else:
+            raise Skipped("other message")
+
+    def _index(self, name: str) -> int:
+        """Index of a symbol with a known grid."""
+        index = self.table.add(name)
+        if index is None:
+            raise Skipped("more symbols than the table holds")
+        if index == len(self._syncs):
+            self._syncs.append(BookSync(self.table.columns[index], PUBLISHER))
+            if name in self.table.unknown:
+                self.requests.append(Request("instrument", name, self.table.unknown[name]))
+        if name in self.table.unknown:
+            raise Skipped("no tick is known for the symbol")
+        return index
+
+    def _lot(self, index: int) -> int:
+        return int(self.table.columns[index, b.S_LOT])
+
+    def _slow_depth(self, message: dict[str, Any], ts_recv: int) -> None:
+        index = self._index(j.symbol_of(message))
+        if "pu" not in message:
+            raise Rejected("depth update without pu: not a USD-M futures stream")
+        first, final, previous = (j.whole(message, key) for key in ("U", "u", "pu"))
+        ts_event = j.when(message, ts_recv)
+        if first > final:
+            raise Rejected("bad id")
+        try:
+            sides = (message.get("b"), message.get("a"))
+            rows = j.level_rows(sides, self._lot(index), index + 1, PUBLISHER)
+        except Rejected:
+            # What it would have changed is unknown, so the book is wrong from here on.
+            sync = self._syncs[index]
+            if sync.live:
+                self._books["gaps"] += 1
+                sync.lost(ts_recv, self.out, ts_event, final)
+                self._ask(index, "a depth update was damaged")
+            raise
+        self._depth(index, Update(first, final, previous, ts_event, rows), ts_recv)
+
+    def _depth(self, index: int, update: Update, ts_recv: int) -> None:
+        self._keep_time(ts_recv, update.ts_event)
+        self._counts[b.N_DEPTH] += 1
+        self._counts[b.N_LEVELS] += len(update.rows)
+        sync = self._syncs[index]
+        before = int(sync.state[b.S_LAST])
+        reason = sync.update(update, ts_recv, self.out)
+        if reason == "gap":
+            self._books["gaps"] += 1
+            self._books["snapshots"] += sync.live
+            reason = f"pu {update.previous} does not follow u {before}"
+        elif reason is not None:
+            _count(self.skipped, reason)
+        if not sync.live and reason is not None:
+            self._ask(index, reason)
+
+    def _ask(self, index: int, reason: str) -> None:
+        if not self._syncs[index].asked:
+            self._syncs[index].asked = True
+            self.requests.append(Request("snapshot", self.table.names[index], reason))
+
+    def _slow_snapshot(self, message: dict[str, Any], ts_recv: int, symbol: str | None) -> None:
+        names = self.table.names
+        name = symbol or self.only_symbol or (names[0] if len(names) == 1 else None)
+        if name is None and "symbol" in message:
+            name = j.symbol_of(message, "symbol")
+        if name is None:
+            raise Skipped("snapshot that names no symbol")
+        index = self._index(name)
+        last_id, ts_event = j.whole(message, "lastUpdateId"), j.when(message, ts_recv)
+        sides = (message.get("bids"), message.get("asks"))
+        rows = j.level_rows(sides, self._lot(index), index + 1, PUBLISHER, ev.SNAPSHOT)
+        reason = self._syncs[index].snapshot(Snapshot(last_id, ts_event, rows), ts_recv, self.out)
+        if reason is None:
+            self._books["snapshots"] += 1
+        else:
+            _count(self.skipped, reason)
+            if not self._syncs[index].live:
+                self._ask(index, reason)
+
+    def _slow_quote(self, message: dict[str, Any], ts_recv: int) -> None:
+        index = self._index(j.symbol_of(message))
+        sequence, ts_event = j.whole(message, "u"), j.when(message, ts_recv)
+        rows = []
+        for side, flags, keys in ((ev.BID, 0, "bB"), (ev.ASK, ev.LAST, "aA")):
+            fixed, size = j.price(message.get(keys[0])), j.lots(message.get(keys[1]), self._lot(index))
+            if fixed == 0 and size:
+                raise Rejected("bad price")
+            word7 = b.pack7(PUBLISHER, ev.QUOTE, side, flags)
+            rows.append((ts_event, ts_recv, 0, fixed or ev.UNDEF_PRICE, size, sequence, index + 1, word7))
+        self._keep_time(ts_recv, ts_event)
+        self._counts[b.N_QUOTES] += 1
+        self.out.append(np.array(rows, np.int64))
+
+    def _slow_trade(self, message: dict[str, Any], ts_recv: int) -> None:
+        single = message["e"] == "trade"
+        index = self._index(j.symbol_of(message))
+        row = self.table.columns[index]
+        stream = b.SINGLE_TRADES if single else b.AGGREGATE_TRADES
+        if row[b.S_TRADES] not in (b.NO_TRADES, stream):
+            raise Skipped("trade beside aggTrade" if single else "aggTrade beside trade")
+        sequence, ts_event = j.whole(message, "t" if single else "a"), j.when(message, ts_recv)
+        off_book = single and message.get("X", "MARKET") != "MARKET"
+        normal = not single and "nq" in message
+        fixed = j.price(message.get("p"))
+        size = j.lots(message.get("nq" if normal else "q"), self._lot(index))
+        if off_book and not (fixed and size):
+            raise Skipped("trade without a fill")
+        if normal and fixed and not size:
+            raise Skipped("aggTrade of retail price improvement orders only")
+        if not fixed or not size:
+            raise Rejected("bad size" if fixed else "bad price")
+        maker = message.get("m")
+        if maker is not None and not isinstance(maker, bool):
+            raise Rejected("bad aggressor")
+        row[b.S_TRADES] = stream
+        side = ev.NO_SIDE if maker is None else ev.ASK if maker else ev.BID
+        word7 = b.pack7(PUBLISHER, ev.TRADE, side, ev.LAST, OFF_BOOK if off_book else 0)
+        self._keep_time(ts_recv, ts_event)
+        self._counts[b.N_TRADES] += 1
+        self.out.append(np.array([(ts_event, ts_recv, 0, fixed, size, sequence, index + 1, word7)], np.int64))
+
+    def _keep_time(self, ts_recv: int, ts_event: int | None) -> None:
+        clock = self._clock
+        if ts_event is not None:
+            clock[b.T_LAG_LEAST] = min(clock[b.T_LAG_LEAST], ts_recv - ts_event)
+            clock[b.T_LAG_MOST] = max(clock[b.T_LAG_MOST], ts_recv - ts_event)
+        back = int(clock[b.T_LAST]) - ts_recv
+        if back > 0:
+            self._counts[b.N_BACK] += 1
+            clock[b.T_BACK_MOST] = max(clock[b.T_BACK_MOST], back)
+        clock[b.T_LAST] = ts_recv
+
+
+def _count(table: dict[str, int], reason: str) -> None:
+    table[reason] = table.get(reason, 0) + 1

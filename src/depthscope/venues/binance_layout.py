@@ -1,0 +1,80 @@
+"""Numbers the Binance scanner and decoder share: answers, columns, limits, packed words.
+
+Rows are EVENT records seen as eight int64 columns (:func:`pack6` and :func:`pack7` say how the
+narrow fields share the last two), so that writing one is eight plain stores.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from depthscope.market.events import ASK, BID, LAST, LEVEL, NO_SIDE, NONE, QUOTE, TRADE, UNDEF_PRICE
+
+PADDING: Final = 64
+
+DIGITS: Final = 18  # most digits a number may have: it then fits int64 whatever they are
+DECIMALS: Final = 9  # most decimals a price or size may have
+MOST_LOTS: Final = 10**15  # more is absurd, and thousands of levels must still sum in int64
+SYMBOL_BYTES: Final = 32
+
+POW10: Final = np.array([10**k for k in range(19)], np.int64)
+# Largest digits a number with d decimals may have to fit its fixed-point or lot integer.
+PRICE_MOST: Final = np.array([(UNDEF_PRICE - 1) // 10 ** (9 - d) for d in range(10)], np.int64)
+LOTS_MOST: Final = np.array([MOST_LOTS // 10**d for d in range(10)], np.int64)
+
+# What `scan` answers.
+DONE: Final = 0  # everything up to `stop`, or up to the first line later than `until`
+UNSURE: Final = 1  # the message at H_POS needs the slow path
+RULE: Final = 2  # the depth update at H_POS is read; the sequence rule must decide on it
+ROOM: Final = 3  # the rows are full; nothing of the message at H_POS was kept
+
+# How messages are framed.
+BARE: Final = 0  # one message; its receive time stands in `until`
+NANOS: Final = 1  # lines of "<nanoseconds> {json}"
+SECONDS: Final = 2  # lines of "<seconds.fraction>: {json}"
+
+# Columns of `head`, the scratch of one message. Decimals take two: digits, number of decimals.
+H_NOWHERE, H_POS, H_N, H_SEEN, H_KIND, H_SYMBOL, H_LEVELS = 0, 1, 2, 3, 4, 5, 6
+H_TIME, H_FIRST, H_FINAL, H_PREVIOUS, H_MAKER, H_ID = 7, 8, 9, 10, 11, 12
+H_PRICE, H_QTY, H_NORMAL, H_BID, H_BID_QTY, H_ASK, H_ASK_QTY = 14, 16, 18, 20, 22, 24, 26
+HEAD: Final = 28
+
+# Columns of the symbol table, shared with the decoder.
+S_ID, S_STATE, S_LAST, S_TIME, S_TRADES, S_LOT, S_LOT_DECIMALS, S_FRESH = 0, 1, 2, 3, 4, 5, 6, 7
+SYMBOL_COLUMNS: Final = 8
+SYNCING, LIVE, UNKNOWN = 0, 1, 2  # S_STATE; UNKNOWN: no tick is known, so nothing is written
+NO_TRADES, SINGLE_TRADES, AGGREGATE_TRADES = 0, 1, 2  # S_TRADES: the trade stream in use
+
+# Columns of `counts` and of `clock`.
+N_FRAMES, N_DEPTH, N_LEVELS, N_TRADES, N_QUOTES, N_BACK = 0, 1, 2, 3, 4, 5
+COUNTS: Final = 6
+T_LAST, T_BACK_MOST, T_LAG_LEAST, T_LAG_MOST = 0, 1, 2, 3
+CLOCK: Final = 4
+
+DEPTH_UPDATE, SINGLE_TRADE, AGGREGATE_TRADE, BOOK_TICKER = 1, 2, 3, 4  # H_KIND
+
+MOST_MS: Final = 9_000_000_000_000  # a later millisecond would not fit int64 nanoseconds
+LEAST_NS: Final = 10**17  # 1973; a smaller receive time is in some other unit
+MOST_NS: Final = 9 * 10**18
+NS_A_MS: Final = 1_000_000
+
+LAST_BITS: Final = LAST << 48
+LEVEL_BID: Final = (LEVEL << 32) | (BID << 40)
+LEVEL_ASK: Final = (LEVEL << 32) | (ASK << 40)
+QUOTE_BID: Final = (QUOTE << 32) | (BID << 40)
+QUOTE_ASK: Final = (QUOTE << 32) | (ASK << 40) | LAST_BITS
+NOTHING: Final = (NONE << 32) | (NO_SIDE << 40) | LAST_BITS
+TRADE_BUY: Final = (TRADE << 32) | (BID << 40) | LAST_BITS
+TRADE_SELL: Final = (TRADE << 32) | (ASK << 40) | LAST_BITS
+
+
+def pack6(instrument_id: int, aux: int = 0) -> int:
+    """Column 6 of a row: ``instrument_id, aux``."""
+    return instrument_id | (aux << 32)
+
+
+def pack7(publisher: int, action: int, side: int, flags: int = 0, cond: int = 0) -> int:
+    """Column 7 of a row: ``publisher, cond, action, side, flags, reserved``."""
+    return publisher | (cond << 16) | (action << 32) | (side << 40) | (flags << 48)
