@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,9 +66,28 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     value = getattr(import_module(home), name)
-    globals()[name] = value  # `depthscope.features` the function, not the subpackage
+    globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _Package(ModuleType):
+    """Keeps `features` the function, though a subpackage has that name too.
+
+    Importing a subpackage sets it as an attribute of its parent; a property is not overwritten
+    by that, whichever is imported first.
+    """
+
+    @property
+    def features(self) -> Any:
+        return __getattr__("features")
+
+    @features.setter
+    def features(self, value: object) -> None:
+        """Leave the function in place when the import system sets the subpackage."""
+
+
+sys.modules[__name__].__class__ = _Package

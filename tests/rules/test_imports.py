@@ -148,3 +148,13 @@ def test_the_command_table_is_lighter_still() -> None:
 @pytest.mark.parametrize("layer", sorted({m.layer for m in MODULES}))
 def test_every_layer_is_in_the_rule(layer: str) -> None:
     assert layer in ALLOWED
+
+
+@pytest.mark.parametrize(
+    "first", ["", "depthscope.Engine", "depthscope.replay", "import depthscope.features.kit"]
+)
+def test_features_is_the_function_whatever_was_imported_first(first: str) -> None:
+    lines = ["import depthscope", first, "from depthscope.features import registry"]
+    code = "\n".join([*lines, "print(depthscope.features.__code__.co_name)"])
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "features", done.stderr
