@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from depthscope.jit import kernel
+from depthscope.market.events import LAST, NO_SIDE, UNDEF_PRICE, empty_events
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from depthscope.market.events import Events
     from depthscope.market.source import Key
 
-__all__ = ["KeySet"]
+__all__ = ["KeySet", "mark"]
 
 FIRST_CAPACITY: Final = 1_024
 _GOLD = np.uint64(0x9E3779B97F4A7C15)
@@ -46,6 +49,27 @@ def add_keys(rows: Any, start: np.int64, table: Any, count: Any) -> Any:
     return np.int64(rows.shape[0])
 
 
+def mark(action: int, keys: Sequence[Key], now: int) -> Events:
+    """One event for each key, each a group of its own, at a time between two records.
+
+    Parameters
+    ----------
+    action : int
+        CLEAR for books that begin anew, LOST for books that missed something.
+    keys : sequence of (publisher, instrument_id)
+        Whose.
+    now : int
+        Venue and receive time, UTC nanoseconds.
+    """
+    events = empty_events(len(keys))
+    events["ts_event"] = events["ts_recv"] = now
+    if keys:
+        events["publisher"], events["instrument_id"] = np.array(keys, np.int64).T
+    events["price"] = UNDEF_PRICE
+    events["action"], events["side"], events["flags"] = action, NO_SIDE, LAST
+    return events
+
+
 class KeySet:
     """The (publisher, instrument) keys met so far, in order of appearance."""
 
@@ -54,7 +78,7 @@ class KeySet:
         self._count = np.zeros(1, np.uint64)
         self._order: dict[Key, None] = {}
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Key]:
         return iter(self._order)
 
     def __len__(self) -> int:

@@ -22,7 +22,7 @@ from depthscope.errors import (
     NoBookData,
     UnknownInstrument,
 )
-from depthscope.market.events import CLEAR, LAST, LOST, NO_SIDE, UNDEF_PRICE, empty_events
+from depthscope.market.events import CLEAR, LOST
 from depthscope.market.instruments import Capability
 from depthscope.market.source import Scan, SourceInfo
 from depthscope.venues import HEAD_BYTES, ZIP_MAGIC, read_head
@@ -242,6 +242,8 @@ class DbnSource:
 
     def _named(self, events: Events, keys: KeySet) -> Iterator[Events]:
         """Give each event the id of its symbol, and clear books that go on under another id."""
+        from depthscope.market.keys import mark
+
         names = self._names
         names.begin(int(events["ts_recv"][0]))
         while len(events) and int(events["ts_recv"].max()) >= names.due:
@@ -250,7 +252,7 @@ class DbnSource:
             events = events[at:]
             now = int(events["ts_recv"][0])
             cleared = set(names.advance(now))
-            yield from _mark(CLEAR, [key for key in keys if key[1] in cleared], now)
+            yield mark(CLEAR, [key for key in keys if key[1] in cleared], now)
         yield from self._translated(events, keys)
 
     def _translated(self, events: Events, keys: KeySet) -> Iterator[Events]:
@@ -261,6 +263,8 @@ class DbnSource:
 
     def _take(self, message: Message, keys: KeySet, reader: Reader) -> Iterator[Events]:
         """Act on a record that is not an event."""
+        from depthscope.market.keys import mark
+
         rtype, record = message
         now = reader.now
         if rtype == layout.RT_DEFINITION:
@@ -278,12 +282,12 @@ class DbnSource:
                 int(row["instrument_id"]), asked if meant.isdecimal() or not meant else meant
             )
             self._follow = True
-            yield from _mark(CLEAR, [key for key in keys if key[1] == again], now)
+            yield mark(CLEAR, [key for key in keys if key[1] == again], now)
         elif rtype == layout.RT_ERROR:
             row = _row(record, layout.ERROR)
             self.info.warnings.append(f"The gateway reported: {layout.text(bytes(row['text']))}")
             if len(record) >= 320 and row["code"] == layout.ERROR_SKIPPED_RECORDS:
-                yield from _mark(LOST, list(keys), now)
+                yield mark(LOST, list(keys), now)
 
     def _settle(self, reader: Reader) -> None:
         """Tell in `info` what was left out and what was odd."""
@@ -345,18 +349,6 @@ class DbnSource:
 def _row(record: bytes, layouts: dict[int, np.dtype[np.void]]) -> np.void:
     row: np.void = np.frombuffer(record, layout.fitting(layouts, len(record)), count=1)[0]
     return row
-
-
-def _mark(action: int, keys: list[Key], now: int) -> Iterator[Events]:
-    """Yield one event for each key at a time between two records: a book cleared, or lost."""
-    if not keys:
-        return
-    events = empty_events(len(keys))
-    events["ts_event"] = events["ts_recv"] = now
-    events["publisher"], events["instrument_id"] = np.array(keys, np.int64).T
-    events["price"] = UNDEF_PRICE
-    events["action"], events["side"], events["flags"] = action, NO_SIDE, LAST
-    yield events
 
 
 def _fill(scan: Scan, reader: Reader) -> None:

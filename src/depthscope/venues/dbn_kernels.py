@@ -55,16 +55,25 @@ MOST_EVENTS: Final = 48  # one ten-level record: T, R, 20 removed and 20 set, an
 
 U0 = np.uint64(0)
 U1 = np.uint64(1)
+U2 = np.uint64(2)
+U3 = np.uint64(3)
+U4 = np.uint64(4)
+U5 = np.uint64(5)
+U6 = np.uint64(6)
 U8 = np.uint64(8)
 U16 = np.uint64(16)
 U32 = np.uint64(32)
 U40 = np.uint64(40)
 U48 = np.uint64(48)
+U56 = np.uint64(56)
+U63 = np.uint64(63)
+LOW6 = np.uint64(63)
 LOW8 = np.uint64(0xFF)
 LOW16 = np.uint64(0xFFFF)
 LOW32 = np.uint64(0xFFFF_FFFF)
 UNDEFINED = np.uint64(1 << 63)  # times from here on are absent (or no time)
 UNDEF_PRICE = np.uint64(ev.UNDEF_PRICE)
+FAR = np.int64(2**63 - 1)
 GOLD = np.uint64(0x9E3779B97F4A7C15)
 
 LAST = np.uint64(ev.LAST)
@@ -83,7 +92,7 @@ ASK = np.uint64(ev.ASK)
 NO_SIDE = np.uint64(ev.NO_SIDE)
 YES = np.uint64(ord("Y"))
 NO = np.uint64(ord("N"))
-# Letters as bits of a word, counted from '@'.
+# Letters as bits of a word, counted from '@' (all have the upper bits of 64 to 95).
 ACTIONS = np.uint64(sum(1 << (ord(letter) - 64) for letter in "ACMRTFN"))
 SIDES = np.uint64(sum(1 << (ord(letter) - 64) for letter in "ABN"))
 
@@ -101,9 +110,14 @@ NEW_BOOK = np.int64(-1)
 
 
 @njit
-def letter(code: Any, allowed: Any) -> Any:
-    """Whether a byte is one of the letters in `allowed`."""
-    return (code >> np.uint64(5)) == np.uint64(2) and (allowed >> (code - np.uint64(64))) & U1 != U0
+def letters(st: Any, action: Any, side: Any) -> Any:
+    """Take an action or side that is no letter of DBN as none, and count it."""
+    good_action = action >> U5 == U2 and (ACTIONS >> (action & LOW6)) & U1 != U0
+    good_side = side >> U5 == U2 and (SIDES >> (side & LOW6)) & U1 != U0
+    if good_action and good_side:
+        return action, side
+    st[S_ODD] += 1
+    return (action if good_action else NONE), (side if good_side else NO_SIDE)
 
 
 @njit
@@ -123,7 +137,7 @@ def times(st: Any, event: Any, recv: Any) -> Any:
     else:
         st[S_CLOCK] = now
     if st[S_FIRST] == 0:
-        st[S_FIRST] = now
+        st[S_FIRST] = max(now, np.int64(1))
     return event, recv
 
 
@@ -152,42 +166,45 @@ def convert_mbo(words: Any, out: Any, st: Any) -> Any:
     stride = np.int64(7) + st[S_TS_OUT]
     usual = np.uint64(stride * 2) | np.uint64(layout.RT_MBO << 8)
     why: Any = np.int64(MORE)
-    clock = st[S_CLOCK]
     start = pos
+    clock = st[S_CLOCK] if st[S_FIRST] != 0 else FAR  # the first record takes the long way
     while True:
         if pos + stride > end:
             if pos < end and words[pos] & LOW16 != usual:
                 why = OTHER  # a shorter record may still be whole
             break
-        head = words[pos]
+        at = np.uint64(pos)  # an unsigned index costs no check for counting from the end
+        head = words[at]
         if head & LOW16 != usual:
             why = OTHER
             break
         if n == room:
             why = FULL
             break
-        event, recv = words[pos + 1], words[pos + 5]
-        if event >= UNDEFINED or recv >= UNDEFINED or np.int64(recv) < clock or st[S_FIRST] == 0:
-            st[S_CLOCK] = clock
+        event, recv, w4 = words[at + U1], words[at + U5], words[at + U4]
+        action = (w4 >> U48) & LOW8
+        side = w4 >> U56
+        # One branch for the usual record: both times told, not going back, letters of DBN.
+        usual_times = ((event | recv) >> U63 == U0) & (np.int64(recv) >= clock)
+        usual_letters = (action >> U5 == U2) & (side >> U5 == U2)
+        usual_letters &= (ACTIONS >> (action & LOW6)) & (SIDES >> (side & LOW6)) & U1 != U0
+        if usual_times & usual_letters:
+            clock = np.int64(recv)
+        else:
+            if st[S_FIRST] != 0:
+                st[S_CLOCK] = clock
             event, recv = times(st, event, recv)
             clock = st[S_CLOCK]
-        else:
-            clock = np.int64(recv)
-        w4 = words[pos + 4]
-        action = (w4 >> U48) & LOW8
-        side = w4 >> np.uint64(56)
-        if not letter(action, ACTIONS) or not letter(side, SIDES):
-            st[S_ODD] += 1
-            action = action if letter(action, ACTIONS) else NONE
-            side = side if letter(side, SIDES) else NO_SIDE
+            action, side = letters(st, action, side)
         put(
-            out[n], event, recv, words[pos + 2], words[pos + 3], w4 & LOW32, words[pos + 6] >> U32,
+            out[np.uint64(n)], event, recv, words[at + U2], words[at + U3], w4 & LOW32, words[at + U6] >> U32,
             head, U0, action, side, (w4 >> U32) & FLAGS,
         )  # fmt: skip
         n += 1
         pos += stride
     st[S_RECORDS] += (pos - start) // stride
-    st[S_CLOCK] = clock
+    if st[S_FIRST] != 0:
+        st[S_CLOCK] = clock
     st[S_POS] = pos
     st[S_OUT] = n
     return why
@@ -316,11 +333,7 @@ def convert_any(
             event, recv = times(st, words[pos + 1], words[pos + 5])
             w4 = words[pos + 4]
             action = (w4 >> U48) & LOW8
-            side = w4 >> np.uint64(56)
-            if not letter(action, ACTIONS) or not letter(side, SIDES):
-                st[S_ODD] += 1
-                action = action if letter(action, ACTIONS) else NONE
-                side = side if letter(side, SIDES) else NO_SIDE
+            action, side = letters(st, action, w4 >> U56)
             put(
                 out[n], event, recv, words[pos + 2], words[pos + 3], w4 & LOW32, words[pos + 6] >> U32,
                 head, U0, action, side, (w4 >> U32) & FLAGS,
@@ -347,11 +360,7 @@ def convert_any(
             action = (w3 >> U32) & LOW8
             first = n
             if kind != layout.K_TOP or bits & layout.P_ACTION:
-                side = (w3 >> U40) & LOW8
-                if not letter(action, ACTIONS) or not letter(side, SIDES):
-                    st[S_ODD] += 1
-                    action = action if letter(action, ACTIONS) else NONE
-                    side = side if letter(side, SIDES) else NO_SIDE
+                action, side = letters(st, action, (w3 >> U40) & LOW8)
                 if action == TRADE:
                     price = words[pos + 2]
                     what = TRADE if price != UNDEF_PRICE else NONE
