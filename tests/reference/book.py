@@ -131,8 +131,11 @@ class SlowBook:
         if e.side not in (ev.BID, ev.ASK) or e.size <= 0 or self._bad_price(e.price):
             self.counters["rejected"] += 1
             return
-        if e.flags & ev.TOB:
+        if e.flags & ev.TOB:  # the new best quote of its side, no order: its id means nothing
             self._empty(e.side)
+            self._note_tick(e.price)
+            self._move(e.side, e.price, e.size, 0)
+            return
         if e.order_id in self.orders:
             self.counters["duplicate"] += 1
             self._drop(e.order_id)

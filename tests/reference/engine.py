@@ -9,7 +9,7 @@ from fractions import Fraction
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.layouts import DEPTH_BPS, LIVE, OFI_LEVELS, SAMPLE_LEVELS, STALE, SYNCING
-from reference.book import Event, Level, SlowBook
+from tests.reference.book import Event, Level, SlowBook
 
 Key = tuple[int, int]
 BOOK_ACTIONS = frozenset((ev.ADD, ev.CANCEL, ev.MODIFY, ev.CLEAR, ev.LEVEL))
@@ -64,6 +64,15 @@ class Flow:
 
 
 @dataclass(frozen=True)
+class Past:
+    """What one group contributed."""
+
+    ts: int
+    ofi: int
+    trades: list[Trade]
+
+
+@dataclass(frozen=True)
 class Row:
     """One sample: the SAMPLE dtype in plain Python, plus the trades behind it."""
 
@@ -81,6 +90,7 @@ class Row:
     ask_depth: list[int]
     flow: Flow
     last: tuple[int, int]  # price, size of the last eligible trade so far
+    seen: int  # groups applied so far: how much of the desk's history this row may know
 
 
 def depth_within(book: SlowBook, bps: int) -> tuple[int, int]:
@@ -140,6 +150,7 @@ class Desk:
         self.tail: Event | None = None  # LAST record of the last group
         self.ts = 0  # and its time
         self.flow = Flow()
+        self.history: list[Past] = []
         self.last_trade = (ev.UNDEF_PRICE, 0)
 
     @property
@@ -150,11 +161,11 @@ class Desk:
         """Apply a whole group at its time."""
         tail = group[-1]
         book = self.book
+        trades: list[Trade] = []
         for event in group:
             book.apply(event)
             if event.action == ev.TRADE:
-                trade = Trade(ts, event.ts_event, event.price, event.size, event.side, event.cond)
-                self.flow.trades.append(trade)
+                trades.append(Trade(ts, event.ts_event, event.price, event.size, event.side, event.cond))
                 if not event.cond & ev.COND_NOT_LAST:
                     self.last_trade = (event.price, event.size)
         snapshot = bool(tail.flags & ev.SNAPSHOT)
@@ -167,9 +178,11 @@ class Desk:
             self.state = LIVE
         restart = lost or cleared or any(e.flags & ev.SNAPSHOT for e in group)
         top = (book.side(ev.BID, OFI_LEVELS), book.side(ev.ASK, OFI_LEVELS))
-        if not restart:
-            for k, e in enumerate(order_flow(self.top, top)):
-                self.flow.ofi[k] += e
+        flow = [0] * OFI_LEVELS if restart else order_flow(self.top, top)
+        for k, e in enumerate(flow):
+            self.flow.ofi[k] += e
+        self.flow.trades += trades
+        self.history.append(Past(ts, flow[0], trades))
         self.top = top
         counters = book.counters
         if (touches or lost) and top[0] and top[1] and top[0][0][0] >= top[1][0][0]:
@@ -203,6 +216,7 @@ class Desk:
             ask_depth=[ask for _, ask in depths],
             flow=self.flow,
             last=self.last_trade,
+            seen=len(self.history),
         )
         self.flow = Flow()
         return row

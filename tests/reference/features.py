@@ -1,27 +1,31 @@
-"""Features straight from their definitions, in exact arithmetic up to the last division.
+"""Features straight from their definitions, in exact arithmetic up to the last step.
 
-Everything is computed from rows of the slow engine. Sizes are public sizes (lots x lot).
+Everything comes from the slow engine's rows and its desks' histories. Sizes are public sizes
+(lots x lot), prices are in units. NaN stands for undefined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import nan
 
 from depthscope.market import events as ev
-from depthscope.market.instruments import Instrument
-from reference.book import Level
-from reference.engine import Row, Trade
+from depthscope.market.layouts import DEPTH_BPS, OFI_LEVELS
+from tests.reference.book import Level
+from tests.reference.engine import Desk, Past, Row, Trade
 
 Pair = tuple[Fraction, Fraction]  # price (units), public size
+Values = dict[str, float]
 SECOND = 10**9
+ZERO = Fraction(0)
+DECAY = Fraction(8, 10)
+LABELS = {"BEARISH": 0.0, "NEUTRAL": 1.0, "BULLISH": 2.0}
 
 
-def public(levels: Sequence[Level], instrument: Instrument) -> list[Pair]:
-    """Levels in the instrument's own units."""
-    lot = Fraction(instrument.lot, ev.PRICE_SCALE)
-    return [(Fraction(price, ev.PRICE_SCALE), size * lot) for price, size, _ in levels]
+def price(fixed: int) -> Fraction:
+    """Price in units of a 1e-9 integer."""
+    return Fraction(fixed, ev.PRICE_SCALE)
 
 
 def ratio(top: Fraction, bottom: Fraction) -> float:
@@ -36,18 +40,165 @@ def imbalance(bid: Fraction, ask: Fraction) -> float:
 
 def total(levels: Sequence[Pair], n: int) -> Fraction:
     """Size over the best `n` levels."""
-    return sum((size for _, size in levels[:n]), Fraction(0))
+    return sum((size for _, size in levels[:n]), ZERO)
 
 
 def slope(levels: Sequence[Pair], middle: Fraction, tick: Fraction) -> float:
     """Least-squares slope of the distance to mid (ticks) on cumulative size; NaN below two levels."""
-    x, y, running = [], [], Fraction(0)
-    for price, size in levels:
+    x, y, running = [], [], ZERO
+    for level, size in levels:
         running += size
         x.append(running)
-        y.append(abs(price - middle) / tick)
+        y.append(abs(level - middle) / tick)
     if len(x) < 2:
         return nan
-    mean_x, mean_y = sum(x, Fraction(0)) / len(x), sum(y, Fraction(0)) / len(y)
-    covariance = sum(((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)), Fraction(0))
-    return ratio(covariance, sum(((a - mean_x) ** 2 for a in x), Fraction(0)))
+    mean_x, mean_y = sum(x, ZERO) / len(x), sum(y, ZERO) / len(y)
+    covariance = sum(((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)), ZERO)
+    return ratio(covariance, sum(((a - mean_x) ** 2 for a in x), ZERO))
+
+
+def label(bid: Fraction, ask: Fraction) -> str:
+    """Classic word for the ratio of the best five levels."""
+    if bid >= Fraction(3, 2) * ask:
+        return "BULLISH"
+    return "BEARISH" if bid <= Fraction(3, 5) * ask else "NEUTRAL"
+
+
+class SlowFeatures:
+    """Features of one desk, row after row."""
+
+    def __init__(self, desk: Desk, *, by_event: bool, threshold: Fraction = ZERO) -> None:
+        self.desk, self.by_event, self.threshold = desk, by_event, threshold
+        self.lot = Fraction(desk.instrument.lot, ev.PRICE_SCALE)
+        self.tick = price(desk.instrument.tick)
+        self.totals: list[tuple[int, Fraction]] = []  # (row time, bid less ask over ten levels)
+
+    def public(self, levels: Sequence[Level]) -> list[Pair]:
+        """Levels in the instrument's own units."""
+        return [(price(fixed), size * self.lot) for fixed, size, _ in levels]
+
+    def size(self, lots: int) -> float:
+        """Public size."""
+        return float(lots * self.lot)
+
+    def __call__(self, row: Row) -> Values:
+        """Every feature at a row."""
+        bids, asks = self.public(row.bids), self.public(row.asks)
+        return (
+            self.quotes(bids, asks)
+            | self.both_sides(row, bids, asks)
+            | self.depth(row, bids, asks)
+            | self.order_flow(row, bids, asks)
+            | self.trades(row)
+            | self.session(row)
+        )
+
+    def quotes(self, bids: list[Pair], asks: list[Pair]) -> Values:
+        out = {}
+        for name, levels in (("bid", bids), ("ask", asks)):
+            out[f"best_{name}"] = float(levels[0][0]) if levels else nan
+            out[f"{name}_size"] = float(levels[0][1]) if levels else nan
+        return out
+
+    def both_sides(self, row: Row, bids: list[Pair], asks: list[Pair]) -> Values:
+        """What needs a bid and an ask."""
+        names = (
+            "mid", "weighted_mid", "spread", "spread_bps", "spread_ticks", "queue_imbalance",
+            "depth_imbalance", "depth_imbalance_10", "weighted_imbalance", "book_pressure",
+            "imbalance_ratio", "imbalance_label",
+            "depth_weighted_price", "slope_bid", "slope_ask", "depth_delta",
+        )  # fmt: skip
+        if not bids or not asks:
+            return dict.fromkeys(names, nan)
+        (bid, q_bid), (ask, q_ask) = bids[0], asks[0]
+        middle, spread = (bid + ask) / 2, ask - bid
+        five = total(bids, 5), total(asks, 5)
+        weighed = [
+            sum((DECAY**k * size for k, (_, size) in enumerate(side) if size >= self.threshold), ZERO)
+            for side in (bids, asks)
+        ]
+        weighted = imbalance(*weighed)
+        everything = [*bids, *asks]
+        net = total(bids, 10) - total(asks, 10)
+        self.totals.append((row.ts, net))
+        old = [value for ts, value in self.totals if ts <= row.ts - SECOND]
+        return {
+            "mid": float(middle),
+            "weighted_mid": ratio(bid * q_ask + ask * q_bid, q_bid + q_ask),
+            "spread": float(spread),
+            "spread_bps": float(10_000 * spread / middle) if middle > 0 else nan,
+            "spread_ticks": float(spread / self.tick),
+            "queue_imbalance": imbalance(q_bid, q_ask),
+            "depth_imbalance": imbalance(*five),
+            "depth_imbalance_10": imbalance(total(bids, 10), total(asks, 10)),
+            "weighted_imbalance": weighted,
+            "book_pressure": (weighted + 1) / 2,
+            "imbalance_ratio": ratio(*five),
+            "imbalance_label": LABELS[label(*five)],
+            "depth_weighted_price": ratio(sum((p * q for p, q in everything), ZERO), total(everything, 40)),
+            "slope_bid": slope(bids, middle, self.tick),
+            "slope_ask": slope(asks, middle, self.tick),
+            "depth_delta": float(net - (old[-1] if old else self.totals[0][1])),
+        }
+
+    def depth(self, row: Row, bids: list[Pair], asks: list[Pair]) -> Values:
+        out = {}
+        for name, levels, bands in (("bid", bids, row.bid_depth), ("ask", asks, row.ask_depth)):
+            for n in (5, 10, 20):
+                out[f"{name}_depth_{n}"] = float(total(levels, n)) if levels else nan
+            for bps, lots in zip(DEPTH_BPS, bands, strict=True):
+                out[f"{name}_depth_{bps}bps"] = self.size(lots) if bids and asks else nan
+        return out
+
+    def order_flow(self, row: Row, bids: list[Pair], asks: list[Pair]) -> Values:
+        out = {f"ofi_l{k + 1}": self.size(row.flow.ofi[k]) for k in range(OFI_LEVELS)}
+        out["ofi"] = out["ofi_l1"]
+        out["ofi_norm"] = (
+            2 * ratio(row.flow.ofi[0] * self.lot, bids[0][1] + asks[0][1]) if bids and asks else nan
+        )
+        for seconds in (1, 10):
+            out[f"ofi_{seconds}s"] = self.size(sum(past.ofi for past in self.window(row, seconds)))
+        return out
+
+    def window(self, row: Row, seconds: int) -> Iterable[Past]:
+        """Groups of [t - w, t) at a boundary, of (t - w, t] at a row by event."""
+        edge = row.ts - seconds * SECOND + (1 if self.by_event else 0)
+        return [past for past in self.desk.history[: row.seen] if past.ts >= edge]
+
+    def trades(self, row: Row) -> Values:
+        """Since the previous row, and over the last seconds."""
+        flow = row.flow
+        out = {
+            "buy_trades": float(flow.count(1)),
+            "sell_trades": float(flow.count(-1)),
+            "trades": float(sum(flow.count(sign) for sign in (1, 0, -1))),
+            "buy_volume": self.size(flow.volume(1)),
+            "sell_volume": self.size(flow.volume(-1)),
+            "volume": self.size(sum(flow.volume(sign) for sign in (1, 0, -1))),
+            "delta": self.size(flow.volume(1) - flow.volume(-1)),
+        }
+        for seconds in (1, 5, 60):
+            told = [
+                trade
+                for past in self.window(row, seconds)
+                for trade in past.trades
+                if trade.counts_volume and trade.sign
+            ]
+            out[f"delta_{seconds}s"] = self.size(sum(trade.sign * trade.size for trade in told))
+            if seconds == 5:
+                out["trades_5s"] = float(len(told))
+        return out
+
+    def session(self, row: Row) -> Values:
+        """From the first event on."""
+        trades: list[Trade] = [trade for past in self.desk.history[: row.seen] for trade in past.trades]
+        counted = [trade for trade in trades if trade.counts_volume]
+        extremes = [trade.price for trade in trades if not trade.cond & ev.COND_NOT_HIGH_LOW]
+        volume = sum(trade.size for trade in counted)
+        return {
+            "cvd": self.size(sum(trade.sign * trade.size for trade in counted)),
+            "vwap": ratio(sum((price(t.price) * t.size for t in counted), ZERO), Fraction(volume)),
+            "hod": float(price(max(extremes))) if extremes else nan,
+            "lod": float(price(min(extremes))) if extremes else nan,
+            "last": float(price(row.last[0])) if row.last[0] != ev.UNDEF_PRICE else nan,
+        }

@@ -10,9 +10,9 @@ import pytest
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.layouts import LIVE, STALE, SYNCING
-from reference.book import Event, SlowBook
-from reference.dbn import read_mbo
-from reference.engine import BOOK_ACTIONS, Desk, SlowEngine, as_events, depth_within, order_flow
+from tests.reference.book import Event, SlowBook
+from tests.reference.dbn import read_mbo
+from tests.reference.engine import BOOK_ACTIONS, Desk, SlowEngine, as_events, depth_within, order_flow
 
 TICK = 250_000_000
 ES = Instrument("GLBX.MDP3", "ESH4", TICK, capabilities=Capability.MBO | Capability.AGGRESSOR)
@@ -112,7 +112,9 @@ def test_levels_are_absolute_and_top_of_book_adds_empty_their_side() -> None:
     made.apply(event("L", "A", 0, 11 * TICK, 0))
     assert made.side(ev.ASK) == [(12 * TICK, 1, 0)]
     made.apply(event("A", "A", 0, 13 * TICK, 4, flags=ev.TOB))
-    assert made.side(ev.ASK) == [(13 * TICK, 4, 1)]
+    assert made.side(ev.ASK) == [(13 * TICK, 4, 0)]
+    made.apply(event("A", "B", 0, 12 * TICK, 1, flags=ev.TOB))
+    assert made.side(ev.ASK) == [(13 * TICK, 4, 0)], "both sides carry order id 0"
     made.apply(event("A", "A", 0, ev.UNDEF_PRICE, 0, flags=ev.TOB))
     assert made.side(ev.ASK) == []
     assert made.counters == {}

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability, Instrument
-from reference.book import Event
+from tests.reference.book import Event
 
 Key = tuple[int, int]
 
@@ -23,11 +24,12 @@ START = 1_703_541_600_000_000_000  # a multiple of every grid step used in the t
 MS = 1_000_000
 UNIT = 10**9
 
-MBO, L2, L1 = "mbo", "l2", "l1"
+MBO, L2, L1, TOB = "mbo", "l2", "l1", "tob"
 CAPABILITIES = {
-    MBO: Capability.MBO | Capability.L2 | Capability.AGGRESSOR,
-    L2: Capability.L2,
-    L1: Capability.L1,
+    MBO: Capability.MBO | Capability.TRADES | Capability.AGGRESSOR,
+    L2: Capability.L2 | Capability.TRADES,
+    L1: Capability.L1 | Capability.TRADES,
+    TOB: Capability.MBO | Capability.TRADES | Capability.AGGRESSOR,  # adds that replace their side
 }
 TICKS = (1, 3, 10_000, 10_000_000, 250_000_000, 1_000_000_000)
 KEYS: tuple[Key, ...] = ((1, 17077), (2, 17077), (1, 0), (65535, 2**32 - 1), (0, 5), (7, 2**31))
@@ -65,7 +67,8 @@ class Stream:
         head = [f"{key}: {instrument}" for key, instrument in self.instruments.items()]
         return "\n".join([*head, *(str(Event(*record)) for record in self.events.tolist())])
 
-    __repr__ = __str__
+    def _repr_pretty_(self, printer: object, cycle: bool) -> None:
+        printer.text(f"\n{self}\n")  # type: ignore[attr-defined]
 
 
 @dataclass
@@ -143,12 +146,17 @@ class _Decoder:
 
     def event(self, code: bytes) -> None:
         op, where, mode, offset, amount, pick, when, bits = code
+        if op < 2:  # nothing, so that zeroed bytes shrink a failing stream away
+            return
         self.time(when)
         if self.interleave or not self.mid_group:
             self.current = self.desks[where % len(self.desks)]
         desk = self.current
+        if op == 255:
+            self.bulk(code)
+            return
         if self.calm and op >= 241 and pick % 16:
-            op -= 241  # few clears, gaps and snapshots: books grow deep
+            op -= 221  # few clears, gaps and snapshots: books grow deep
         side = ev.BID if offset % 2 == 0 else ev.ASK
         fields = {"action": ev.NONE, "side": side, "price": ev.UNDEF_PRICE, "size": 0, "order_id": 0}
         fields |= {"aux": 0, "cond": 0}
@@ -162,15 +170,26 @@ class _Decoder:
                 flags |= ev.LAST
             elif bits % 8:
                 flags &= ~ev.LAST
-            op = 0 if op < 200 else op  # mostly levels and orders
+            op = 20 if op < 200 else op  # mostly levels and orders
         if op >= 236:
             flags |= self.rare(desk, op, mode, fields)
         elif op >= 216:
             self.trade(desk, op, mode, amount, pick, fields)
         elif desk.kind == MBO:
-            flags |= self.by_order(desk, op, mode, offset, amount, pick, fields)
+            self.by_order(desk, op, mode, offset, amount, pick, fields)
         else:
             flags |= self.by_level(desk, op, mode, offset, amount, fields)
+        self.emit(desk, fields, flags, when)
+
+    def bulk(self, code: bytes) -> None:
+        """One group of up to 96 new orders or levels."""
+        _, where, mode, offset, amount, pick, when, bits = code
+        for i in range(n := 1 + mode % 96):
+            last = 0 if i == n - 1 else 255
+            step = (20, where, (mode + 13 * i) % 246, (offset + 5 * i) % 256, (amount + i) % 256)
+            self.event(bytes((*step, 20 + (pick + i) % 200, when if i == 0 else 0, last & (bits | 160))))
+
+    def emit(self, desk: _Desk, fields: dict[str, int], flags: int, when: int) -> None:
         self.sequence += when % 3
         self.out.append(
             (
@@ -208,7 +227,7 @@ class _Decoder:
             fields["action"] = ord("?")
         elif op < 254 and desk.kind != L1:  # a quote tells an L2 book nothing
             fields |= {"action": ev.QUOTE, "price": desk.price(ev.BID, mode, 3), "size": 7}
-        elif op < 255:
+        else:
             desk.snapshot = 1 + mode % 3  # a snapshot without a clear
         return 0
 
@@ -222,10 +241,9 @@ class _Decoder:
 
     def by_order(
         self, desk: _Desk, op: int, mode: int, offset: int, amount: int, pick: int, fields: dict[str, int]
-    ) -> int:
+    ) -> None:
         side = fields["side"]
         size = SIZES[amount % len(SIZES)]
-        flags = 0
         if op < 110:
             oid = desk.new_id(pick)
             fields |= {
@@ -234,7 +252,7 @@ class _Decoder:
                 "price": desk.price(side, mode, offset),
                 "size": size,
             }
-            flags = self.spoil(fields, op)
+            self.spoil(fields, op)
             desk.sizes[oid] = size
         elif op < 165:
             oid = desk.order(pick)
@@ -255,11 +273,10 @@ class _Decoder:
                 fields["size"] = size = 0
             if amount % 8 == 1:
                 fields["side"] = ev.NO_SIDE
-            flags = self.spoil(fields, op - 165 if op < 167 else 99) & ~ev.TOB
+            self.spoil(fields, op - 165 if op < 175 else 99)
             desk.sizes[oid] = size
             if oid not in desk.ids:
                 desk.ids.append(oid)
-        return flags
 
     def by_level(
         self, desk: _Desk, op: int, mode: int, offset: int, amount: int, fields: dict[str, int]
@@ -271,30 +288,40 @@ class _Decoder:
             "size": SIZES[amount % len(SIZES)] if op < 150 else 0,
             "aux": amount if op < 100 else 0,
         }
-        if quote and op % 16 == 0:
+        if desk.kind in (L1, TOB) and op % 16 == 0:
             fields["price"] = ev.UNDEF_PRICE
-        return 0 if quote else self.spoil(fields, op)
-
-    def spoil(self, fields: dict[str, int], op: int) -> int:
-        """Make one event in a dozen unusable or top-of-book."""
-        if op < 3:
+        if desk.kind == TOB:
+            fields |= {"action": ev.ADD, "size": SIZES[amount % len(SIZES)], "aux": 0}
             return ev.TOB
-        if self.clean:
-            return 0
-        if op == 3:
-            fields["price"] = ev.UNDEF_PRICE
-        elif op == 4:
-            fields["side"] = ev.NO_SIDE
-        elif op == 5:
-            fields["size"] = -fields["size"]
-        elif op in (6, 7):
-            fields["price"] = -fields["price"]
-        elif op == 8:
-            fields["size"] = 0
-        elif op == 9:
-            fields["price"] = ev.UNDEF_PRICE
-            return ev.TOB
+        if desk.kind == L2:
+            self.spoil(fields, op)
+            return ev.TOB if op in (2, 3) else 0
         return 0
+
+    def spoil(self, fields: dict[str, int], op: int) -> None:
+        """Make one event in a dozen unusable."""
+        if self.clean:
+            return
+        if op == 4:
+            fields["price"] = ev.UNDEF_PRICE
+        elif op == 5:
+            fields["side"] = ev.NO_SIDE
+        elif op == 6:
+            fields["size"] = -fields["size"]
+        elif op in (7, 8):
+            fields["price"] = -fields["price"]
+        elif op == 9:
+            fields["size"] = 0
+
+
+def examples(n: int) -> settings:
+    """Settings of a test over streams; a failure prints the stream and the blob that replays it."""
+    return settings(
+        max_examples=n,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
 
 
 @st.composite
