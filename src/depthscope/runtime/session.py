@@ -24,7 +24,7 @@ from depthscope.runtime.checkpoints import Checkpoint, Checkpoints, memory_of
 from depthscope.runtime.pacer import COLUMN, SECOND, Meter, Pacer, checked_speed, grain_of
 from depthscope.runtime.readahead import NEVER, Cursor
 from depthscope.runtime.status import Mode, Spectator, State, Status
-from depthscope.runtime.symbols import LISTED, Symbols
+from depthscope.runtime.symbols import Symbols
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,7 +56,7 @@ class Session:
     end : int, optional
         End of the data where the caller knows it (UTC ns); otherwise found when reached.
     features : sequence of str, optional
-        Features the engine computes; None takes all.
+        Features the engine computes; the page needs ``ofi`` and ``cvd`` among them. None takes all.
     paused : bool
         Wait at the beginning.
     max_idle : float
@@ -84,7 +84,7 @@ class Session:
         speed: float = 1.0,
         start: int | None = None,
         end: int | None = None,
-        features: Sequence[str] | None = None,
+        features: Sequence[str] | None = ("ofi", "cvd"),
         paused: bool = False,
         max_idle: float = 60.0,
         checkpoint_bytes: int = 128 << 20,
@@ -101,6 +101,7 @@ class Session:
         self._engine: Engine | None = None
         self._source: Source | None = None
         self._cursor: Cursor | None = None
+        self._resolved: dict[tuple[int, int], Instrument] = {}
         self._checkpoints = Checkpoints(checkpoint_bytes)
         self._clock = 0
         self._finished = False
@@ -159,20 +160,40 @@ class Session:
         A failure is kept in `status` (state ``failed``, one paragraph): the page shows it.
         """
         try:
-            self._set(state="connecting", warm=("opening the source", 0, 3))
+            self._set(state="connecting", warm=("opening the source", 0, 1))
             self._restart(0)
-            self._set(state="warming", warm=("compiling kernels", 1, 3))
-            from depthscope.engine import Engine  # numba: only once the page is being served
-
-            self._engine = Engine(resolve=self._resolve, every="50ms", features=self._features, sparse=True)
-            self._set(warm=("building the opening book", 2, 3))
+            self._engine = self._warm_engine()
             self._begin()
         except DepthscopeError as error:
             self._set(state="failed", error=str(error), warm=None)
 
-    def _resolve(self, publisher: int, instrument_id: int) -> Instrument:
-        # A seek opens the source anew: ask whichever is being read, it knows what it has met.
-        return self.source.resolve(publisher, instrument_id)
+    def _warm_engine(self) -> Engine:
+        """Compile (or load) every kernel, telling how far it is, and make the engine."""
+        self._set(state="warming", warm=("loading the compiler", 0, 1))
+        from depthscope import jit  # numba: only once the page is being served
+        from depthscope.engine import Engine
+        from depthscope.features import registry
+
+        todo = [*jit.pending(), *registry.pending(registry.select(self._features))]
+        for done, (_, build) in enumerate(todo):
+            self._set(warm=("preparing the engine", done, len(todo)))
+            build()
+        self._set(warm=("building the opening book", len(todo), len(todo)))
+        return Engine(resolve=self.resolve, every="50ms", features=self._features, sparse=True)
+
+    def resolve(self, publisher: int, instrument_id: int) -> Instrument:
+        """Return the instrument of a key met in the events, asking the source once.
+
+        Raises
+        ------
+        UnknownInstrument
+            When nothing names its tick.
+        """
+        key = (publisher, instrument_id)
+        if key not in self._resolved:
+            # A seek opens the source anew: ask whichever is being read, it knows what it has met.
+            self._resolved[key] = self.source.resolve(publisher, instrument_id)
+        return self._resolved[key]
 
     def _begin(self) -> None:
         """Apply the opening snapshot and put the clock at the first event after it."""
@@ -208,10 +229,9 @@ class Session:
         self._finished = False
 
     def _register(self) -> None:
-        known = self.source.instruments
-        if len(known) <= LISTED:
-            self.symbols.register(list(known.values()))
-        self.symbols.register(self.engine.slots)
+        # Those that have had events: a file may name a hundred thousand others.
+        if len(self.engine.slots) != len(self.symbols):
+            self.symbols.register(self.engine.slots)
 
     def close(self) -> None:
         """Stop reading. The session cannot be used again."""
@@ -388,7 +408,6 @@ class Session:
 
     def _advance(self, ts: int) -> None:
         self._clock = ts
-        self._set(ts=ts)
         if self.spectator is not None:
             self.spectator.advanced(ts)
 
@@ -435,4 +454,4 @@ class Session:
             rates = self._meter.read(now, self._clock, self.cursor.index)
             if rates is not None:
                 changes["effective_speed"], changes["events_per_sec"] = rates
-        self._set(events=self.cursor.index, **changes)
+        self._set(ts=self._clock, events=self.cursor.index, **changes)

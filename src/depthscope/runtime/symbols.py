@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from depthscope.errors import UnknownName
 
@@ -11,9 +11,7 @@ if TYPE_CHECKING:
 
     from depthscope.market.instruments import Instrument
 
-__all__ = ["LISTED", "Symbols"]
-
-LISTED: Final = 512  # instruments named before they trade; larger files list those that appear
+__all__ = ["Symbols"]
 
 
 class Symbols:

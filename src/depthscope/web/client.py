@@ -49,9 +49,9 @@ class Client:
         self.cols = 2048
         self.filling = False
         self.stalled = False
-        self.acked, self.col = seq, 0
-        self.heard = now
-        self.sent_since_ack = False
+        self.acked = seq
+        self.generation = 0  # of fills: an older one arriving late is not used
+        self._unheard: float | None = None  # since when ticks wait for an acknowledgement
         self.dropped = self.resyncs = 0
         self.closing: tuple[int, str] | None = None
         self._queue: deque[tuple[bool, str | bytes]] = deque()  # (is a frame that may be replaced, payload)
@@ -69,36 +69,40 @@ class Client:
         self._tokens -= 1
         return self._tokens >= 0
 
-    def ack(self, seq: int, col: int, sent: int, now: float) -> bool:
-        """Take an acknowledgement; whether the client must be caught up from `col`."""
+    def ack(self, seq: int, sent: int) -> bool:
+        """Take an acknowledgement of tick `seq` (`sent` at most); whether the client must be caught up."""
         self.acked = max(self.acked, min(seq, sent))
-        self.col, self.heard, self.sent_since_ack = col, now, False
+        self._unheard = None
         return self.stalled and not self.filling
 
-    def begin_fill(self) -> None:
-        """Ticks wait from now on: a fill is on its way."""
+    def begin_fill(self) -> int:
+        """Ticks wait from now on: a fill is on its way. Returns its generation."""
         self.filling = True
+        self.generation += 1
         self._waiting.clear()
         self._drop_frames()
+        return self.generation
 
-    def end_fill(self, frames: Sequence[bytes], seq: int) -> None:
+    def end_fill(self, frames: Sequence[bytes], seq: int, now: float) -> None:
         """Queue a fill encoded at tick `seq`, then the ticks after it."""
         self.filling = self.stalled = False
         self.acked = seq
         self._queue.extend((False, f) for f in frames)
         for later, ticks in self._waiting:
             if later > seq:
-                self.push(ticks, later)
+                self.push(ticks, later, now)
         self._waiting.clear()
         self._event.set()
 
     # -- out ----------------------------------------------------------------------------------
 
-    def push(self, frames: list[Frame], seq: int) -> None:
+    def push(self, frames: list[Frame], seq: int, now: float) -> None:
         """Queue a tick's frames, or drop them when the client is too far behind."""
         if self.filling:
             self._waiting.append((seq, frames))
             return
+        if self._unheard is None:
+            self._unheard = now
         if self.stalled or seq - self.acked > MAX_BEHIND:
             if not self.stalled:
                 self.stalled = True
@@ -109,7 +113,6 @@ class Client:
             if self._queue and self._queue[-1][0]:  # an open column not yet sent: the newer one says more
                 self._queue.pop()
             self._queue.append((not keep, data))
-        self.sent_since_ack = True
         self._event.set()
 
     def control(self, text: str) -> None:
@@ -133,7 +136,7 @@ class Client:
 
     def silent(self, now: float) -> bool:
         """Whether ticks went unacknowledged for two minutes."""
-        return (self.stalled or self.sent_since_ack) and now - self.heard > SILENT_SECONDS
+        return self._unheard is not None and now - self._unheard > SILENT_SECONDS
 
     def _drop_frames(self) -> None:
         kept = [item for item in self._queue if isinstance(item[1], str)]

@@ -10,11 +10,10 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from depthscope.errors import CorruptData, DepthscopeError, InputError
+from depthscope.errors import DepthscopeError
 from depthscope.runtime.readahead import last_time
 from depthscope.web import messages
 from depthscope.web.client import Client
@@ -25,6 +24,8 @@ from depthscope.web.recorder import Recorder
 from depthscope.web.stream import Head
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from depthscope.runtime.session import Session
     from depthscope.runtime.status import Status
 
@@ -63,10 +64,12 @@ class Hub:
         self.longest_tick = 0.0
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="depthscope-session")
         self._tasks: list[asyncio.Task[None]] = []
+        self._fills: set[asyncio.Task[None]] = set()
         self._stop = threading.Event()
         self._seen: tuple[Any, ...] = ()
         self._epoch = session.status.epoch
         self._refill = False
+        self._worked = 0  # the last tick worked out, as the worker knows it
 
     async def call(self, do: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run something in the session's thread and return what it returns."""
@@ -77,35 +80,40 @@ class Hub:
 
     def start(self) -> None:
         """Open the session and run the market, in the running event loop."""
-        self._tasks = [asyncio.create_task(self._run(), name="hub"), asyncio.create_task(self._watch(), name="hub-watch")]
+        self._tasks = [
+            asyncio.create_task(self._run(), name="hub"),
+            asyncio.create_task(self._watch(), name="hub-watch"),
+        ]
 
     async def stop(self) -> None:
         """Close every client and end the worker."""
         self._stop.set()
         for client in self.clients:
             client.close(1001, "the server stops")
-        for task in self._tasks:
+        tasks = (*self._tasks, *self._fills)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._worker.submit(self.session.close)
         await asyncio.to_thread(self._worker.shutdown, wait=True)
 
     async def _run(self) -> None:
-        await self.call(self.session.open)
-        self._announce()
-        if self.session.status.state == "failed":
-            return
+        try:
+            await self.call(self.session.open)
+            self._announce()
+            if self.session.status.state != "failed":
+                await self._play()
+        except Exception as error:  # noqa: BLE001 - shown to every page; the server stays up to show it
+            _log.exception("the market stopped")
+            self.session.status = _failed(self.session.status, error)
+            self._announce()
+
+    async def _play(self) -> None:
         scan = threading.Thread(target=self._scan, name="depthscope-scan", daemon=True)
         scan.start()
         due = time.monotonic()
         while True:
-            try:
-                await self._tick()
-            except Exception as error:  # noqa: BLE001 - shown to every page; the server stays up to show it
-                _log.exception("the market stopped")
-                self.session.status = _failed(self.session.status, error)
-                self._announce()
-                return
+            await self._tick()
             due += 1 / HZ
             late = time.monotonic() - due
             if late > 0:
@@ -125,12 +133,15 @@ class Hub:
 
     def _scan(self) -> None:
         """Find where the data ends, for the seek bar, without the engine."""
-        if self.session.status.end is not None or self.session.source.info.bytes_total > _SCAN_LIMIT:
+        if self._stop.wait(1.0):  # the first paint comes first
+            return
+        size = self.session.source.info.bytes_total
+        if self.session.status.end is not None or not 0 < size <= _SCAN_LIMIT:
             return
         try:
             end = last_time(self.session.open_source(), self._stop)
-        except CorruptData:
-            return  # playing will reach the damage and say so
+        except DepthscopeError:
+            return  # the end stays unknown; playing will reach the trouble and say so
         if end is not None and not self._stop.is_set():
             self._worker.submit(self.session.found_end, end + 1)
 
@@ -144,18 +155,18 @@ class Hub:
         before = self.session.status
         frames, infos = await self.call(self._work, self.seq, keys, slow)
         after = self.session.status
-        if before.state == "seeking" != after.state:
+        if before.state == "seeking" and after.state != "seeking":
             self._refill = True
         self._announce()
         if self._refill and after.state != "seeking":
             self._refill = False
             for client in self.clients:
-                if client.key is not None and not client.filling:
+                if client.key is not None:
                     self._start_fill(client, None)
         else:
             for client in self.clients:
                 if client.key in frames:
-                    client.push(frames[client.key], self.seq)
+                    client.push(frames[client.key], self.seq, began)
         if slow or (before.state, before.speed) != (after.state, after.speed):
             self.tell_session()
         for client in self.clients:
@@ -163,10 +174,13 @@ class Hub:
                 client.latest("info", infos[client.key[0]])
         self.longest_tick = max(self.longest_tick, time.monotonic() - began)
 
-    def _work(self, seq: int, keys: frozenset[Key], slow: bool) -> tuple[dict[Key, list[Frame]], dict[int, str]]:
+    def _work(
+        self, seq: int, keys: frozenset[Key], slow: bool
+    ) -> tuple[dict[Key, list[Frame]], dict[int, str]]:
         """One tick, in the session's thread."""
         session, recorder = self.session, self.recorder
         status = session.status
+        self._worked = seq
         recorder.watch(tuple(symbol for symbol, _ in keys))
         flat_out = status.state == "seeking" or status.speed == float("inf")
         moved = session.step(time.monotonic(), _BUDGET_MAX if flat_out else _BUDGET)
@@ -229,7 +243,9 @@ class Hub:
         client = Client(self.seq, time.monotonic())
         self.clients.add(client)
         client.control(self.hello())
-        client.latest("session", messages.encode(messages.session_message(self.session.status, len(self.clients))))
+        client.latest(
+            "session", messages.encode(messages.session_message(self.session.status, len(self.clients)))
+        )
         return client
 
     def leave(self, client: Client) -> None:
@@ -250,7 +266,7 @@ class Hub:
             return
         command = messages.parse(text)
         if isinstance(command, Ack):
-            if client.ack(command.seq, command.col, self.seq, now) and client.key is not None:
+            if client.ack(command.seq, self.seq) and client.key is not None:
                 client.resyncs += 1
                 self._start_fill(client, command.col)
         elif isinstance(command, Ping):
@@ -276,7 +292,8 @@ class Hub:
         if self.session.status.epoch != before:
             self._refill = True
             for client in self.clients:
-                client.begin_refill()
+                if client.key is not None:
+                    client.begin_fill()
         self._announce()
         self.tell_session()
 
@@ -290,27 +307,34 @@ class Hub:
         self._start_fill(client, sub.since if sub.epoch == self.session.status.epoch else None)
 
     def _start_fill(self, client: Client, since: int | None) -> None:
-        client.begin_fill()
-        task = asyncio.get_running_loop().create_task(self._fill(client, client.key, since))
-        self._tasks.append(task)
-        task.add_done_callback(self._tasks.remove)
+        if client.key is not None:
+            generation = client.begin_fill()
+            task = asyncio.create_task(self._fill(client, client.key, since, generation))
+            self._fills.add(task)
+            task.add_done_callback(self._fills.discard)
 
-    async def _fill(self, client: Client, key: Key | None, since: int | None) -> None:
-        if key is None:
-            raise InputError("A client without a subscription cannot be filled.")
-        filled = await self.call(self._encode_fill, key, client.cols, since)
-        if filled is not None and client.key == key:
-            client.end_fill(*filled)
+    async def _fill(self, client: Client, key: Key, since: int | None, generation: int) -> None:
+        wanted = (key[0], *(c.key[0] for c in self.clients if c.key is not None))
+        filled = await self.call(self._encode_fill, key, wanted, client.cols, since)
+        if filled is None or client.generation != generation:
+            return
+        if not filled[0]:
+            message = "Too many symbols are being watched at once: close another page first."
+            client.control(messages.encode({"t": "error", "code": "refused", "message": message}))
+        client.end_fill(*filled, time.monotonic())
 
-    def _encode_fill(self, key: Key, cols: int, since: int | None) -> tuple[list[bytes], int] | None:
-        """Encode a fill, in the session's thread; None while there is nothing to fill from."""
+    def _encode_fill(
+        self, key: Key, wanted: tuple[int, ...], cols: int, since: int | None
+    ) -> tuple[list[bytes], int] | None:
+        """Encode a fill, in the session's thread; None when it must wait, no frame when it cannot be."""
         if not self.recorder.ready or self.session.status.state == "seeking":
-            self._refill = True  # the tick after fills everyone
+            self._refill = True  # the tick that ends it fills everyone
             return None
+        self.recorder.watch(wanted)
         if key[0] not in self.recorder.tracks:
-            self.recorder.watch((key[0],))
-        seq = self.seq
-        return encode_fill(self.recorder, Head(*key[:1], seq, key[1], time.time() * 1e3), cols, since), seq
+            return [], self._worked
+        head = Head(key[0], self._worked, key[1], time.time() * 1e3)
+        return encode_fill(self.recorder, head, cols, since), self._worked
 
 
 def _failed(status: Status, error: Exception) -> Status:

@@ -40,6 +40,7 @@ class Track:
     id: int
     instrument: Instrument
     history: History
+    slot: int = -1
     base: int | None = None
     row_ts: int = 0  # boundary of the engine's last row
     row_cvd: float = 0.0
@@ -73,6 +74,7 @@ class Track:
             self.base, self.row_ts, self.row_cvd, self.since_ts, self.since_signed,
             self.seq, self.prints, self.volume, self.last,
         ) = state  # fmt: skip
+        self.slot = -1
 
 
 class Recorder:
@@ -149,22 +151,8 @@ class Recorder:
     def fed(self, events: Events, times: npt.NDArray[np.int64], batch: Batch) -> None:
         """Take prints from the events, OFI and CVD from the rows."""
         self._take_prints(events, times)
-        meta: Any = batch.meta
-        if len(meta):
-            slots = self.session.engine.slots
-            for track in self.tracks.values():
-                if track.instrument not in slots:
-                    continue
-                mine = np.flatnonzero(meta["slot"] == slots.index(track.instrument))
-                if not len(mine):
-                    continue
-                ts = meta["ts"][mine].astype(np.int64)
-                self._rows.append((track.id, ts, np.asarray(batch.columns["ofi"])[mine]))
-                cvd = float(np.asarray(batch.columns["cvd"])[mine[-1]])
-                if not math.isnan(cvd):
-                    track.row_ts, track.row_cvd = int(ts[-1]), cvd
-                    later = track.since_ts >= track.row_ts
-                    track.since_ts, track.since_signed = track.since_ts[later], track.since_signed[later]
+        if len(batch):
+            self._take_rows(batch)
         if len(times):
             # An event makes the engine close every boundary up to it, for all instruments.
             step = 50_000_000
@@ -172,6 +160,27 @@ class Recorder:
         else:  # the final flush
             self._final = self.session.clock
             self._settle_rows()
+
+    def _take_rows(self, batch: Batch) -> None:
+        slot, ts, ofi, cvd = batch.meta["slot"], batch.meta["ts"], batch["ofi"], batch["cvd"]
+        for track in self.tracks.values():
+            mine = np.flatnonzero(slot == self._slot(track))
+            if not len(mine):
+                continue
+            self._rows.append((track.id, ts[mine], ofi[mine]))
+            total = float(cvd[mine[-1]])
+            if not math.isnan(total):
+                track.row_ts, track.row_cvd = int(ts[mine[-1]]), total
+                later = track.since_ts >= track.row_ts
+                track.since_ts, track.since_signed = track.since_ts[later], track.since_signed[later]
+
+    def _slot(self, track: Track) -> int:
+        """Slot of a track in the engine, -1 before its first event."""
+        if track.slot < 0:
+            slots = self.session.engine.slots
+            if track.instrument in slots:
+                track.slot = slots.index(track.instrument)
+        return track.slot
 
     def advanced(self, ts: int) -> None:
         """Write columns up to `ts`."""
@@ -207,8 +216,8 @@ class Recorder:
 
     def book(self, track: Track) -> OrderBook | None:
         """Book of a track, None before its first event."""
-        engine = self.session.engine
-        return engine.book(track.instrument.symbol) if track.instrument in engine.slots else None
+        slot = self._slot(track)
+        return self.session.engine.book(slot) if slot >= 0 else None
 
     def _sample(self, track: Track) -> Sample:
         book = self.book(track)
@@ -267,7 +276,7 @@ class Recorder:
     def _symbol_of(self, key: int) -> int:
         found = self._keys.get(key)
         if found is None:
-            instrument = self.session.source.resolve(key >> 32, key & 0xFFFFFFFF)
+            instrument = self.session.resolve(key >> 32, key & 0xFFFFFFFF)
             found = self._keys[key] = self.session.symbols.id_of(instrument)
         return found
 

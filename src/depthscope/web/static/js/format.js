@@ -45,19 +45,18 @@ export class PriceFormat {
     this.decimals = symbol.decimals;
   }
 
-  /** Price of a tick (fractions allowed: mids and midpoint prints get one more digit). @param {number} ticks */
+  /** Price of a tick; fractions of one (midpoint and sub-penny prints) get the digits they need. @param {number} ticks */
   text(ticks) {
     if (!Number.isFinite(ticks)) return DASH;
     if (Number.isInteger(ticks)) return (ticks * this.tick).toFixed(this.decimals);
-    return this.half(ticks);
+    const [whole, rest] = (ticks * this.tick).toFixed(this.decimals + 4).split('.');
+    return `${whole}.${rest.slice(0, this.decimals)}${rest.slice(this.decimals).replace(/0+$/, '')}`;
   }
 
-  /** Price with the digits a mid needs. @param {number} ticks */
+  /** Price of a mid: half a tick needs exactly one more digit. @param {number} ticks */
   half(ticks) {
     if (!Number.isFinite(ticks)) return DASH;
-    // Half of a 0.25 tick needs three digits, half of 0.1 two, half of 1/64 seven.
-    const extra = Number.isInteger(ticks) ? 0 : 1;
-    return (ticks * this.tick).toFixed(this.decimals + extra);
+    return (ticks * this.tick).toFixed(this.decimals + (Number.isInteger(ticks) ? 0 : 1));
   }
 
   /** @param {number} ticks */
