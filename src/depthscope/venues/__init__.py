@@ -42,6 +42,7 @@ ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 # ── ADD A VENUE: one line. Asked in this order; the first that says yes opens the file. ──
 FORMATS: Final[dict[str, str]] = {
     "dbn": "depthscope.venues.databento",
+    "binance": "depthscope.venues.binance",
 }
 
 # Sources that are not files: the text before the first colon -> module with `open_spec`.

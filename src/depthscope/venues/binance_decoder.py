@@ -130,6 +130,10 @@ class Decoder:
         back, least, most = (int(v) for v in self._clock[1:])
         return {"back": back, "least lag": least, "most lag": most} if least <= most else {"back": back}
 
+    def waiting(self) -> dict[str, int]:
+        """Depth updates buffered for a snapshot, by symbol (those with any)."""
+        return {n: len(k.pending) for n, k in zip(self.table.names, self._syncs, strict=True) if k.pending}
+
     def state(self, symbol: str) -> Literal["SYNCING", "LIVE", "UNKNOWN"]:
         """Whether the book of `symbol` is in sync; UNKNOWN when never met or without a tick."""
         index = self.table.index.get(symbol)
@@ -253,12 +257,12 @@ class Decoder:
         """Become what :meth:`snapshot` described; output not taken is dropped."""
         state = copy.deepcopy(state)
         self.table.load(state["table"])
-        self._syncs = [
-            BookSync(self.table.columns[i], PUBLISHER, deque(pending), held, asked, buffered)
-            for i, (pending, held, asked, buffered) in enumerate(state["syncs"])
-        ]
         self._counts, self._clock, self._books = state["counts"], state["clock"], state["books"]
         self.skipped, self.rejected, self.requests = state["skipped"], state["rejected"], state["requests"]
+        self._syncs = [
+            BookSync(self.table.columns[i], PUBLISHER, self.skipped, deque(pending), *rest)
+            for i, (pending, *rest) in enumerate(state["syncs"])
+        ]
         self.out.n = 0
 
     # ── the scanner ──
@@ -313,7 +317,7 @@ class Decoder:
         if index is None:
             raise Skipped("more symbols than the table holds")
         if index == len(self._syncs):
-            self._syncs.append(BookSync(self.table.columns[index], PUBLISHER))
+            self._syncs.append(BookSync(self.table.columns[index], PUBLISHER, self.skipped))
             if name in self.table.unknown:
                 self.requests.append(Request("instrument", name, self.table.unknown[name]))
         if name in self.table.unknown:
@@ -350,14 +354,12 @@ class Decoder:
         self._counts[b.N_LEVELS] += len(update.rows)
         sync = self._syncs[index]
         before = int(sync.state[b.S_LAST])
-        reason = sync.update(update, ts_recv, self.out)
-        if reason == "gap":
+        reason = "no snapshot yet"
+        if sync.update(update, ts_recv, self.out):
             self._books["gaps"] += 1
             self._books["snapshots"] += sync.live
             reason = f"pu {update.previous} does not follow u {before}"
-        elif reason is not None:
-            _count(self.skipped, reason)
-        if not sync.live and reason is not None:
+        if not sync.live:
             self._ask(index, reason)
 
     def _ask(self, index: int, reason: str) -> None:
@@ -376,13 +378,11 @@ class Decoder:
         last_id, ts_event = j.whole(message, "lastUpdateId"), j.when(message, ts_recv)
         sides = (message.get("bids"), message.get("asks"))
         rows = j.level_rows(sides, self._lot(index), index + 1, PUBLISHER, ev.SNAPSHOT)
-        reason = self._syncs[index].snapshot(Snapshot(last_id, ts_event, rows), ts_recv, self.out)
-        if reason is None:
+        sync = self._syncs[index]
+        if sync.snapshot(Snapshot(last_id, ts_event, rows), ts_recv, self.out):
             self._books["snapshots"] += 1
-        else:
-            _count(self.skipped, reason)
-            if not self._syncs[index].live:
-                self._ask(index, reason)
+        elif not sync.live:
+            self._ask(index, "the snapshot is older than the depth updates")
 
     def _slow_quote(self, message: dict[str, Any], ts_recv: int) -> None:
         index = self._index(j.symbol_of(message))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from depthscope.venues.binance_json import Rows
     from depthscope.venues.rows import RowRing
 
+UNUSED: Final = "depth update without a snapshot that fits"
 MOST_BUFFERED: Final = 262_144  # rows and updates (16 MiB) a symbol holds while it waits for a snapshot
 
 
@@ -63,10 +64,19 @@ class BookSync:
         The symbol's row, shared with the scanner.
     publisher : int
         Publisher written into the events.
+    skipped : dict of str to int
+        Where messages that are not used are counted, by reason.
+    pending : deque of Update
+        What came since the last gap while no snapshot fits; `buffered` is its size.
+    held : Snapshot, optional
+        A snapshot newer than a LIVE book.
+    asked : bool
+        Whether a snapshot was asked for and has not come.
     """
 
     state: Rows
     publisher: int
+    skipped: dict[str, int]
     pending: deque[Update] = field(default_factory=deque)
     held: Snapshot | None = None
     asked: bool = False
@@ -77,44 +87,40 @@ class BookSync:
         """Whether updates are being applied."""
         return bool(self.state[b.S_STATE] == b.LIVE)
 
-    def update(self, update: Update, ts_recv: int, out: RowRing) -> str | None:
-        """Take one depth update, write what it allows.
-
-        Returns
-        -------
-        str or None
-            Why nothing was applied (a reason to count); ``"gap"`` after an `X` was written.
-        """
+    def update(self, update: Update, ts_recv: int, out: RowRing) -> bool:
+        """Take one depth update and write what it allows; True when it revealed a gap."""
         state = self.state
-        if state[b.S_STATE] == b.LIVE:
-            last = int(state[b.S_LAST])
-            if update.previous == last or (state[b.S_FRESH] and update.first <= last <= update.final):
-                self._apply(update, ts_recv, out)
-                return None
-            if state[b.S_FRESH] and update.final < last:
-                return "depth update older than its snapshot"
-            if not state[b.S_FRESH] and update.final <= last and update.ts_event <= state[b.S_TIME]:
-                return "repeated or late depth update"
+        if not self.live:
+            self._buffer(update)
+            return False
+        last = int(state[b.S_LAST])
+        if update.previous == last or (state[b.S_FRESH] and update.first <= last <= update.final):
+            self._apply(update, ts_recv, out)
+        elif state[b.S_FRESH] and update.final < last:
+            self._skip("depth update older than its snapshot")
+        elif not state[b.S_FRESH] and update.final <= last and update.ts_event <= state[b.S_TIME]:
+            self._skip("repeated or late depth update")
+        else:
             self.lost(ts_recv, out, update.ts_event, update.final)
             self._buffer(update)
             if self.held is not None:
                 self._start(self.held, ts_recv, out)
-            return "gap"
-        reason = self._buffer(update)
-        return reason or "depth update waiting for a snapshot"
+            return True
+        return False
 
-    def snapshot(self, snapshot: Snapshot, ts_recv: int, out: RowRing) -> str | None:
-        """Take a snapshot, write it with what was buffered; or return why it was not used."""
-        state = self.state
-        if state[b.S_STATE] != b.LIVE:
-            return None if self._start(snapshot, ts_recv, out) else "snapshot older than the depth updates"
-        if snapshot.last_id <= state[b.S_LAST]:
-            return "snapshot not newer than the book"
-        if state[b.S_FRESH]:  # nothing followed the last one, so this one simply replaces it
-            self._start(snapshot, ts_recv, out)
-            return None
+    def snapshot(self, snapshot: Snapshot, ts_recv: int, out: RowRing) -> bool:
+        """Take a snapshot; True when it was written, with the buffered updates that follow it."""
+        if not self.live:
+            return self._start(snapshot, ts_recv, out)
+        if snapshot.last_id <= self.state[b.S_LAST]:
+            self._skip("snapshot not newer than the book")
+            return False
+        if self.state[b.S_FRESH]:  # nothing followed the last one, so this one simply replaces it
+            return self._start(snapshot, ts_recv, out)
+        if self.held is None:
+            self._skip("snapshot not needed")
         self.held = snapshot
-        return "snapshot kept in case of a gap"
+        return False
 
     def lost(self, ts_recv: int, out: RowRing, ts_event: int, sequence: int) -> None:
         """Write `X` if the book was LIVE and wait for a snapshot from here on."""
@@ -123,33 +129,41 @@ class BookSync:
             self.asked = False
             self._single(LOST, LAST, ts_event, ts_recv, sequence, out)
 
-    def _buffer(self, update: Update) -> str | None:
+    def _skip(self, reason: str, count: int = 1) -> None:
+        if count:
+            self.skipped[reason] = self.skipped.get(reason, 0) + count
+
+    def _buffer(self, update: Update) -> None:
         if self.pending:
             newest = self.pending[-1]
             if update.final <= newest.final and update.ts_event <= newest.ts_event:
-                return "repeated or late depth update"
+                self._skip("repeated or late depth update")
+                return
             if update.previous != newest.final:
-                self.forget()  # a gap: no older update can be used any more
+                self.forget()  # no update before the gap can be used any more
         self.pending.append(update)
         self.buffered += len(update.rows) + 1
         while self.buffered > MOST_BUFFERED and len(self.pending) > 1:
             self.buffered -= len(self.pending.popleft().rows) + 1
-        return None
+            self._skip(UNUSED)
 
     def forget(self) -> None:
         """Drop the buffered updates."""
+        self._skip(UNUSED, len(self.pending))
         self.pending.clear()
         self.buffered = 0
 
     def _start(self, snapshot: Snapshot, ts_recv: int, out: RowRing) -> bool:
         """Apply a snapshot and the buffered updates that follow it; False when it is too old."""
         self.held = None
+        self.asked = False
         usable = [u for u in self.pending if u.final >= snapshot.last_id]
         if usable and not usable[0].first <= snapshot.last_id and usable[0].previous != snapshot.last_id:
-            self.asked = False
+            self._skip("snapshot older than the depth updates")
             return False
-        self.forget()
-        self.asked = False
+        self._skip("depth update older than its snapshot", len(self.pending) - len(usable))
+        self.pending.clear()
+        self.buffered = 0
         state = self.state
         state[b.S_STATE], state[b.S_LAST], state[b.S_TIME], state[b.S_FRESH] = (
             b.LIVE, snapshot.last_id, snapshot.ts_event, 1,

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 COLUMNS: Final = EVENT.itemsize // 8
 
 
+def _as_rows(events: Events) -> npt.NDArray[np.int64]:
+    return events.view(np.int64).reshape(-1, COLUMNS)
+
+
 class RowRing:
     """Four EVENT buffers in turn, seen as int64 rows while they are written.
 
@@ -31,7 +35,8 @@ class RowRing:
     """
 
     def __init__(self, capacity: int) -> None:
-        self._buffers = [np.zeros((capacity, COLUMNS), np.int64) for _ in range(4)]
+        self._events = [np.zeros(capacity, EVENT) for _ in range(4)]
+        self._buffers = [_as_rows(events) for events in self._events]
         self._turn = 0
         self.n = 0
 
@@ -43,7 +48,8 @@ class RowRing:
     def grow(self) -> None:
         """Double the buffer being written, keeping its rows."""
         old = self.rows
-        self._buffers[self._turn] = np.zeros((2 * len(old), COLUMNS), np.int64)
+        self._events[self._turn] = np.zeros(2 * len(old), EVENT)
+        self._buffers[self._turn] = _as_rows(self._events[self._turn])
         self.rows[: self.n] = old[: self.n]
 
     def append(self, rows: npt.NDArray[np.int64]) -> None:
@@ -56,7 +62,7 @@ class RowRing:
 
     def take(self) -> Events:
         """Return the events written since the last call and start the next buffer."""
-        events: Events = self.rows[: self.n].reshape(-1).view(EVENT)
+        events = self._events[self._turn][: self.n]
         self._turn = (self._turn + 1) % len(self._buffers)
         self.n = 0
         return events

@@ -1,0 +1,242 @@
+"""Lines of a Binance capture: how files are grouped, cut into lines and stamped.
+
+Two recordings of the same messages are read:
+
+- raw: ``<local ns> {json}`` a line; REST replies stand among the stream messages.
+- a set of files ``NAME.ws.<connection>.<part>``, ``NAME.http.<connection>.<part>`` and
+  ``NAME.<part>``: ``<seconds.fraction>: {json}`` a line; connections open with
+  ``<url> <-> <seconds>``; REST replies read ``<url> -> <seconds>: {json}``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from depthscope.venues import binance_layout as b
+from depthscope.venues.dbn_stream import ByteStream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+MOST_LINE: Final = (4 << 20) + 65_536  # a message of 4 MiB and whatever precedes it
+BLOCK: Final = 1 << 20
+
+_MEMBER: Final = re.compile(
+    r"(?P<name>.+?)\.(?:(?P<kind>ws|http)\.(?P<connection>\d+)\.)?(?P<part>\d+)(?:\.gz|\.zst)?"
+)
+_STAMP: Final = rb"([0-9]{1,10})(?:\.([0-9]{1,9}))?"
+_NANOS: Final = re.compile(rb"([0-9]{18,19}) +(?=\{)")
+_SECONDS: Final = re.compile(_STAMP + rb": +")
+_REPLY: Final = re.compile(rb"(https?://\S+) -> " + _STAMP + rb": +")
+_LINK: Final = re.compile(rb"(wss?://\S+) <-> " + _STAMP + rb"\s*")
+_SYMBOL: Final = re.compile(rb"[?&]symbol=([A-Z0-9_]+)")
+_DEPTH_STREAM: Final = re.compile(rb"([^/=?&@]+)@depth")
+_MESSAGE: Final = re.compile(
+    rb'"(?:e|stream)"\s*:\s*"(?:depthUpdate|aggTrade|trade|bookTicker|[^"]*@[^"]*)"|"lastUpdateId"\s*:'
+    rb'|"exchangeFilters"'
+)
+_NAMED: Final = re.compile(
+    rb'"e"\s*:\s*"(?:depthUpdate|aggTrade|trade|bookTicker)"[^{}\[\]]{0,200}?"s"\s*:\s*"([^"\\]{1,32})"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line understood.
+
+    Parameters
+    ----------
+    ts_recv : int
+        UTC ns.
+    payload : bytes
+        The message; empty for a connection that opened.
+    symbol : str, optional
+        What a REST reply is of.
+    framing : int
+        NANOS or SECONDS where the byte scanner can read such lines, BARE otherwise.
+    link : frozenset of str, optional
+        Symbols whose depth a connection that opened here carries; empty when it does not say.
+    """
+
+    ts_recv: int
+    payload: bytes
+    symbol: str | None = None
+    framing: int = b.BARE
+    link: frozenset[str] | None = None
+
+
+def _ns(seconds: bytes, fraction: bytes | None) -> int:
+    return int(seconds) * 1_000_000_000 + int((fraction or b"0").ljust(9, b"0"))
+
+
+def read_line(line: bytes) -> Line | None:
+    """Understand one line, None when it is of no known form (or a note of the recorder)."""
+    if found := _NANOS.match(line):
+        return Line(int(found[1]), line[found.end() :], framing=b.NANOS)
+    if found := _SECONDS.match(line):
+        return Line(_ns(found[1], found[2]), line[found.end() :], framing=b.SECONDS)
+    if found := _REPLY.match(line):
+        named = _SYMBOL.search(found[1])
+        return Line(_ns(found[2], found[3]), line[found.end() :], named[1].decode() if named else None)
+    if found := _LINK.fullmatch(line):
+        names = frozenset(n.decode("utf-8", "replace").upper() for n in _DEPTH_STREAM.findall(found[1]))
+        return Line(_ns(found[2], found[3]), b"", link=names)
+    return None
+
+
+def looks_like_capture(head: bytes) -> bool:
+    """Whether the first bytes of a file are lines of a Binance capture."""
+    for line in head.split(b"\n", 8)[:8]:
+        read = read_line(line.rstrip())
+        if read is not None:
+            return b"binance" in line if read.link is not None else bool(_MESSAGE.search(head))
+    return False
+
+
+def symbols_in(head: bytes) -> list[str]:
+    """Symbols of the book and trade messages in the first bytes of a file, in order."""
+    found = dict.fromkeys(_NAMED.findall(head))
+    return [name.decode("utf-8", "replace") for name in found]
+
+
+def members(path: Path) -> dict[str, list[Path]]:
+    """Files of the set `path` belongs to, by role and connection; the file alone if in no set.
+
+    Keys are ``ws.<connection>``, ``http.<connection>`` and ``config``; parts stand in order.
+    """
+    mine = _MEMBER.fullmatch(path.name)
+    if mine is None:
+        return {"ws": [path]}
+    found: dict[str, list[tuple[int, Path]]] = {}
+    for sibling in sorted(path.parent.iterdir()):
+        match = _MEMBER.fullmatch(sibling.name)
+        if match is not None and match["name"] == mine["name"] and sibling.is_file():
+            role = f"{match['kind']}.{match['connection']}" if match["kind"] else "config"
+            found.setdefault(role, []).append((int(match["part"]), sibling))
+    if not any(role.startswith("ws.") for role in found):
+        return {"ws": [path]}
+    return {role: [p for _, p in sorted(parts)] for role, parts in sorted(found.items())}
+
+
+class LineCursor:
+    """Reads files one after another as lines the byte scanner can work on in place.
+
+    Parameters
+    ----------
+    paths : list of Path
+        Parts of one connection's recording.
+
+    Attributes
+    ----------
+    buf : uint8[:]
+        Whole lines stand in ``buf[pos:stop]``, and zeros follow.
+    framing : int
+        How lines begin, as far as seen.
+    damage : str
+        Why reading ended before the end of the data; empty if it did not.
+    overlong : int
+        Lines longer than any message may be, left out.
+    """
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._paths = list(paths)
+        self._stream: ByteStream | None = None
+        self._memory = bytearray(BLOCK + b.PADDING)
+        self.buf: npt.NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8)
+        self.pos = self.stop = 0
+        self._filled = 0
+        self._read_before = 0
+        self.framing = b.NANOS
+        self.damage = ""
+        self.overlong = 0
+        self.when = 0
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes consumed of the files as stored."""
+        return self._read_before + (self._stream.position if self._stream else 0)
+
+    def close(self) -> None:
+        """Close the file being read."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def ready(self) -> bool:
+        """Make at least one line available at `pos`; False at the end of the data."""
+        while self.pos >= self.stop:
+            if not self._refill():
+                return False
+        return True
+
+    def line(self) -> bytes:
+        """Return the line at `pos`, without its end."""
+        end = self._memory.index(b"\n", self.pos)
+        return bytes(self._memory[self.pos : end]).rstrip()
+
+    def skip_line(self) -> None:
+        """Move to the next line."""
+        self.pos = self._memory.index(b"\n", self.pos) + 1
+
+    def peek(self) -> int:
+        """Receive time of the line at `pos`; of the one before it where it has none."""
+        read = read_line(self.line())
+        if read is not None:
+            self.when = read.ts_recv
+        return self.when
+
+    def _refill(self) -> bool:
+        tail = self._filled - self.pos
+        if tail >= MOST_LINE:
+            self._drop_line()
+            tail = self._filled - self.pos
+        if tail + BLOCK // 2 > len(self._memory) - b.PADDING:
+            self._resize(2 * len(self._memory))
+        self._memory[:tail] = self._memory[self.pos : self._filled]
+        self.pos, self._filled = 0, tail
+        n = self._read(len(self._memory) - b.PADDING - 1 - tail)
+        self._filled += n
+        if n == 0 and tail:  # the last line of a file need not have an end
+            self._memory[self._filled] = 10
+            self._filled += 1
+        self._memory[self._filled : self._filled + b.PADDING] = bytes(b.PADDING)
+        self.stop = self._memory.rfind(b"\n", 0, self._filled) + 1
+        return bool(n or tail or (self._paths and not self.damage))
+
+    def _resize(self, size: int) -> None:
+        old = self._memory
+        self._memory = bytearray(size)
+        self._memory[: len(old)] = old
+        self.buf = np.frombuffer(self._memory, np.uint8)
+
+    def _drop_line(self) -> None:
+        """Leave out a line that is too long, up to its end or that of the data."""
+        self.overlong += 1
+        while True:
+            self.pos = self._filled = 0
+            n = self._read(BLOCK)
+            end = self._memory.find(b"\n", 0, n)
+            if end >= 0 or n == 0:
+                self.pos, self._filled = end + 1, n
+                return
+
+    def _read(self, size: int) -> int:
+        """Read more of a file; 0 at the end of each."""
+        if self._stream is None:
+            if not self._paths or self.damage:
+                return 0
+            self._stream = ByteStream(self._paths.pop(0))
+        n = self._stream.readinto(memoryview(self._memory)[self._filled : self._filled + size])
+        if n < size:
+            self._stream.check_end()
+            self.damage = self._stream.damage
+        if n == 0:
+            self._read_before += self._stream.position
+            self._stream.close()
+            self._stream = None
+        return n
