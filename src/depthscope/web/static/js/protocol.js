@@ -14,7 +14,7 @@ export const FLAG_INCOMPLETE = 8;
 
 const TRADE_BYTES = 24;
 const TICK_BYTES = 68;
-const HIST_BYTES = 56;
+const HIST_BYTES = 48;
 
 /** @typedef {0 | 1 | 2} Side  0 unknown, 1 buy, 2 sell (the aggressor) */
 

@@ -1,0 +1,101 @@
+// @ts-check
+/** Cumulative depth curve of the newest column. */
+import { formatSize, niceCeil } from './format.js';
+import { FONT_SMALL } from './palette.js';
+import { NO_TICK } from './protocol.js';
+
+/** @typedef {import('./store.js').ColumnStore} ColumnStore */
+
+/**
+ * Cumulative size outward from the best price: `total[i]` rests within i ticks of it.
+ * @param {ColumnStore} store
+ * @param {number} col
+ * @param {1 | -1} direction  1 asks, −1 bids
+ * @returns {Float64Array}
+ */
+export function cumulativeDepth(store, col, direction) {
+  if (!store.isLive(col)) return new Float64Array(0);
+  const slot = store.slot(col);
+  const best = direction === 1 ? store.ask[slot] : store.bid[slot];
+  if (best === NO_TICK) return new Float64Array(0);
+  const start = best - store.base[slot];
+  const count = direction === 1 ? store.levels - start : start + 1;
+  if (start < 0 || start >= store.levels || count <= 0) return new Float64Array(0);
+  const total = new Float64Array(count);
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    sum += store.size[slot * store.levels + start + i * direction];
+    total[i] = sum;
+  }
+  return total;
+}
+
+/**
+ * @param {import('./surface.js').Surface} surface
+ * @param {{store: ColumnStore, col: number, theme: import('./palette.js').Theme, price: import('./format.js').PriceFormat}} o
+ */
+export function drawDepth(surface, o) {
+  const g = surface.begin();
+  const { store, col, theme, price } = o;
+  const { width, height } = surface;
+  const bids = cumulativeDepth(store, col, -1);
+  const asks = cumulativeDepth(store, col, 1);
+  g.font = FONT_SMALL;
+  g.textBaseline = 'middle';
+  if (bids.length === 0 && asks.length === 0) return;
+  const axis = 16;
+  const floor = height - axis;
+  const reach = Math.max(bids.length, asks.length);
+  const top = niceCeil(Math.max(bids[bids.length - 1] || 0, asks[asks.length - 1] || 0));
+  const half = width / 2;
+  /** @param {number} v */
+  const y = (v) => floor - (v / top) * (floor - 18);
+  g.strokeStyle = theme.grid;
+  g.lineWidth = 1;
+  g.beginPath();
+  for (const share of [0.5, 1]) {
+    const at = Math.round(y(top * share)) + 0.5;
+    g.moveTo(0, at);
+    g.lineTo(width, at);
+  }
+  g.stroke();
+  for (const [total, direction, line, fill] of /** @type {[Float64Array, number, string, string][]} */ ([
+    [bids, -1, theme.bid, theme.bidBar],
+    [asks, 1, theme.ask, theme.askBar],
+  ])) {
+    if (total.length === 0) continue;
+    const path = new Path2D();
+    path.moveTo(half, floor);
+    total.forEach((v, i) => {
+      path.lineTo(half + (direction * i * half) / reach, y(v));
+      path.lineTo(half + (direction * (i + 1) * half) / reach, y(v));
+    });
+    const area = new Path2D(path);
+    area.lineTo(half + (direction * total.length * half) / reach, floor);
+    area.closePath();
+    g.fillStyle = fill;
+    g.fill(area);
+    g.strokeStyle = line;
+    g.lineWidth = 1.4;
+    g.stroke(path);
+  }
+  g.fillStyle = theme.line;
+  g.fillRect(0, floor, width, 1);
+  g.fillStyle = theme.dim;
+  g.textAlign = 'right';
+  g.fillText(formatSize(top), width - 4, y(top) + 8);
+  g.fillText(formatSize(top / 2), width - 4, y(top / 2) + 8);
+  const mid = store.mid(col);
+  g.textAlign = 'center';
+  if (Number.isFinite(mid)) g.fillText(price.half(mid), half, height - 7);
+  g.textAlign = 'left';
+  g.fillText(`−${reach} ticks`, 4, height - 7);
+  g.textAlign = 'right';
+  g.fillText(`+${reach} ticks`, width - 4, height - 7);
+  g.textAlign = 'left';
+  g.fillStyle = theme.bid;
+  g.fillText(`▲ bids ${formatSize(bids[bids.length - 1] || 0)}`, 4, 9);
+  g.textAlign = 'right';
+  g.fillStyle = theme.ask;
+  g.fillText(`asks ${formatSize(asks[asks.length - 1] || 0)} ▼`, width - 4, 9);
+}

@@ -1,0 +1,153 @@
+// @ts-check
+/** Figures beside the ladder that are ordinary text: market impact, health of feed and book, and what a screen reader gets. */
+import { formatCount, formatExact, formatFixed, formatRate, formatSize, niceCeil } from './format.js';
+import { walkBook } from './impact.js';
+import { NO_TICK } from './protocol.js';
+import { sizeUnit } from './header.js';
+import { bookIssues } from './status.js';
+import { element, setText } from './surface.js';
+
+const TABLE_LEVELS = 10;
+
+/** @typedef {import('./app.js').App} App */
+
+export class Side {
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    this.size = element('impact-size', HTMLInputElement);
+    this.tapeLeast = element('tape-least', HTMLInputElement);
+    this.table = /** @type {HTMLTableSectionElement} */ (element('book-table', HTMLTableElement).tBodies[0]);
+    this.announced = '';
+    /** Size of the impact panel when the user set none. */
+    this.suggested = 0;
+    const { settings } = app;
+    if (settings.values.impactSize > 0) this.size.value = String(settings.values.impactSize);
+    this.size.oninput = () => settings.set('impactSize', Math.max(0, this.size.valueAsNumber || 0));
+    if (settings.values.tapeLeast > 0) this.tapeLeast.value = String(settings.values.tapeLeast);
+    this.tapeLeast.placeholder = 'all';
+    this.tapeLeast.oninput = () => settings.set('tapeLeast', Math.max(0, this.tapeLeast.valueAsNumber || 0));
+    app.market.onSymbol.add(() => {
+      this.suggested = 0;
+    });
+  }
+
+  /** A round size of some twenty times what rests at the best prices. */
+  #suggest() {
+    const { fine, symbol } = this.app.market;
+    if (this.suggested > 0 || fine === null || symbol === null) return;
+    const quoted = fine.lastQuoted(fine.head);
+    if (quoted < 0) return;
+    const slot = fine.slot(quoted);
+    const best = (fine.at(quoted, fine.bid[slot]) + fine.at(quoted, fine.ask[slot])) / 2;
+    if (best > 0) this.suggested = Math.max(Number(symbol.lot), niceCeil(best * 10));
+    this.size.placeholder = this.suggested > 0 ? String(Number(this.suggested.toPrecision(6))) : '';
+  }
+
+  showImpact() {
+    const { market, settings, renderer } = this.app;
+    const { fine, symbol } = market;
+    if (fine === null || symbol === null) return;
+    this.#suggest();
+    const size = settings.values.impactSize > 0 ? settings.values.impactSize : this.suggested;
+    const price = renderer.price(symbol);
+    const notes = [];
+    for (const [direction, key] of /** @type {[1 | -1, string][]} */ ([[1, 'b'], [-1, 's']])) {
+      const walk = fine.head >= 0 && size > 0 ? walkBook(fine, fine.head, direction, size) : null;
+      /** @param {string} id @param {string} text */
+      const put = (id, text) => setText(element(`imp-${id}-${key}`, HTMLElement), text);
+      if (walk === null || !(walk.filled > 0)) {
+        for (const id of ['avg', 'slip', 'to', 'fill']) put(id, '–');
+        continue;
+      }
+      put('avg', (walk.average * price.tick).toFixed(price.decimals + 2));
+      put('slip', `${formatFixed(walk.slipBps, 2)} bps · ${formatFixed(walk.slipTicks, 1)} t`);
+      put('to', `${price.text(walk.worst)} · ${walk.levels} lv`);
+      put('fill', `${Math.floor((walk.filled / walk.wanted) * 100)} % of ${formatSize(walk.wanted)}`);
+      if (walk.filled < walk.wanted * (1 - 1e-9)) {
+        notes.push(`${direction === 1 ? '▲' : '▼'} only ${formatSize(walk.visible)} shown; beyond the window unknown`);
+      }
+    }
+    setText(element('impact-note', HTMLElement), notes.length > 0 ? notes.join(' · ') : 'displayed size only; hidden orders and reactions are not in it');
+  }
+
+  showHealth() {
+    const { market, feed, perf } = this.app;
+    const { hello, session, info, symbol } = market;
+    if (hello === null) return;
+    /** @type {[string, string, boolean][]} */
+    const rows = [];
+    const { source } = hello;
+    if (source !== null) rows.push(['Source', [source.dataset || source.format, source.schema].filter(Boolean).join(' · '), false]);
+    rows.push(['Events', `${formatCount(session?.events ?? null)} · ${formatCount(session?.eventsPerSec ?? null)}/s`, false]);
+    rows.push(['Page', `${perf.rate.updates.toFixed(0)}/s · ${perf.rate.msPerUpdate.toFixed(1)} ms · ${perf.rate.fps.toFixed(0)} fps`, false]);
+    rows.push(['Stream', formatRate(perf.rate.bytes), false]);
+    if (feed.stats.drops > 0) rows.push(['Reconnects', String(feed.stats.drops), true]);
+    if (info !== null) {
+      const { lines } = bookIssues(info.counters);
+      rows.push(['Book', info.incomplete ? '⚠ incomplete' : lines.length === 0 ? '✓ nothing to work round' : '', info.incomplete]);
+      for (const [name, count] of lines) rows.push([name.replaceAll('_', ' '), formatCount(count), true]);
+    }
+    if (symbol !== null && info?.volume !== null && info !== null) rows.push(['Volume', `${formatSize(info.volume ?? NaN)} ${sizeUnit(symbol)}`, false]);
+    const list = element('health', HTMLElement);
+    while (list.children.length > rows.length * 2) list.lastElementChild?.remove();
+    rows.forEach(([name, text, warn], i) => {
+      const dt = list.children[i * 2] ?? list.appendChild(document.createElement('dt'));
+      const dd = /** @type {HTMLElement} */ (list.children[i * 2 + 1] ?? list.appendChild(document.createElement('dd')));
+      setText(dt, name);
+      setText(dd, text);
+      dd.dataset.warn = warn ? '1' : '0';
+    });
+  }
+
+  /** Ten levels a side as a table, once a second. */
+  showTable() {
+    const { fine, symbol } = this.app.market;
+    if (fine === null || symbol === null) return;
+    const bids = topLevels(fine, fine.head, -1, TABLE_LEVELS);
+    const asks = topLevels(fine, fine.head, 1, TABLE_LEVELS);
+    const price = this.app.renderer.price(symbol);
+    while (this.table.rows.length < TABLE_LEVELS) {
+      const row = this.table.insertRow();
+      for (let i = 0; i < 4; i++) row.insertCell();
+    }
+    for (let i = 0; i < TABLE_LEVELS; i++) {
+      const { cells } = this.table.rows[i];
+      setText(cells[0], i < bids.length ? formatExact(bids[i].size, symbol.sizeDecimals) : '');
+      setText(cells[1], i < bids.length ? price.text(bids[i].tick) : '');
+      setText(cells[2], i < asks.length ? price.text(asks[i].tick) : '');
+      setText(cells[3], i < asks.length ? formatExact(asks[i].size, symbol.sizeDecimals) : '');
+    }
+  }
+
+  /** Say changes of state aloud, and nothing else. */
+  announce() {
+    const status = this.app.status();
+    const { symbol } = this.app.market;
+    const text = `${symbol === null ? '' : `${symbol.name}: `}${status.text.toLowerCase()}${this.app.paused ? ', paused' : ''}`;
+    if (text === this.announced) return;
+    this.announced = text;
+    setText(element('announce', HTMLElement), status.kind === 'live' ? text : `${text}, ${status.detail}`);
+  }
+}
+
+/**
+ * Levels with size, best first.
+ * @param {import('./store.js').ColumnStore} store
+ * @param {number} col
+ * @param {1 | -1} direction  1 asks, −1 bids
+ * @param {number} count
+ */
+export function topLevels(store, col, direction, count) {
+  /** @type {{tick: number, size: number}[]} */
+  const levels = [];
+  if (!store.isLive(col)) return levels;
+  const slot = store.slot(col);
+  const best = direction === 1 ? store.ask[slot] : store.bid[slot];
+  if (best === NO_TICK) return levels;
+  for (let k = best - store.base[slot]; k >= 0 && k < store.levels && levels.length < count; k += direction) {
+    const size = store.size[slot * store.levels + k];
+    if (size > 0) levels.push({ tick: store.base[slot] + k, size });
+  }
+  return levels;
+}
