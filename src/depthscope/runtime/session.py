@@ -16,12 +16,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
-from depthscope.errors import BookUnavailable, DepthscopeError, EmptyData
-from depthscope.market.events import CLEAR, SNAPSHOT, empty_events
-from depthscope.runtime.checkpoints import Checkpoint, Checkpoints, memory_of
+from depthscope.errors import BookUnavailable, DepthscopeError
 from depthscope.runtime.pacer import COLUMN, SECOND, Meter, Pacer, checked_speed, grain_of
+from depthscope.runtime.player import Player
 from depthscope.runtime.readahead import NEVER, Cursor
 from depthscope.runtime.status import Mode, Spectator, State, Status
 from depthscope.runtime.symbols import Symbols
@@ -98,22 +95,24 @@ class Session:
         self._open_at = start
         self._first_state: State = "paused" if paused else "playing"
         self._max_idle = int(max_idle * SECOND)
-        self._engine: Engine | None = None
+        self._checkpoint_bytes = checkpoint_bytes
         self._source: Source | None = None
-        self._cursor: Cursor | None = None
+        self._player: Player | None = None
         self._resolved: dict[tuple[int, int], Instrument] = {}
-        self._checkpoints = Checkpoints(checkpoint_bytes)
-        self._clock = 0
-        self._finished = False
         self._after_seek: State = "playing"
         self._pacer, self._meter = Pacer(), Meter()
 
     @property
+    def player(self) -> Player:
+        """What applies the events (BookUnavailable before :meth:`open`)."""
+        if self._player is None:
+            raise BookUnavailable(_OPENING)
+        return self._player
+
+    @property
     def engine(self) -> Engine:
         """The engine (BookUnavailable before :meth:`open`)."""
-        if self._engine is None:
-            raise BookUnavailable(_OPENING)
-        return self._engine
+        return self.player.engine
 
     @property
     def source(self) -> Source:
@@ -123,16 +122,9 @@ class Session:
         return self._source
 
     @property
-    def cursor(self) -> Cursor:
-        """Where in the source the session reads (BookUnavailable before :meth:`open`)."""
-        if self._cursor is None:
-            raise BookUnavailable(_OPENING)
-        return self._cursor
-
-    @property
     def clock(self) -> int:
         """Market time up to which everything has been applied (UTC ns, exclusive)."""
-        return self._clock
+        return self.player.clock
 
     def book(self, symbol: str) -> OrderBook:
         """Read-only view of a symbol's book.
@@ -161,8 +153,9 @@ class Session:
         """
         try:
             self._set(state="connecting", warm=("opening the source", 0, 1))
-            self._restart(0)
-            self._engine = self._warm_engine()
+            self._source = self.open_source()
+            cursor = Cursor(self._source)
+            self._player = Player(self._warm_engine(), cursor, self.open_source, self._checkpoint_bytes)
             self._begin()
         except DepthscopeError as error:
             self._set(state="failed", error=str(error), warm=None)
@@ -196,37 +189,17 @@ class Session:
         return self._resolved[key]
 
     def _begin(self) -> None:
-        """Apply the opening snapshot and put the clock at the first event after it."""
-        cursor = self.cursor
-        while True:
-            if cursor.next_time(wait=1.0) == NEVER:
-                raise EmptyData(
-                    "The source ended before its first book event after the snapshot: there is nothing "
-                    "to play. `depthscope info` lists what it holds, `depthscope book` shows its book."
-                )
-            rest = cursor.rest
-            opening = ((rest["flags"] & SNAPSHOT) != 0) | (rest["action"] == CLEAR)
-            first = len(rest) if opening.all() else int(np.argmin(opening))
-            if first:
-                self._apply(first)
-            if first < len(rest):
-                break
-        self._clock = int(cursor.times[0]) // SECOND * SECOND
+        player = self.player
+        start = player.begin()
         self._register()
         if self.spectator is not None:
-            self.spectator.begin(self, self._clock)
-            self.spectator.advanced(self._clock)
-        self._set(start=self._clock, ts=self._clock, warm=None, state=self._first_state)
-        self._checkpoint(self._clock)
-        if self._open_at is not None and self._open_at > self._clock:
+            player.spectator = self.spectator
+            self.spectator.begin(self, start)
+            self.spectator.advanced(start)
+        player.checkpoint(start)
+        self._set(start=start, ts=start, warm=None, state=self._first_state)
+        if self._open_at is not None and self._open_at > start:
             self.seek(self._open_at)
-
-    def _restart(self, skip: int, last: int = 0) -> None:
-        if self._cursor is not None:
-            self._cursor.close()
-        self._source = self.open_source()
-        self._cursor = Cursor(self._source, skip, last)
-        self._finished = False
 
     def _register(self) -> None:
         # Those that have had events: a file may name a hundred thousand others.
@@ -235,8 +208,8 @@ class Session:
 
     def close(self) -> None:
         """Stop reading. The session cannot be used again."""
-        if self._cursor is not None:
-            self._cursor.close()
+        if self._player is not None:
+            self._player.cursor.close()
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -281,17 +254,10 @@ class Session:
         if state != "seeking":
             self._after_seek = "paused" if state == "paused" else "playing"
         ts = max(start, min(ts, self.status.end or ts))
-        if ts < self._clock:
-            self._rewind(self._checkpoints.before(ts))
+        if ts < self.clock:
+            self._source = self.player.rewind(ts)
         self._repace()
-        self._set(state="seeking", seek_to=ts, epoch=self.status.epoch + 1, ts=self._clock, lag_ms=0.0)
-
-    def _rewind(self, checkpoint: Checkpoint) -> None:
-        self._restart(checkpoint.index, checkpoint.clamp)
-        self.engine.restore(checkpoint.engine)
-        if self.spectator is not None:
-            self.spectator.restore(checkpoint.spectator, checkpoint.ts)
-        self._clock = checkpoint.ts
+        self._set(state="seeking", seek_to=ts, epoch=self.status.epoch + 1, ts=self.clock, lag_ms=0.0)
 
     def found_end(self, end: int) -> None:
         """Hear from a scan of the data where it ends (UTC ns)."""
@@ -323,7 +289,7 @@ class Session:
         if state not in ("playing", "seeking"):
             return False
         deadline = time.perf_counter() + budget
-        before = self._clock
+        before = self.clock
         try:
             if state == "seeking":
                 self._step_seek(deadline)
@@ -331,127 +297,55 @@ class Session:
                 self._step_play(now, deadline)
         except DepthscopeError as error:
             # The reader has handed over all that was readable: what was built stays on view.
-            self._set(state="ended", error=str(error), seek_to=None, end=self._clock)
+            self._set(state="ended", error=str(error), end=self.clock)
+        if self.player.finished:
+            self._set(state="ended", end=self.clock)
+        if self.status.state == "ended":
+            self._set(seek_to=None, effective_speed=0.0, events_per_sec=0.0, lag_ms=0.0)
         self._register()
         self._measure(now)
-        return self._clock != before
+        return self.clock != before
 
     def _step_seek(self, deadline: float) -> None:
-        target = self.status.seek_to
-        while target is not None and self._clock < target and not self._finished:
-            coarse = target - self._clock > _FINE_SPAN + SECOND
+        player, target = self.player, self.status.seek_to
+        while target is not None and player.clock < target and not player.finished:
+            coarse = target - player.clock > _FINE_SPAN + SECOND
             stop = (target - _FINE_SPAN) // SECOND * SECOND if coarse else target
-            if not self._run(stop, SECOND if coarse else COLUMN, deadline):
+            if not player.run(stop, SECOND if coarse else COLUMN, deadline):
                 return
-        self._set(state="ended" if self._finished else self._after_seek, seek_to=None)
+        self._set(state=self._after_seek, seek_to=None)
         self._repace()
 
     def _step_play(self, now: float, deadline: float) -> None:
-        speed = self.status.speed
+        player, speed = self.player, self.status.speed
         if math.isinf(speed):
-            self._run(NEVER, SECOND, deadline)
+            player.run(NEVER, SECOND, deadline)
             return
-        target = self._pacer.target(now, self._clock, speed)
-        upcoming = self.cursor.next_time()
+        target = self._pacer.target(now, player.clock, speed)
+        upcoming = player.cursor.next_time()
         if (
             upcoming is not None
             and upcoming != NEVER
-            and upcoming - max(self._clock, target) > self._max_idle
+            and upcoming - max(player.clock, target) > self._max_idle
         ):
             # Nothing to see for a while (a night, a halt): go to just before something happens.
             skip_to = upcoming // SECOND * SECOND - SECOND
-            self._set(skipped_ms=self.status.skipped_ms + (skip_to - self._clock) / 1e6)
-            self._advance(skip_to)
+            self._set(skipped_ms=self.status.skipped_ms + (skip_to - player.clock) / 1e6)
+            player.advance(skip_to)
             self._pacer.reset()
             return
-        self._run(target, grain_of(speed), deadline)
-        if not self._finished:
-            self._set(lag_ms=self._pacer.lag_ms(now, target, self._clock, speed))
-
-    def _run(self, target: int, grain: int, deadline: float) -> bool:
-        """Apply all before `target` in steps of `grain`; False when the budget or the data at hand ended."""
-        while self._clock < target:
-            upcoming = self.cursor.next_time(wait=0.005)
-            if upcoming is None:
-                return False
-            if upcoming == NEVER:
-                self._finish()
-                return True
-            if upcoming >= target:
-                self._advance(target)
-                return True
-            held = upcoming // grain * grain
-            if held > self._clock:
-                self._advance(held)
-            self._maybe_checkpoint(upcoming)
-            if not self._feed(min(target, held + grain)) or time.perf_counter() >= deadline:
-                return self._clock >= target
-        return True
-
-    def _feed(self, until: int) -> bool:
-        """Apply every event before `until` and move the clock there; False when the reader is behind."""
-        while True:
-            upcoming = self.cursor.next_time(wait=0.005)
-            if upcoming is None:
-                return False
-            if upcoming >= until:
-                break
-            self._apply(int(np.searchsorted(self.cursor.times, until, "left")))
-        self._advance(until)
-        return True
-
-    def _apply(self, n: int) -> None:
-        events, times = self.cursor.take(n)
-        batch = self.engine.process(events)
-        if self.spectator is not None and self.status.start is not None:
-            self.spectator.fed(events, times, batch)
-
-    def _advance(self, ts: int) -> None:
-        self._clock = ts
-        if self.spectator is not None:
-            self.spectator.advanced(ts)
-
-    def _finish(self) -> None:
-        """End of data: flush the engine; everything shown from here on is history."""
-        batch = self.engine.finish()
-        end = (self.cursor.last // COLUMN + 1) * COLUMN
-        if end > self._clock:
-            self._advance(end)
-        if self.spectator is not None:
-            self.spectator.fed(empty_events(0), np.empty(0, np.int64), batch)
-        self._finished = True
-        self._set(
-            state="ended",
-            end=self._clock,
-            effective_speed=0.0,
-            events_per_sec=0.0,
-            lag_ms=0.0,
-            seek_to=None,
-        )
-
-    # -- bookkeeping --------------------------------------------------------------------------
-
-    def _maybe_checkpoint(self, upcoming: int) -> None:
-        """Take a checkpoint where a whole second passes with nothing half-applied around it."""
-        second = upcoming // SECOND * SECOND
-        if second >= self._clock and self._checkpoints.due(second):
-            self._checkpoint(second)
-
-    def _checkpoint(self, ts: int) -> None:
-        engine = self.engine.snapshot()
-        spectator = self.spectator.snapshot() if self.spectator is not None else None
-        size = memory_of(engine) + memory_of(spectator)
-        self._checkpoints.add(Checkpoint(ts, self.cursor.index, self.cursor.last, engine, spectator, size))
+        player.run(target, grain_of(speed), deadline)
+        self._set(lag_ms=self._pacer.lag_ms(now, target, player.clock, speed))
 
     def _measure(self, now: float) -> None:
-        status, changes = self.status, dict[str, Any]()
+        status, events, changes = self.status, self.player.cursor.index, dict[str, Any]()
         if status.start is not None and status.end is not None and status.end > status.start:
-            done = (self._clock - status.start) / (status.end - status.start)
+            done = (self.clock - status.start) / (status.end - status.start)
             changes["progress"] = min(1.0, max(0.0, done))
         elif self.source.info.bytes_total:
             changes["progress"] = min(1.0, self.source.info.bytes_read / self.source.info.bytes_total)
         if status.state in ("playing", "seeking"):
-            rates = self._meter.read(now, self._clock, self.cursor.index)
+            rates = self._meter.read(now, self.clock, events)
             if rates is not None:
                 changes["effective_speed"], changes["events_per_sec"] = rates
-        self._set(ts=self._clock, events=self.cursor.index, **changes)
+        self._set(ts=self.clock, events=events, **changes)
