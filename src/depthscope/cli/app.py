@@ -102,8 +102,9 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:  # noqa: BLE001  (the last line of defence: no traceback without --debug)
         if common.debugging():
             traceback.print_exc()
+        reason = (str(error).splitlines() or [""])[0]
         common.say_error(
-            f"depthscope failed unexpectedly ({type(error).__name__}: {error}). This is a fault of the "
+            f"depthscope failed unexpectedly ({type(error).__name__}: {reason}). This is a fault of the "
             "program, not of your input. Run the same command with --debug and report what it prints."
         )
         sys.exit(common.EXIT_FAILURE)

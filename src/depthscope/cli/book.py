@@ -25,10 +25,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from depthscope.engine import Engine
+    from depthscope.market.instruments import Instrument
     from depthscope.market.source import Source
 
 
-def run_until(source: Source, at: int | None, advance: Callable[[float, float], None]) -> Engine:
+# A book before its first event.
+NO_EVENT_YET: dict[str, Any] = {
+    "symbol": "",
+    "ts": None,
+    "state": "SYNCING",
+    "incomplete": False,
+    "bids": [],
+    "asks": [],
+}
+
+
+def run_until(
+    source: Source, at: int | None, symbols: list[str] | None, advance: Callable[[float, float], None]
+) -> Engine:
     """Feed an engine everything received strictly before `at` (ns), or everything.
 
     A group that is complete only at or after `at` is not in the book yet.
@@ -42,7 +56,7 @@ def run_until(source: Source, at: int | None, advance: Callable[[float, float], 
 
     from depthscope.engine import Engine
 
-    engine = Engine(resolve=source.resolve, every="1s", features=[], sparse=True)
+    engine = Engine(source.resolve, every="1s", features=[], sparse=True, symbols=symbols)
     last = -(2**63)
     for events in source.chunks():
         n = len(events)
@@ -134,28 +148,29 @@ def book(
     limit = None if at == "end" else moment(at)
     rows = levels if levels is not None else settings(config).depth_rows
     from depthscope.api import open_source
+    from depthscope.cli.warmup import warm
 
-    wanted = None if instrument is None else [instrument]
+    wanted = None if instrument is None else [instrument.partition("@")[0]]
     source = open_source(file, symbols=wanted, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))
+    warm([])
     with progress("book") as advance:
-        engine = run_until(source, limit, advance)
-    traded = {i.symbol: i for i in engine.slots}
-    named = {i.symbol: i for i in source.instruments.values()}
-    symbol = chosen_symbol(list(traded) or list(named), list(traded | named), instrument, file)
-    found = traded.get(symbol) or named[symbol]
-    document = (
-        engine.book(symbol).to_json(rows)
-        if symbol in traded
-        else {"symbol": symbol, "ts": None, "state": "SYNCING", "incomplete": False, "bids": [], "asks": []}
-    )
+        engine = run_until(source, limit, wanted, advance)
+    slot, shown = chosen_slot(engine, source, instrument, file)
+    document = NO_EVENT_YET | {"symbol": shown.symbol}
+    if slot is not None:
+        document = engine.book(slot).to_json(rows)
     if json:
         print_json(document)
     else:
-        print_ladder(document, found.venue)
+        print_ladder(document, shown.venue)
 
 
-def chosen_symbol(candidates: list[str], known: list[str], wanted: str | None, file: str) -> str:
-    """Return the instrument to show: the one asked for, or the only one there is.
+def chosen_slot(
+    engine: Engine, source: Source, wanted: str | None, file: str
+) -> tuple[int | None, Instrument]:
+    """Return the instrument to show and its slot, None where it has had no event yet.
+
+    It is the one asked for, or the only one there is.
 
     Raises
     ------
@@ -166,13 +181,26 @@ def chosen_symbol(candidates: list[str], known: list[str], wanted: str | None, f
     """
     from depthscope.errors import InputError
 
-    if wanted is not None:
-        return known_name(wanted, known, "instrument")
-    if len(candidates) == 1:
-        return candidates[0]
-    if not candidates:
-        raise InputError(
-            f"{file} names no instrument up to then: there is no book to show. Try a later --at."
-        )
-    listed = ", ".join(candidates[:12]) + (" …" if len(candidates) > 12 else "")
-    raise InputError(f"{file} holds {len(candidates)} instruments: {listed}. Choose one with --instrument.")
+    silent = {i.symbol: i for i in source.instruments.values() if i not in engine.slots}
+    if wanted is None:
+        symbols = engine.symbols or list(silent)
+        if not symbols:
+            raise InputError(
+                f"{file} names no instrument up to then: there is no book to show. Try a later --at."
+            )
+        if len(symbols) > 1:
+            listed = ", ".join(symbols[:12]) + (" …" if len(symbols) > 12 else "")
+            raise InputError(
+                f"{file} holds {len(symbols)} instruments: {listed}. Choose one with --instrument."
+            )
+        wanted = symbols[0]
+    if engine.symbols.count(wanted) > 1:
+        publishers = sorted(p for (p, _), i in source.instruments.items() if i.symbol == wanted)
+        choices = ", ".join(f"{wanted}@{publisher}" for publisher in publishers)
+        raise InputError(f"{wanted} is listed by several publishers. Choose one: --instrument {choices}.")
+    if wanted in silent and wanted not in engine.symbols:
+        return None, silent[wanted]
+    if wanted not in engine.symbols and "@" not in wanted:
+        known_name(wanted, [*engine.symbols, *silent], "instrument")
+    slot = engine.slot(wanted)
+    return slot, engine.slots[slot]

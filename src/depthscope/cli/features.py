@@ -62,22 +62,27 @@ def features(
       depthscope features day.mbo.dbn.zst --every event --features mid,ofi | head
     """
     preferences = settings(config)
-    from depthscope.api import features_batches
+    from depthscope.api import features_batches, open_source
     from depthscope.cli.output import table_output
+    from depthscope.cli.warmup import warm
+    from depthscope.market.times import parse_every
 
-    with table_output(out, lines_of_json=json) as writer, progress("features") as advance:
-        for batch in features_batches(
-            files,
-            every=every,
-            symbols=names(symbols),
-            features=names(chosen),
-            sparse=sparse,
-            tick=increment(tick, "--tick"),
-            lot=increment(lot, "--lot"),
-            threads=preferences.threads,
-            progress=advance,
-        ):
-            writer.write(batch)
+    parse_every(every)  # a wrong one should not cost the opening of a large file
+    only, wanted = names(symbols), names(chosen)
+    with table_output(out, lines_of_json=json) as writer:
+        source = open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))
+        warm(None if wanted is None else ["quotes", *wanted])
+        with progress("features") as advance:
+            for batch in features_batches(
+                source,
+                every=every,
+                symbols=only,
+                features=wanted,
+                sparse=sparse,
+                threads=preferences.threads,
+                progress=advance,
+            ):
+                writer.write(batch)
     if out == "-":
         return
     if json:

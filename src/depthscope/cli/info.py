@@ -37,7 +37,7 @@ def read_through(source: Source, advance: Callable[[float, float], None]) -> Tal
     from depthscope.engine import Engine
     from depthscope.market.events import ACTIONS
 
-    tally = Tally(Engine(resolve=source.resolve, every="1s", features=[], sparse=True))
+    tally = Tally(Engine(source.resolve, every="1s", features=[], sparse=True))
     counts = np.zeros(256, np.int64)
     try:
         for events in source.chunks():
@@ -80,8 +80,8 @@ def info_document(source: Source, tally: Tally) -> dict[str, Any]:
     """Everything `info` tells, for machines. Times are receive times in UTC ns."""
     engine = tally.engine
     instruments: list[dict[str, Any]] = []
-    for instrument in engine.slots:
-        counters, view = engine.counters(instrument.symbol), engine.book(instrument.symbol)
+    for slot, instrument in enumerate(engine.slots):
+        counters, view = engine.counters(slot), engine.book(slot)
         instruments.append(
             {
                 "symbol": instrument.symbol,
@@ -192,8 +192,10 @@ def info(
       depthscope info day.mbo.dbn.zst --json
     """
     from depthscope.api import open_source
+    from depthscope.cli.warmup import warm
 
     source = open_source(file, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))
+    warm([])
     with progress("info") as advance:
         tally = read_through(source, advance)
     document = info_document(source, tally)

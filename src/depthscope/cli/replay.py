@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -57,7 +57,7 @@ def serve_page(
         When the source cannot be opened or the port is taken: nothing was started then.
     """
     pace = speed_of(speed)
-    options = {"tick": increment(tick, "--tick"), "lot": increment(lot, "--lot")}
+    options: dict[str, Any] = {"tick": increment(tick, "--tick"), "lot": increment(lot, "--lot")}
     from depthscope.runtime.session import Session
     from depthscope.runtime.sources import open_source
     from depthscope.web.app import serve

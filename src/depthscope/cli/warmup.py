@@ -15,20 +15,23 @@ Step = tuple[str, "Callable[[], object]"]
 PATIENCE = 0.7  # seconds of compiling after which we say what takes so long
 
 
-def steps(features: Iterable[str] | None = None) -> list[Step]:
+def steps(features: Iterable[str] | None = None, *, every_venue: bool = False) -> list[Step]:
     """List what is not compiled in this process yet: kernels of book and readers, and features.
 
     Parameters
     ----------
     features : iterable of str, optional
         Features or columns wanted; None for all.
+    every_venue : bool
+        Also the kernels of readers nothing has asked for.
     """
     import importlib
 
     from depthscope import jit, venues
     from depthscope.features import registry
 
-    for name in ("depthscope.engine", *dict.fromkeys([*venues.FORMATS.values(), *venues.SPECS.values()])):
+    modules = [*venues.FORMATS.values(), *venues.SPECS.values()] if every_venue else []
+    for name in ("depthscope.engine", *modules):
         importlib.import_module(name)
     return [*jit.pending(), *registry.pending(registry.select(features))]
 
@@ -57,7 +60,7 @@ def compile_steps(todo: list[Step], *, always: bool = False) -> None:
 
 
 def warm(features: Iterable[str] | None = None) -> None:
-    """Compile what a command needs before it starts, so that its own progress is honest."""
+    """Compile what a command needs once its source is open, so that its own progress is honest."""
     compile_steps(steps(features))
 
 
@@ -75,7 +78,7 @@ def warmup(json: Json = False, debug: Debug = False) -> None:
     from depthscope import jit
 
     start = monotonic()
-    todo = steps()
+    todo = steps(every_venue=True)
     compile_steps(todo, always=True)
     folder = jit.cache_folder()
     report: dict[str, Any] = {
