@@ -62,7 +62,7 @@ class Settings:
     depth_rows : int
         Ladder rows a side, on the page and in `book` (1…1000). Default 20.
     history_seconds : int
-        Heatmap history kept on the server, in seconds (60…86400). Default 3600.
+        Heatmap history kept on the server, in seconds (60…86400). Default 86400.
     threads : int
         2 reads and computes side by side, 1 uses one core. Default 2.
     """
@@ -71,7 +71,7 @@ class Settings:
     open_browser: bool = _setting(True)
     page_hz: float = _setting(20.0, 1, 60)
     depth_rows: int = _setting(20, 1, 1000)
-    history_seconds: int = _setting(3600, 60, 86400)
+    history_seconds: int = _setting(86_400, 60, 86_400)
     threads: int = _setting(2, 1, 2)
 
 

@@ -10,7 +10,7 @@ from tests.rules.project import MODULES, Module
 
 DETERMINISTIC = {"market", "book", "features", "detectors", "signals", "engine"}
 
-CLOCK_MODULES = {"time", "datetime", "sched", "timeit"}
+CLOCK_MODULES = {"time", "sched", "timeit"}  # datetime only tells the time when asked: see the calls
 CHANCE_MODULES = {"random", "secrets", "uuid"}
 OUTSIDE_MODULES = {
     "logging", "structlog", "socket", "ssl", "asyncio", "threading", "multiprocessing", "subprocess",
@@ -98,7 +98,8 @@ def test_decoder_classes_do_no_io() -> None:
     "line",
     [
         "import time",
-        "from datetime import datetime",
+        "now = datetime.now(UTC)",
+        "day = date.today()",
         "import random",
         "import logging",
         "x = np.random.default_rng()",

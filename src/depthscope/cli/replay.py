@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from depthscope.cli.common import Config, Debug, Lot, Sources, Tick, increment, settings
+from depthscope.cli.common import Config, Debug, Lot, Sources, Tick, increment, say, settings
 from depthscope.errors import InputError
 
 if TYPE_CHECKING:
     from depthscope.config import Settings
+    from depthscope.web.app import Address
 
 Port = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Port of the page; 8050 by default.", show_default=False)
@@ -71,7 +72,13 @@ def serve_page(
         page_hz=preferences.page_hz,
         depth_rows=preferences.depth_rows,
         history_seconds=preferences.history_seconds,
+        ready=announce,
     )
+
+
+def announce(address: Address) -> None:
+    """Tell where the page is. The token is for this terminal alone; it is kept nowhere."""
+    say(f"page: {address.open_url}\nCtrl+C ends it.")
 
 
 def replay(

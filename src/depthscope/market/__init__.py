@@ -1,0 +1,1 @@
+"""Vocabulary: events, instruments, row layouts, times, and what a source of events is."""

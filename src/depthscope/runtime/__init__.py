@@ -1,0 +1,1 @@
+"""Composition root: what users name becomes sources, sources become sessions."""
