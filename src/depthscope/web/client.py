@@ -23,7 +23,7 @@ class Client:
     """What waits to be sent to one page, and how far that page has come.
 
     Frames and control messages go out in order. `info` and `session` have one slot each, the
-    newest wins. Everything runs in the event loop's thread; only :meth:`next_items` waits.
+    newest wins. Everything runs in the event loop's thread; only :meth:`next_item` waits.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class Client:
         self._queue.clear()
         self._queue.extend(kept)
 
-    async def next_items(self) -> str | bytes | None:
+    async def next_item(self) -> str | bytes | None:
         """Next payload to send; None when the connection is to be closed."""
         while True:
             if self.closing is not None:

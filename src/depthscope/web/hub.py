@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from depthscope.errors import DepthscopeError
@@ -31,11 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Hub"]
 
-HZ: Final = 20
 MAX_CLIENTS: Final = 64
 _BUDGET: Final = 0.025
 _BUDGET_MAX: Final = 0.040  # flat out: speed max, seeks
-_SLOW_EVERY: Final = HZ // 2  # info and session go out twice a second
 _SCAN_LIMIT: Final = 512 << 20  # files larger than this are not read a second time for their end
 
 _P = ParamSpec("_P")
@@ -52,10 +51,13 @@ class Hub:
         Not yet open: the hub opens it in its worker thread.
     recorder : Recorder, optional
         What the page is fed from.
+    hz : float
+        Ticks a second.
     """
 
-    def __init__(self, session: Session, recorder: Recorder | None = None) -> None:
-        self.session = session
+    def __init__(self, session: Session, recorder: Recorder | None = None, hz: float = 20.0) -> None:
+        self.session, self.hz = session, hz
+        self._slow_every = max(1, round(hz / 2))  # info and session go out twice a second
         self.recorder = recorder if recorder is not None else Recorder()
         self.session.spectator = self.recorder
         self.clients: set[Client] = set()
@@ -114,7 +116,7 @@ class Hub:
         due = time.monotonic()
         while True:
             await self._tick()
-            due += 1 / HZ
+            due += 1 / self.hz
             late = time.monotonic() - due
             if late > 0:
                 due += late  # ticks missed are not made up
@@ -150,7 +152,7 @@ class Hub:
     async def _tick(self) -> None:
         began = time.monotonic()
         self.seq += 1
-        slow = self.seq % _SLOW_EVERY == 0
+        slow = self.seq % self._slow_every == 0
         keys = frozenset(c.key for c in self.clients if c.key is not None)
         before = self.session.status
         frames, infos = await self.call(self._work, self.seq, keys, slow)
@@ -203,7 +205,7 @@ class Hub:
         return messages.encode(
             messages.hello(
                 self.session,
-                hz=HZ,
+                hz=self.hz,
                 origin=self.recorder.origin if ready else None,
                 levels=self.recorder.n_levels,
                 plan=self.recorder.plan,
@@ -338,6 +340,7 @@ class Hub:
 
 
 def _failed(status: Status, error: Exception) -> Status:
-    from dataclasses import replace
-
-    return replace(status, state="failed", error=f"The market stopped: {type(error).__name__}: {error}")
+    first = (str(error).splitlines() or [""])[0][:200]
+    return replace(
+        status, state="failed", error=f"The market stopped: {type(error).__name__}: {first}", warm=None
+    )

@@ -205,7 +205,7 @@ def _warm(status: Status) -> dict[str, Any] | None:
 
 
 def hello(
-    session: Session, *, hz: int, origin: int | None, levels: int, plan: tuple[tuple[int, int], ...]
+    session: Session, *, hz: float, origin: int | None, levels: int, plan: tuple[tuple[int, int], ...]
 ) -> dict[str, Any]:
     """First message to a client, and again whenever something in it changes."""
     from depthscope.web.stream import CHUNK, VERSION
