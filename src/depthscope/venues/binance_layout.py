@@ -37,7 +37,7 @@ SECONDS: Final = 2  # lines of "<seconds.fraction>: {json}"
 
 # Columns of `head`, the scratch of one message. Decimals take two: digits, number of decimals.
 H_NOWHERE, H_POS, H_N, H_SEEN, H_KIND, H_SYMBOL, H_LEVELS = 0, 1, 2, 3, 4, 5, 6
-H_TIME, H_FIRST, H_FINAL, H_PREVIOUS, H_MAKER, H_ID = 7, 8, 9, 10, 11, 12
+H_TIME, H_FIRST, H_FINAL, H_PREVIOUS, H_MAKER, H_ID, H_AGG_ID = 7, 8, 9, 10, 11, 12, 13
 H_PRICE, H_QTY, H_NORMAL, H_BID, H_BID_QTY, H_ASK, H_ASK_QTY = 14, 16, 18, 20, 22, 24, 26
 HEAD: Final = 28
 

@@ -22,11 +22,12 @@ KEY_BIDS, KEY_ASKS = ord("b"), ord("a")
 # Bits of b.H_SEEN, one a value of the right type.
 K_KIND, K_TIME, K_SYMBOL, K_FIRST, K_FINAL, K_PREVIOUS = 1, 2, 4, 8, 16, 32
 K_BIDS, K_ASKS, K_BID, K_BID_QTY, K_ASK, K_ASK_QTY = 64, 128, 256, 512, 1024, 2048
-K_PRICE, K_QTY, K_NORMAL, K_MAKER, K_MARKET, K_ID = 4096, 8192, 16384, 32768, 65536, 131072
+K_PRICE, K_QTY, K_NORMAL, K_MAKER, K_MARKET = 4096, 8192, 16384, 32768, 65536
+K_ID, K_AGG_ID = 131072, 262144
 NEED_DEPTH: Final = K_KIND | K_TIME | K_SYMBOL | K_FIRST | K_FINAL | K_PREVIOUS | K_BIDS | K_ASKS
 NEED_LEVELS: Final = K_TIME | K_SYMBOL | K_FINAL
 NEED_QUOTE: Final = K_KIND | K_TIME | K_SYMBOL | K_FINAL | K_BID | K_BID_QTY | K_ASK | K_ASK_QTY
-NEED_TRADE: Final = K_KIND | K_TIME | K_SYMBOL | K_PRICE | K_QTY | K_MAKER | K_ID
+NEED_TRADE: Final = K_KIND | K_TIME | K_SYMBOL | K_PRICE | K_QTY | K_MAKER
 
 
 def _table(entries: dict[str | int, tuple[int, int]]) -> tuple[Any, Any]:
@@ -45,7 +46,7 @@ DECIMAL_AT, DECIMAL_BIT = _table({
 })  # fmt: skip
 INTEGER_AT, INTEGER_BIT = _table({
     "T": (b.H_TIME, K_TIME), "U": (b.H_FIRST, K_FIRST), "u": (b.H_FINAL, K_FINAL),
-    KEY_PREVIOUS: (b.H_PREVIOUS, K_PREVIOUS), "a": (b.H_ID, K_ID), "t": (b.H_ID, K_ID),
+    KEY_PREVIOUS: (b.H_PREVIOUS, K_PREVIOUS), "a": (b.H_AGG_ID, K_AGG_ID), "t": (b.H_ID, K_ID),
 })  # fmt: skip
 
 

@@ -90,13 +90,14 @@ def _trade(rows: Any, n: Any, ts_recv: Any, publisher: Any, symbol: Any, head: A
     seen = head[b.H_SEEN]
     if seen & m.NEED_TRADE != m.NEED_TRADE:
         return b.UNSURE, n
-    at = b.H_QTY
+    at, sequence = b.H_QTY, head[b.H_ID]
     if head[b.H_KIND] == b.SINGLE_TRADE:
-        if not seen & m.K_MARKET or symbol[b.S_TRADES] != b.SINGLE_TRADES:
+        if seen & (m.K_MARKET | m.K_ID) != m.K_MARKET | m.K_ID or symbol[b.S_TRADES] != b.SINGLE_TRADES:
             return b.UNSURE, n
     else:
-        if symbol[b.S_TRADES] != b.AGGREGATE_TRADES:
+        if not seen & m.K_AGG_ID or symbol[b.S_TRADES] != b.AGGREGATE_TRADES:
             return b.UNSURE, n
+        sequence = head[b.H_AGG_ID]
         if seen & m.K_NORMAL:
             at = b.H_NORMAL
     price, lots = _price_at(head, b.H_PRICE), _lots_at(head, at, symbol)
@@ -105,7 +106,7 @@ def _trade(rows: Any, n: Any, ts_recv: Any, publisher: Any, symbol: Any, head: A
     if n == rows.shape[0]:
         return b.ROOM, n
     word7 = b.TRADE_SELL if head[b.H_MAKER] else b.TRADE_BUY
-    _write(rows[n], head[b.H_TIME], ts_recv, price, lots, head[b.H_ID], symbol[b.S_ID], word7 | publisher)
+    _write(rows[n], head[b.H_TIME], ts_recv, price, lots, sequence, symbol[b.S_ID], word7 | publisher)
     counts[b.N_TRADES] += 1
     return b.DONE, n + 1
 
