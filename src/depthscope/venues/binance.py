@@ -56,7 +56,8 @@ def open_file(path: Path, options: SourceOptions) -> BinanceSource:
     EmptyData
         When there is no line.
     UnknownInstrument
-        When nothing names the tick of a symbol met in the first lines.
+        When nothing names the tick of any symbol met in the first lines, or of one asked for.
+        (Others without a tick are left out, with a warning.)
     ConfigError
         When `options.extra` names an option (this format has none).
     """
@@ -99,8 +100,11 @@ class BinanceSource:
             if role.startswith("ws"):
                 stream = ByteStream(parts[0])
                 head += stream.read(HEAD)
+                stream.check_end()
                 stream.close()
         if not head.strip():
+            if stream.damage:
+                raise CorruptData(f"{path}: {stream.damage}. No line could be read. Fetch it again.")
             raise EmptyData(f"{path} holds no line: the recording stopped before its first message.")
         self._named = symbols_in(head)
         self._defined_inside = b'"tickSize"' in head
@@ -131,18 +135,19 @@ class BinanceSource:
         return decoder
 
     def _check_grids(self) -> None:
-        """Refuse early what cannot be converted, rather than leave it out later."""
-        if self._defined_inside:
+        """Refuse early a capture none of whose symbols (or one asked for) can be converted."""
+        options = self._options
+        if self._defined_inside or options.tick is not None:
             return
+        unknown: list[UnknownInstrument] = []
         for name in self._named:
-            if self._options.symbols is None or name in self._options.symbols:
-                find_instrument(
-                    DATASET,
-                    name,
-                    tick=self._options.tick,
-                    lot=self._options.lot,
-                    definition=self._decoder.table.definitions.get(name),
-                )
+            if options.symbols is None or name in options.symbols:
+                try:
+                    find_instrument(DATASET, name, definition=self._decoder.table.definitions.get(name))
+                except UnknownInstrument as error:
+                    unknown.append(error)
+        if unknown and (options.symbols or len(unknown) == len(self._named)):
+            raise unknown[0]
 
     @property
     def instruments(self) -> Mapping[Key, Instrument]:
@@ -171,8 +176,8 @@ class BinanceSource:
         ------
         CorruptData
             After all that was readable.
-        UnknownName
-            At the end, when a symbol asked for never appeared.
+        UnknownName, UnknownInstrument
+            At the end, when a symbol asked for never appeared, or none had a tick.
         """
         from depthscope.venues.binance_capture import LineCursor
 
@@ -196,6 +201,9 @@ class BinanceSource:
                 f"is good; fetch or record it again for the rest.",
                 frames,
             )
+        unknown = decoder.table.unknown
+        if unknown and not decoder.instruments:
+            raise UnknownInstrument(next(iter(unknown.values())))
         self._check_symbols()
 
     def _merge(self, cursors: list[LineCursor]) -> Iterator[Events]:
@@ -263,21 +271,22 @@ class BinanceSource:
 
     def _settle(self, cursors: list[LineCursor]) -> None:
         """Tell in `info` what was counted, left out and odd."""
+        from depthscope.venues.binance_decoder import TOO_LONG
         from depthscope.venues.binance_sync import UNUSED
 
         decoder, info = self._decoder, self.info
-        info.skipped = dict(decoder.skipped) | {f"rejected: {k}": n for k, n in decoder.rejected.items()}
+        rejected = dict(decoder.rejected)
+        if overlong := sum(cursor.overlong for cursor in cursors):
+            rejected[TOO_LONG] = rejected.get(TOO_LONG, 0) + overlong
+        info.skipped = dict(decoder.skipped) | {f"rejected: {k}": n for k, n in rejected.items()}
         if waiting := sum(decoder.waiting().values()):
             info.skipped[UNUSED] = info.skipped.get(UNUSED, 0) + waiting
-        if overlong := sum(cursor.overlong for cursor in cursors):
-            info.skipped["rejected: line over 4 MiB"] = overlong
         counters, clock = decoder.counters(), decoder.clock()
         info.notes |= {name: f"{count:,}" for name, count in counters.items() if name != "frames"}
-        if rejected := sum(decoder.rejected.values()) + overlong:
-            why = decoder.rejected | ({"line over 4 MiB": overlong} if overlong else {})
+        if bad := sum(rejected.values()):
             info.warnings.append(
-                f"{rejected:,} of {counters['frames'] + overlong:,} lines are damaged or absurd and were "
-                f"left out: {_listed(why)}."
+                f"{bad:,} of {counters['frames'] + overlong:,} lines are damaged or absurd and were left "
+                f"out: {_listed(rejected)}."
             )
         if counters["receive times going back"]:
             info.warnings.append(

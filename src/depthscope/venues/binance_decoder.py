@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_BYTES", "Decoder", "Request"]
 
 MOST_BYTES: Final = 4 << 20  # of one message
+TOO_LONG: Final = "longer than 4 MiB"
 OFF_BOOK: Final = ev.COND_OFF_BOOK | ev.COND_NOT_LAST | ev.COND_NOT_VOLUME | ev.COND_NOT_HIGH_LOW
 
 
@@ -161,7 +162,7 @@ class Decoder:
         """
         before = self.out.n
         if not frame or len(frame) > MOST_BYTES:
-            self.reject("longer than 4 MiB" if frame else "empty")
+            self.reject(TOO_LONG if frame else "empty")
             return 0
         if not b.LEAST_NS <= ts_recv <= b.MOST_NS:
             self.reject("bad receive time")
