@@ -127,6 +127,11 @@ export function drawColumns(surface, o) {
   g.fillStyle = theme.dim;
   g.textAlign = 'right';
   // The title of the left half is a button of the page (it toggles); only the scales are drawn here.
-  g.fillText(`max ${formatSize(most)}`, half - 4, surface.height - 8);
-  g.fillText(`max ${formatSize(traded)}`, surface.width - 4, surface.height - 8);
+  for (const [text, right] of /** @type {[string, number][]} */ ([[formatSize(most), half - 3], [formatSize(traded), surface.width - 3]])) {
+    const width = g.measureText(`max ${text}`).width + 8;
+    g.fillStyle = theme.panel;
+    g.fillRect(right - width, surface.height - 17, width, 15);
+    g.fillStyle = theme.dim;
+    g.fillText(`max ${text}`, right - 4, surface.height - 9);
+  }
 }

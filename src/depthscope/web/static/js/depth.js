@@ -42,7 +42,12 @@ export function drawDepth(surface, o) {
   const asks = cumulativeDepth(store, col, 1);
   g.font = FONT_SMALL;
   g.textBaseline = 'middle';
-  if (bids.length === 0 && asks.length === 0) return;
+  if (bids.length === 0 && asks.length === 0) {
+    g.fillStyle = theme.dim;
+    g.textAlign = 'center';
+    g.fillText('no live book', width / 2, height / 2);
+    return;
+  }
   const axis = 16;
   const floor = height - axis;
   const reach = Math.max(bids.length, asks.length);

@@ -9,7 +9,9 @@ import { utcTime } from './time.js';
 import { toneSize } from './tone.js';
 
 /** Symbols shown as buttons; with more, the rest go into a list. */
-const BUTTONS = 6;
+const MOST_BUTTONS = 6;
+const FEWER_BUTTONS = 3;
+const NARROW = 1400;
 const CLOCKS = /** @type {const} */ (['exchange', 'utc', 'local']);
 
 /** @typedef {import('./app.js').App} App */
@@ -26,6 +28,7 @@ export class Header {
     this.shown = '';
     this.#bindControls();
     app.market.onSymbol.add(() => this.listSymbols());
+    window.addEventListener('resize', () => this.listSymbols());
   }
 
   #bindControls() {
@@ -85,7 +88,8 @@ export class Header {
     const { market, settings } = this.app;
     const all = market.hello?.symbols ?? [];
     const current = market.symbol?.id ?? -1;
-    const key = `${all.map((s) => s.name).join()}|${current}`;
+    const buttons = window.innerWidth < NARROW ? FEWER_BUTTONS : MOST_BUTTONS;
+    const key = `${buttons}|${all.map((s) => s.name).join()}|${current}`;
     if (key === this.shown) return;
     this.shown = key;
     /** @param {number} id */
@@ -94,7 +98,7 @@ export class Header {
       settings.set('symbol', market.symbol?.name ?? '');
     };
     this.symbols.replaceChildren(
-      ...all.slice(0, BUTTONS).map((symbol, i) => {
+      ...all.slice(0, buttons).map((symbol, i) => {
         const button = document.createElement('button');
         const key1 = document.createElement('kbd');
         key1.textContent = String(i + 1);
@@ -106,7 +110,7 @@ export class Header {
         return button;
       }),
     );
-    if (all.length > BUTTONS) this.symbols.append(this.#symbolList(all, current, pick));
+    if (all.length > buttons) this.symbols.append(this.#symbolList(all, current, pick));
   }
 
   /** @param {import('./types.js').SymbolInfo[]} all @param {number} current @param {(id: number) => void} pick */
@@ -194,16 +198,16 @@ export class Header {
     g.font = FONT_SMALL;
     g.textBaseline = 'middle';
     let x = 2;
-    for (const share of [0.05, 0.5]) {
+    for (const share of [0.05, 0.3, 1]) {
       const r = REFERENCE_RADIUS * Math.sqrt(share);
       g.fillStyle = theme.neutral;
       g.beginPath();
-      g.arc(x + r, 13, r, 0, 2 * Math.PI);
+      g.arc(x + r, 11, r, 0, 2 * Math.PI);
       g.fill();
-      const text = formatSize(dots.reference * share);
-      g.fillStyle = theme.dim;
-      g.fillText(text, x + 2 * r + 4, 13.5);
-      x += 2 * r + 4 + g.measureText(text).width + 9;
+      const text = formatSize(Number((dots.reference * share).toPrecision(2)));
+      g.fillStyle = theme.fg;
+      g.fillText(text, x + 2 * r + 3, 11.5);
+      x += 2 * r + 3 + g.measureText(text).width + 7;
     }
   }
 
@@ -216,10 +220,10 @@ export class Header {
     const { symbol } = this.app.market;
     if (symbol === null) return;
     const unit = sizeUnit(symbol);
-    setText(element('size-unit', HTMLElement), `sizes in ${unit}`);
+    setText(element('size-unit', HTMLElement), unit);
     setText(element('scale-unit', HTMLElement), unit);
     const missing = missingCapabilities(symbol);
-    const note = element('strip-note', HTMLElement);
+    const note = element('missing', HTMLElement);
     note.hidden = missing.length === 0;
     setText(note, missing.join(' · '));
   }

@@ -6,6 +6,9 @@ import { FONT, FONT_BOLD, FONT_SMALL } from './palette.js';
 export const ROW_HEIGHT = 17;
 const HEADER = 20;
 const FOOTER = 20;
+/** Room for order counts, at the outer edges of bid and ask. */
+const LANE = 20;
+const FONT_TINY = FONT.replace('11px', '9px');
 
 /** @typedef {import('./ladder_model.js').Row} Row */
 
@@ -30,7 +33,7 @@ export function rowsIn(height) {
 function layout(width) {
   const price = Math.min(76, Math.max(58, width * 0.225));
   const rest = (width - price) / 5;
-  return { sold: 0, bid: rest * 0.95, price: rest * 2.05, ask: rest * 2.05 + price, bought: rest * 3.15 + price, change: rest * 4.1 + price, right: width };
+  return { sold: 0, bid: rest * 0.8, price: rest * 2.1, ask: rest * 2.1 + price, bought: rest * 3.4 + price, change: rest * 4.2 + price, right: width };
 }
 
 /** @param {import('./surface.js').Surface} surface @param {LadderInput} o */
@@ -99,7 +102,7 @@ function drawRow(g, row, y, x, o, largest, busiest, swing) {
     g.fillStyle = theme.fg;
     g.font = row.bid > largest * 0.7 ? FONT_BOLD : FONT;
     g.fillText(formatSize(row.bid, o.sizeDecimals), x.price - 5, middle);
-    drawOrders(g, o, row.tick, x.bid + 4, middle);
+    drawOrders(g, o, row.tick, x.bid + LANE - 2, middle);
   }
   if (row.ask > 0) {
     const w = (row.ask / largest) * (x.bought - x.ask - 2);
@@ -107,8 +110,8 @@ function drawRow(g, row, y, x, o, largest, busiest, swing) {
     g.fillRect(x.ask + 1, y + 1, w, bar);
     g.fillStyle = theme.fg;
     g.font = row.ask > largest * 0.7 ? FONT_BOLD : FONT;
-    g.fillText(formatSize(row.ask, o.sizeDecimals), x.bought - 5, middle);
-    drawOrders(g, o, row.tick, x.ask + 4, middle);
+    g.fillText(formatSize(row.ask, o.sizeDecimals), x.bought - 5 - (o.orders === null ? 0 : LANE - 3), middle);
+    drawOrders(g, o, row.tick, x.bought - 4, middle);
   }
   g.font = FONT_SMALL;
   if (Number.isFinite(row.change) && Math.abs(row.change) > swing * 0.004) {
@@ -127,11 +130,11 @@ function drawRow(g, row, y, x, o, largest, busiest, swing) {
 function drawOrders(g, o, tick, x, y) {
   const count = o.group === 1 ? o.orders?.get(tick) : undefined;
   if (count === undefined || count <= 0) return;
-  g.font = FONT_SMALL;
-  g.textAlign = 'left';
-  g.fillStyle = o.theme.faint;
-  g.fillText(String(count), x, y);
-  g.textAlign = 'right';
+  g.font = FONT_TINY;
+  g.fillStyle = o.theme.dim;
+  g.globalAlpha = 0.75;
+  g.fillText(count > 999 ? '999' : String(count), x, y);
+  g.globalAlpha = 1;
 }
 
 /** Prices with the digits they share dimmed: the eye needs the last ones. @param {CanvasRenderingContext2D} g @param {LadderInput} o @param {Edges} x */
@@ -178,7 +181,7 @@ function drawTitles(g, o, x) {
   g.fillText('BID', x.price - 5, y);
   g.fillText('PRICE', x.ask - 6, y);
   g.fillText('ASK', x.bought - 5, y);
-  g.fillText('BOUGHT', x.change - 5, y);
+  g.fillText('BGHT', x.change - 5, y);
   g.fillText(`±${o.pullWindow}`, x.right - 4, y);
 }
 

@@ -44,7 +44,7 @@ const bookMode = element('book-mode', HTMLButtonElement);
 bookMode.onclick = () => app.settings.set('book', app.settings.values.book === 'now' ? 'mean' : 'now');
 
 function showSettings() {
-  setText(bookMode, app.settings.values.book === 'now' ? 'BOOK now' : 'BOOK mean 180 s');
+  setText(bookMode, app.settings.values.book === 'now' ? 'BOOK now' : 'BOOK mean');
   app.clock.choose(app.settings.values.clock, app.market.symbol?.calendar ?? '24/7');
 }
 

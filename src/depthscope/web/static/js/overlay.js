@@ -14,7 +14,7 @@ import { clusterTrades } from './trades.js';
 
 const TAU = 2 * Math.PI;
 /** Radius of the reference dot of the legend, px. */
-export const REFERENCE_RADIUS = 10;
+export const REFERENCE_RADIUS = 9;
 const LARGEST_RADIUS = 30;
 const SMALLEST_RADIUS = 1.1;
 
@@ -33,7 +33,7 @@ export class DotScale {
   update(clusters, filter) {
     if (clusters.length === 0) return;
     const sizes = Float64Array.from(clusters, (c) => c.size).sort();
-    const large = niceCeil(sizes[Math.min(sizes.length - 1, Math.floor(sizes.length * 0.985))]);
+    const large = niceCeil(sizes[Math.min(sizes.length - 1, Math.floor(sizes.length * 0.93))]);
     if (!(large <= this.reference * 1.01 && large >= this.reference * 0.35)) this.reference = large;
     this.least = filter <= 0 ? 0 : niceCeil(sizes[Math.min(sizes.length - 1, Math.floor(sizes.length * filter))]);
   }

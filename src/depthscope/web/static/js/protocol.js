@@ -216,14 +216,14 @@ function readHist(buffer, view) {
 let lotsTable = null;
 
 /**
- * Table of `expm1(q / logK)` for all q: the size in lots of a coded cell.
+ * Size in lots of every code, rounded: lots are whole, so sizes up to some 1,600 lots come back exactly.
  * @param {number} logK
  * @returns {Float32Array}
  */
 export function lotsOfCode(logK) {
   if (lotsTable === null || lotsTable.logK !== logK) {
     const lots = new Float32Array(65536);
-    for (let q = 1; q < lots.length; q++) lots[q] = Math.expm1(q / logK);
+    for (let q = 1; q < lots.length; q++) lots[q] = Math.max(1, Math.round(Math.expm1(q / logK)));
     lotsTable = { logK, lots };
   }
   return lotsTable.lots;

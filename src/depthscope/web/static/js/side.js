@@ -57,18 +57,20 @@ export class Side {
       /** @param {string} id @param {string} text */
       const put = (id, text) => setText(element(`imp-${id}-${key}`, HTMLElement), text);
       if (walk === null || !(walk.filled > 0)) {
-        for (const id of ['avg', 'slip', 'to', 'fill']) put(id, '–');
+        for (const id of ['avg', 'bps', 'ticks', 'to', 'levels', 'fill']) put(id, '–');
         continue;
       }
       put('avg', (walk.average * price.tick).toFixed(price.decimals + 2));
-      put('slip', `${formatFixed(walk.slipBps, 2)} bps · ${formatFixed(walk.slipTicks, 1)} t`);
-      put('to', `${price.text(walk.worst)} · ${walk.levels} lv`);
-      put('fill', `${Math.floor((walk.filled / walk.wanted) * 100)} % of ${formatSize(walk.wanted)}`);
+      put('bps', formatFixed(walk.slipBps, 2));
+      put('ticks', formatFixed(walk.slipTicks, 1));
+      put('to', price.text(walk.worst));
+      put('levels', String(walk.levels));
+      put('fill', `${Math.floor((walk.filled / walk.wanted) * 100)} %`);
       if (walk.filled < walk.wanted * (1 - 1e-9)) {
-        notes.push(`${direction === 1 ? '▲' : '▼'} only ${formatSize(walk.visible)} shown; beyond the window unknown`);
+        notes.push(`${direction === 1 ? '▲' : '▼'} only ${formatSize(walk.visible)} shown, more unknown`);
       }
     }
-    setText(element('impact-note', HTMLElement), notes.length > 0 ? notes.join(' · ') : 'displayed size only; hidden orders and reactions are not in it');
+    setText(element('impact-note', HTMLElement), notes.length > 0 ? notes.join(' · ') : 'against the mid, displayed size only');
   }
 
   showHealth() {
@@ -80,12 +82,13 @@ export class Side {
     const { source } = hello;
     if (source !== null) rows.push(['Source', [source.dataset || source.format, source.schema].filter(Boolean).join(' · '), false]);
     rows.push(['Events', `${formatCount(session?.events ?? null)} · ${formatCount(session?.eventsPerSec ?? null)}/s`, false]);
-    rows.push(['Page', `${perf.rate.updates.toFixed(0)}/s · ${perf.rate.msPerUpdate.toFixed(1)} ms · ${perf.rate.fps.toFixed(0)} fps`, false]);
-    rows.push(['Stream', formatRate(perf.rate.bytes), false]);
+    rows.push(['Stream', `${perf.rate.updates.toFixed(0)}/s · ${formatRate(perf.rate.bytes)}`, false]);
+    rows.push(['Page', `${perf.rate.fps.toFixed(0)} fps · ${perf.rate.msPerUpdate.toFixed(1)} ms`, false]);
     if (feed.stats.drops > 0) rows.push(['Reconnects', String(feed.stats.drops), true]);
     if (info !== null) {
       const { lines } = bookIssues(info.counters);
-      rows.push(['Book', info.incomplete ? '⚠ incomplete' : lines.length === 0 ? '✓ nothing to work round' : '', info.incomplete]);
+      if (info.incomplete) rows.push(['Book', '⚠ incomplete', true]);
+      else if (lines.length === 0) rows.push(['Book', '✓ exact', false]);
       for (const [name, count] of lines) rows.push([name.replaceAll('_', ' '), formatCount(count), true]);
     }
     if (symbol !== null && info?.volume !== null && info !== null) rows.push(['Volume', `${formatSize(info.volume ?? NaN)} ${sizeUnit(symbol)}`, false]);

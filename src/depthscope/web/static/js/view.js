@@ -71,8 +71,8 @@ export class View {
 
   /** Choose rows so that the quotes on show fill about a third of the height. @param {number} low @param {number} high @param {number} levels */
   fit(low, high, levels) {
-    const wanted = Math.max(high - low + 1, 6) * 2.2;
-    this.rows = Math.min(Math.max(wanted, 36), levels * 0.8);
+    const wanted = Math.max(high - low + 1, 6) * 2.4;
+    this.rows = Math.min(Math.max(wanted, 54), levels * 0.8);
     this.fitted = true;
   }
 
