@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from depthscope.cli import common
 from depthscope.cli.replay import speed_of
-from depthscope.errors import InputError, UnknownName
+from depthscope.errors import InputError
 from depthscope.market.times import format_time
 
 
@@ -41,7 +41,7 @@ def test_times(text: str, ns: int) -> None:
      "9223372036854775808", "-5", "1969-12-31", "1e9", "2023-12-25T23:00:00+99:00", "1703545200.5"],
 )  # fmt: skip
 def test_no_times(text: str) -> None:
-    with pytest.raises(InputError, match="--at .* is not a time"):
+    with pytest.raises(InputError, match=r"--at .* is not a time"):
         common.moment(text)
 
 
@@ -76,14 +76,6 @@ def test_speeds(text: str, speed: float) -> None:
 def test_no_speeds(text: str) -> None:
     with pytest.raises(InputError, match="--speed"):
         speed_of(text)
-
-
-def test_names() -> None:
-    assert common.known_name("ESH4", ["ESH4", "NQH4"], "instrument") == "ESH4"
-    with pytest.raises(UnknownName, match=r"No instrument 'ESH5' here\. Known \(of 2\): ESH4"):
-        common.known_name("ESH5", ["ESH4", "zzzz"], "instrument")
-    with pytest.raises(UnknownName, match="none"):
-        common.known_name("ESH5", [], "instrument")
 
 
 def test_json_keeps_every_digit() -> None:

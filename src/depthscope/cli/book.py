@@ -14,7 +14,6 @@ from depthscope.cli.common import (
     OneSource,
     Tick,
     increment,
-    known_name,
     moment,
     print_json,
     progress,
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from depthscope.engine import Engine
-    from depthscope.market.instruments import Instrument
     from depthscope.market.source import Source
 
 
@@ -155,52 +153,42 @@ def book(
     warm([])
     with progress("book") as advance:
         engine = run_until(source, limit, wanted, advance)
-    slot, shown = chosen_slot(engine, source, instrument, file)
-    document = NO_EVENT_YET | {"symbol": shown.symbol}
-    if slot is not None:
-        document = engine.book(slot).to_json(rows)
+    symbol = chosen_symbol(engine, source, instrument, file)
+    document, venue = NO_EVENT_YET | {"symbol": symbol}, source.info.dataset
+    if symbol in engine.symbols or "@" in symbol:
+        view = engine.book(symbol)
+        document, venue = view.to_json(rows), view.instrument.venue
     if json:
         print_json(document)
     else:
-        print_ladder(document, shown.venue)
+        print_ladder(document, venue)
 
 
-def chosen_slot(
-    engine: Engine, source: Source, wanted: str | None, file: str
-) -> tuple[int | None, Instrument]:
-    """Return the instrument to show and its slot, None where it has had no event yet.
-
-    It is the one asked for, or the only one there is.
+def chosen_symbol(engine: Engine, source: Source, wanted: str | None, file: str) -> str:
+    """Return the symbol to show: the one asked for, or the only one there is.
 
     Raises
     ------
-    UnknownName
-        When the one asked for is not there.
     InputError
-        When there is none, or several and none was asked for.
+        When there is none, or several and it is not clear which.
     """
     from depthscope.errors import InputError
 
-    silent = {i.symbol: i for i in source.instruments.values() if i not in engine.slots}
     if wanted is None:
-        symbols = engine.symbols or list(silent)
+        symbols = engine.symbols
         if not symbols:
             raise InputError(
-                f"{file} names no instrument up to then: there is no book to show. Try a later --at."
+                f"{file} has no event up to then: there is no book to show. Try a later --at, or name "
+                "the --instrument."
             )
         if len(symbols) > 1:
             listed = ", ".join(symbols[:12]) + (" …" if len(symbols) > 12 else "")
             raise InputError(
                 f"{file} holds {len(symbols)} instruments: {listed}. Choose one with --instrument."
             )
-        wanted = symbols[0]
+        return symbols[0]
     if engine.symbols.count(wanted) > 1:
         publishers = sorted(p for (p, _), i in source.instruments.items() if i.symbol == wanted)
         choices = ", ".join(f"{wanted}@{publisher}" for publisher in publishers)
         raise InputError(f"{wanted} is listed by several publishers. Choose one: --instrument {choices}.")
-    if wanted in silent and wanted not in engine.symbols:
-        return None, silent[wanted]
-    if wanted not in engine.symbols and "@" not in wanted:
-        known_name(wanted, [*engine.symbols, *silent], "instrument")
-    slot = engine.slot(wanted)
-    return slot, engine.slots[slot]
+    return wanted  # open_source has refused what the data does not name

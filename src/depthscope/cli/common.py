@@ -10,10 +10,10 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from depthscope.errors import InputError, UnknownName
+from depthscope.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from depthscope.config import Settings
 
@@ -118,24 +118,6 @@ def moment(text: str, option: str = "--at") -> int:
     if not 0 <= ns < 2**63:
         raise InputError(f"{option} {text!r} is not a time between 1970 and 2262.")
     return ns
-
-
-def known_name(name: str, known: Iterable[str], what: str) -> str:
-    """Return `name` when it is known.
-
-    Raises
-    ------
-    UnknownName
-        Naming the nearest known ones.
-    """
-    names = list(known)
-    if name in names:
-        return name
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, names, 3, 0.4) or names[:10]
-    more = f" (of {len(names)})" if len(names) > len(near) else ""
-    raise UnknownName(f"No {what} {name!r} here. Known{more}: {', '.join(near) or 'none'}.")
 
 
 def to_json(value: Any) -> str:

@@ -3,34 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from depthscope.cli.common import Debug, Json, Lot, OneSource, Tick, increment, print_json, progress
-from depthscope.errors import CorruptData
+from depthscope.errors import CorruptData, NoBookData
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from depthscope.engine import Engine
-    from depthscope.market.source import Source
+    from depthscope.errors import InputError
+    from depthscope.market.source import Scan, Source
+
+
+@runtime_checkable
+class Countable(Protocol):
+    """A source that can be counted even where no book can be built of it."""
+
+    def scan(self) -> Scan:
+        """Count records and events from end to end."""
+        ...
 
 
 @dataclass(slots=True)
 class Tally:
-    """What reading a source to its end told."""
+    """What reading a source to its end told.
+
+    Attributes
+    ----------
+    engine : Engine
+        With every book as of the end.
+    start, end : int or None
+        First and last receive time, UTC ns.
+    records : dict of str to int
+        Records by kind, where the source tells them apart.
+    actions : dict of str to int
+        Events by action letter.
+    obstacle : InputError or None
+        What kept it from being read whole, or from giving a book.
+    """
 
     engine: Engine
-    events: int = 0
-    first: int | None = None
-    last: int | None = None
+    start: int | None = None
+    end: int | None = None
+    records: dict[str, int] = field(default_factory=dict)
     actions: dict[str, int] = field(default_factory=dict)
-    damage: CorruptData | None = None
+    obstacle: InputError | None = None
 
 
 def read_through(source: Source, advance: Callable[[float, float], None]) -> Tally:
     """Read everything once: counts by action, span, and every book to its end.
 
-    Damage ends the reading; what was readable is counted and the damage is kept.
+    Damage ends the reading; what was readable is counted and the damage is kept. A file without
+    book data is counted by its records.
     """
     import numpy as np
 
@@ -43,15 +68,22 @@ def read_through(source: Source, advance: Callable[[float, float], None]) -> Tal
         for events in source.chunks():
             if not len(events):
                 continue
-            tally.events += len(events)
             low, high = int(events["ts_recv"].min()), int(events["ts_recv"].max())
-            tally.first = low if tally.first is None else min(low, tally.first)
-            tally.last = high if tally.last is None else max(high, tally.last)
+            tally.start = low if tally.start is None else min(low, tally.start)
+            tally.end = high if tally.end is None else max(high, tally.end)
             counts += np.bincount(events["action"], minlength=256)
             tally.engine.process(events)
             advance(source.info.bytes_read, source.info.bytes_total)
+    except NoBookData as error:
+        if not isinstance(source, Countable):
+            raise
+        tally.obstacle = error
+        scan = source.scan()
+        tally.records, tally.actions = dict(scan.records), dict(scan.actions)
+        tally.start, tally.end = scan.start or None, scan.end or None
+        return tally
     except CorruptData as error:
-        tally.damage = error
+        tally.obstacle = error
     tally.engine.finish()
     tally.actions = {letter: int(counts[ord(letter)]) for letter in ACTIONS if counts[ord(letter)]}
     return tally
@@ -106,10 +138,11 @@ def info_document(source: Source, tally: Tally) -> dict[str, Any]:
         "format": about.format,
         "schema": about.schema or None,
         "dataset": about.dataset or None,
-        "start": tally.first,
-        "end": tally.last,
+        "start": tally.start,
+        "end": tally.end,
         "records": about.records,
-        "events": tally.events,
+        "kinds": tally.records,
+        "events": sum(tally.actions.values()),
         "actions": tally.actions,
         "skipped": about.skipped,
         "instruments": instruments,
@@ -123,8 +156,9 @@ def info_document(source: Source, tally: Tally) -> dict[str, Any]:
         "crossed_events": total["crossed"],
         "gaps": total["gaps"],
         "incomplete_groups": engine.incomplete_groups,
-        "complete": all(i["complete"] for i in instruments) and tally.damage is None,
-        "damage": str(tally.damage) if tally.damage else None,
+        "book": not isinstance(tally.obstacle, NoBookData),
+        "complete": all(i["complete"] for i in instruments) and tally.obstacle is None,
+        "damage": str(tally.obstacle) if isinstance(tally.obstacle, CorruptData) else None,
         "warnings": about.warnings,
         "notes": about.notes,
     }
@@ -149,14 +183,20 @@ def print_info(document: dict[str, Any]) -> None:
         span = (document["end"] - document["start"]) / 1e9
         line("received", f"{format_time(document['start'])} … {format_time(document['end'])} ({span:,.3f} s)")
     line("records", f"{document['records']:,} ({document['events']:,} events)")
+    line("kinds", ", ".join(f"{n:,} {kind}" for kind, n in document["kinds"].items()))
     line("actions", ", ".join(f"{n:,} {ACTION_NAMES[a]}" for a, n in document["actions"].items()))
     line("skipped", ", ".join(f"{n:,} {why}" for why, n in document["skipped"].items()))
     odd = {k: document[k] for k in (
         "unknown_cancels", "unknown_modifies", "duplicates", "over_cancels", "rejected", "off_tick",
         "crossed_events", "gaps", "incomplete_groups",
     )}  # fmt: skip
-    line("integrity", ", ".join(f"{n:,} {k.replace('_', ' ')}" for k, n in odd.items() if n) or "nothing odd")
-    line("complete", "yes" if document["complete"] else "no")
+    said = ", ".join(f"{n:,} {k.replace('_', ' ')}" for k, n in odd.items() if n) or "nothing odd"
+    line("integrity", said if document["book"] else "")
+    line(
+        "book",
+        "" if document["book"] else "none can be built: these records tell nothing of orders or levels",
+    )
+    line("complete", ("yes" if document["complete"] else "no") if document["book"] else "")
     for name, value in document["notes"].items():
         line(name, value)
     for warning in document["warnings"]:
@@ -203,5 +243,5 @@ def info(
         print_json(document)
     else:
         print_info(document)
-    if tally.damage is not None:
-        raise tally.damage
+    if isinstance(tally.obstacle, CorruptData):
+        raise tally.obstacle

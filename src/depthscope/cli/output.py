@@ -26,7 +26,7 @@ class _Sink(Protocol):
 
 
 class _JsonLines:
-    """One JSON object a row."""
+    """One JSON object a row; times are integers, UTC nanoseconds."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         import msgspec
@@ -35,8 +35,13 @@ class _JsonLines:
         self._encoder = msgspec.json.Encoder()
 
     def write_batch(self, batch: Any) -> None:
+        import pyarrow as pa
+
+        arrays = [
+            array.cast(pa.int64()) if pa.types.is_timestamp(array.type) else array for array in batch.columns
+        ]
         buffer = bytearray()
-        for row in batch.to_pylist():
+        for row in pa.RecordBatch.from_arrays(arrays, names=batch.schema.names).to_pylist():
             self._encoder.encode_into(row, buffer, -1)
             buffer += b"\n"
         self._stream.write(buffer)
