@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import queue
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from depthscope.engine import Batch, Engine
 from depthscope.errors import StaleFrame
-from depthscope.features.kit import Column
 from depthscope.features.registry import select
 from depthscope.market.layouts import STATE_NAMES
 from depthscope.market.source import Source
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from depthscope.book.view import OrderBook
+    from depthscope.features.kit import Column
     from depthscope.market.events import Events
 
 __all__ = ["Frame", "features", "features_batches", "open_source", "replay"]
@@ -65,9 +65,7 @@ def _chunks(source: Source, threads: int, progress: Progress | None) -> Iterator
         reader.close()
 
 
-def _batches(
-    source: Source, engine: Engine, threads: int, progress: Progress | None
-) -> Iterator[Batch]:
+def _batches(source: Source, engine: Engine, threads: int, progress: Progress | None) -> Iterator[Batch]:
     for events in _chunks(source, threads, progress):
         yield engine.process(events)
     yield engine.finish()
@@ -90,7 +88,11 @@ class _Tables:
         self.order = order
         text = pa.dictionary(pa.int32(), pa.string())
         fields = [
-            pa.field("ts_event", pa.timestamp("ns", "UTC"), metadata={"unit": "UTC ns, venue time of the last group"}),
+            pa.field(
+                "ts_event",
+                pa.timestamp("ns", "UTC"),
+                metadata={"unit": "UTC ns, venue time of the last group"},
+            ),
             pa.field(
                 "ts_recv",
                 pa.timestamp("ns", "UTC"),
@@ -111,11 +113,15 @@ class _Tables:
             fields.append(pa.field("action", text, metadata={"unit": "action of the group's last record"}))
         self.schema = pa.schema(fields)
 
-    def record_batch(self, meta: npt.NDArray[Any], values: npt.NDArray[np.float64], symbols: list[str]) -> pa.RecordBatch:
+    def record_batch(
+        self, meta: npt.NDArray[Any], values: npt.NDArray[np.float64], symbols: list[str]
+    ) -> pa.RecordBatch:
         """One record batch of an engine batch's rows."""
         import pyarrow as pa
 
-        def words(index: npt.NDArray[Any], names: list[str], missing: npt.NDArray[np.bool_] | None = None) -> Any:
+        def words(
+            index: npt.NDArray[Any], names: list[str], missing: npt.NDArray[np.bool_] | None = None
+        ) -> Any:
             return pa.DictionaryArray.from_arrays(
                 pa.array(index.astype(np.int32), mask=missing), pa.array(names, pa.string())
             )
@@ -271,9 +277,17 @@ def features(
     return pa.Table.from_batches(
         list(
             features_batches(
-                source, every, symbols=symbols, features=features, sparse=sparse, tick=tick, lot=lot,
-                settings=settings, threads=threads, progress=progress,
-            )  # fmt: skip
+                source,
+                every,
+                symbols=symbols,
+                features=features,
+                sparse=sparse,
+                tick=tick,
+                lot=lot,
+                settings=settings,
+                threads=threads,
+                progress=progress,
+            )
         )
     ).unify_dictionaries()
 
@@ -330,7 +344,7 @@ class Frame:
 
     def __getitem__(self, name: str) -> float | str | None:
         value = float(self._batch[name][self._row])
-        if value != value:
+        if math.isnan(value):
             return None
         for column in self._batch.columns:
             if column.name == name and column.labels:

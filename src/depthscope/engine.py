@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import difflib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +20,28 @@ from depthscope.book.state import COUNTERS, Books
 from depthscope.book.view import OrderBook
 from depthscope.errors import InputError, UnknownName
 from depthscope.features.driver import (
-    D_COMPONENT, D_DONE, D_FRAME, D_N, D_OUT, D_SIZE, D_STRIDE, D_TABLE, NEED_RING, finish_step, step, trace_step,
+    D_COMPONENT,
+    D_DONE,
+    D_FRAME,
+    D_N,
+    D_OUT,
+    D_SIZE,
+    D_STRIDE,
+    D_TABLE,
+    NEED_RING,
+    finish_step,
+    step,
+    trace_step,
 )  # fmt: skip
-from depthscope.features.kit import Column
 from depthscope.features.registry import FeatureSet, select
 from depthscope.market.events import EVENT, LAST, Events
 from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.times import parse_every
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from depthscope.features.kit import Column
 
 __all__ = ["META", "Batch", "Engine", "EngineSnapshot"]
 
@@ -219,7 +233,9 @@ class Engine:
     def counters(self, symbol: str | int) -> dict[str, int]:
         """Integrity counters of an instrument: groups, unknown cancels, crossed, gaps and so on."""
         book = self._books.books[self.slot(symbol)]
-        return {name: int(book[name]) for name in COUNTERS}
+        found = {name: int(book[name]) for name in COUNTERS}
+        found["groups"] += int(book["row_groups"])  # not yet in any row
+        return found
 
     # ---- running ------------------------------------------------------------------------
 
@@ -464,7 +480,9 @@ class Engine:
             np.concatenate([p.meta for p in pieces]),
             np.concatenate([p.values for p in pieces], axis=1),
             self.columns,
-            np.concatenate([p.samples for p in pieces if p.samples is not None]) if self.keep_samples else None,
+            np.concatenate([p.samples for p in pieces if p.samples is not None])
+            if self.keep_samples
+            else None,
         )
 
     # ---- snapshot -----------------------------------------------------------------------
@@ -483,7 +501,9 @@ class Engine:
     def restore(self, snapshot: EngineSnapshot) -> None:
         """Go back to a snapshot of this engine (or of one made with the same arguments)."""
         if snapshot.features.columns != self.columns:
-            raise InputError("The snapshot was taken with other features; make the engine with the same ones.")
+            raise InputError(
+                "The snapshot was taken with other features; make the engine with the same ones."
+            )
         self._books = snapshot.books.copy()
         self._features = snapshot.features.copy()
         self.slots, self._keys = list(snapshot.slots), list(snapshot.keys)
@@ -495,4 +515,5 @@ class Engine:
 
     def __repr__(self) -> str:
         every = "event" if self.every == 0 else f"{self.every / 1e6:g}ms"
-        return f"Engine(every={every}, {len(self.columns)} columns, instruments: {', '.join(self.symbols) or 'none yet'})"
+        names = ", ".join(self.symbols[:8]) + (" …" if len(self.slots) > 8 else "")
+        return f"Engine(every={every}, {len(self.columns)} columns, instruments: {names or 'none yet'})"

@@ -12,18 +12,58 @@ import hashlib
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
+import numba.core.ccallback
+import numba.extending
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
-__all__ = ["cache_folder", "compile_cfunc", "kernel", "pending"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "Int",
+    "UInt",
+    "cache_folder",
+    "carray",
+    "compile_cfunc",
+    "hot",
+    "intrinsic",
+    "kernel",
+    "njit",
+    "pending",
+]
 
 PACKAGE = Path(__file__).resolve().parent
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+
+# Inside compiled code numba settles every type; these say what a person should read.
+Int = Any  # a 64-bit signed integer
+UInt = Any  # a 64-bit unsigned integer
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+carray: Any = vars(numba)["carray"]
+_untyped: Any = numba  # numba's own annotations stop half-way
+
+
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """Register a function that writes its own machine code (see numba.extending.intrinsic)."""
+    return _untyped.extending.intrinsic(function)
+
+
+def njit(function: Function) -> Function:
+    """Compile a function that other compiled functions call."""
+    compiled: Function = numba.njit(**OPTIONS)(function)
+    return compiled
+
+
+def hot(function: Function) -> Function:
+    """Like `njit`, and always inlined: for what is small and on the path of every event."""
+    compiled: Function = numba.njit(forceinline=True, **OPTIONS)(function)
+    return compiled
 
 
 def _root() -> Path:
@@ -94,14 +134,15 @@ class _Locator:
         return hashlib.sha256(f"{self._source}:{self._line}".encode()).hexdigest()[:10]
 
 
-class _Impl(CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = [_Locator]  # noqa: RUF012  (numba's own attribute)
+class _Impl(CompileResultCacheImpl):
+    _locator_classes: list[Any] = [_Locator]  # noqa: RUF012  (an attribute of numba)
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     _impl_class = _Impl
 
 
+_new_cache: Any = _Cache
 _kernels: list[tuple[str, Any, tuple[Any, ...]]] = []
 
 
@@ -114,8 +155,8 @@ def kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(**OPTIONS)(function)
         if cache_folder() is not None:
-            dispatcher._cache = _Cache(function)
-        args = numba.core.sigutils.normalize_signature(signature)[0]
+            dispatcher._cache = _new_cache(function)
+        args = _untyped.core.sigutils.normalize_signature(signature)[0]
         _kernels.append((function.__name__, dispatcher, args))
         return dispatcher
 
@@ -125,7 +166,7 @@ def kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
 def pending() -> list[tuple[str, Callable[[], None]]]:
     """List the kernels not compiled in this process yet, each with a call that compiles it."""
     return [
-        (name, lambda d=dispatcher, a=args: d.compile(a))
+        (name, partial(dispatcher.compile, args))
         for name, dispatcher, args in _kernels
         if not dispatcher.signatures
     ]
@@ -133,13 +174,10 @@ def pending() -> list[tuple[str, Callable[[], None]]]:
 
 def compile_cfunc(function: Callable[..., Any], signature: Any) -> Any:
     """Compile `function` to a C callback and keep the machine code."""
-    from numba.core import sigutils
-    from numba.core.ccallback import CFunc
-
-    args, returns = sigutils.normalize_signature(signature)
+    args, returns = _untyped.core.sigutils.normalize_signature(signature)
     options = {k: v for k, v in OPTIONS.items() if k != "nogil"}
-    compiled = CFunc(function, (args, returns), locals={}, options=options)
+    compiled: Any = _untyped.core.ccallback.CFunc(function, (args, returns), locals={}, options=options)
     if cache_folder() is not None:
-        compiled._cache = _Cache(function)
+        compiled._cache = _new_cache(function)
     compiled.compile()
     return compiled

@@ -1,1 +1,1 @@
-"""Books: the compiled kernel, the arrays it works on, and the read-only view users hold."""
+"""Order books: kernels over flat arrays, and the view users hold."""

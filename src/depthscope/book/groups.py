@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from numba import types
 
-from depthscope.jit import kernel
+from depthscope.jit import Int, kernel
 from depthscope.market.events import EVENT, LAST, Events
 
 
 @kernel(types.int64(numba.from_dtype(EVENT)[::1], types.int64[::1], types.int64[::1]))
-def _order(events: Any, order: Any, next_of: Any) -> np.int64:
-    """Write the indices of complete groups' records in order, then of the rest; returns how many are complete."""
+def _order(events: Any, order: Any, next_of: Any) -> Int:
+    """Write the indices of complete groups in order, then of the rest; returns the number complete."""
     n = len(events)
     # Open groups: key, first and last record, chained through next_of.
     room = 16

@@ -12,26 +12,27 @@ from typing import Any
 import numpy as np
 
 from depthscope.book.memory import bitmap_of, counts_of, far_counts_of, far_keys_of, far_sizes_of, sizes_of
-from depthscope.book.primitives import U1, leading_zeros, njit, trailing_zeros
+from depthscope.book.primitives import U1, leading_zeros, trailing_zeros
+from depthscope.jit import Int, hot, njit
 from depthscope.market.events import UNDEF_PRICE
 
 ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-@njit
-def tick_of(book: Any, price: np.int64) -> np.int64:
+@hot
+def tick_of(book: Any, price: Int) -> Int:
     """Nearest tick number of a price (exact when the price is on the grid)."""
     return np.int64(np.floor(price * book.per_tick + 0.5))
 
 
-@njit
-def in_ladder(book: Any, price: np.int64, tick: np.int64) -> bool:
+@hot
+def in_ladder(book: Any, price: Int, tick: Int) -> Any:
     """Whether a level at `price` belongs to the ladder."""
     return tick * book.tick == price and tick >= book.base and tick < book.base + book.width
 
 
-@njit
-def next_down(bitmap: Any, row: np.int64, first: np.int64) -> np.int64:
+@hot
+def next_down(bitmap: Any, row: Int, first: Int) -> Int:
     """Highest occupied bid row <= `row`, or -1 below `first`."""
     if row < first:
         return np.int64(-1)
@@ -46,8 +47,8 @@ def next_down(bitmap: Any, row: np.int64, first: np.int64) -> np.int64:
     return (word << 6) + 63 - leading_zeros(bits)
 
 
-@njit
-def next_up(bitmap: Any, row: np.int64, end: np.int64) -> np.int64:
+@hot
+def next_up(bitmap: Any, row: Int, end: Int) -> Int:
     """Lowest occupied ask row >= `row`, or -1 from `end` on."""
     if row >= end:
         return np.int64(-1)
@@ -62,8 +63,8 @@ def next_up(bitmap: Any, row: np.int64, end: np.int64) -> np.int64:
     return (word << 6) + trailing_zeros(bits)
 
 
-@njit
-def next_row(m: np.int64, book: Any, side: np.int64, row: np.int64) -> np.int64:
+@hot
+def next_row(m: Int, book: Any, side: Int, row: Int) -> Int:
     """Row of the next level of a side, from `row` on towards worse prices, or -1."""
     bitmap = bitmap_of(m)
     if side == 0:
@@ -71,8 +72,8 @@ def next_row(m: np.int64, book: Any, side: np.int64, row: np.int64) -> np.int64:
     return next_up(bitmap, row, book.cell + book.width)
 
 
-@njit
-def set_ladder(m: np.int64, book: Any, side: np.int64, row: np.int64, old: np.int64, new: np.int64) -> None:
+@hot
+def set_ladder(m: Int, book: Any, side: Int, row: Int, old: Int, new: Int) -> None:
     """Write a ladder size; keeps the bitmap and the side's best row."""
     sizes = sizes_of(m)
     bitmap = bitmap_of(m)
@@ -90,7 +91,7 @@ def set_ladder(m: np.int64, book: Any, side: np.int64, row: np.int64, old: np.in
 
 
 @njit
-def far_place(far_key: Any, first: np.int64, n: np.int64, key: np.int64) -> np.int64:
+def far_place(far_key: Any, first: Int, n: Int, key: Int) -> Int:
     """First row of the region whose key is >= `key`."""
     low, high = first, first + n
     while low < high:
@@ -103,7 +104,7 @@ def far_place(far_key: Any, first: np.int64, n: np.int64, key: np.int64) -> np.i
 
 
 @njit
-def far_size_at(m: np.int64, book: Any, side: np.int64, price: np.int64) -> np.int64:
+def far_size_at(m: Int, book: Any, side: Int, price: Int) -> Int:
     """Size of a far level, 0 when absent."""
     far_key = far_keys_of(m)
     key = price if side == 0 else -price
@@ -116,8 +117,8 @@ def far_size_at(m: np.int64, book: Any, side: np.int64, price: np.int64) -> np.i
 
 @njit
 def set_far(
-    m: np.int64, book: Any,
-    side: np.int64, price: np.int64, new: np.int64, count: np.int64, relative: bool,
+    m: Int, book: Any,
+    side: Int, price: Int, new: Int, count: Int, relative: bool,
 ) -> None:  # fmt: skip
     """Write a far level: `count` is added when `relative`, else replaces the count."""
     far_key = far_keys_of(m)
@@ -149,43 +150,90 @@ def set_far(
 
 
 @njit
-def top(m: np.int64, book: Any, side: np.int64, want: np.int64, price: Any, size: Any) -> np.int64:
-    """Write the best `want` levels of a side; returns how many there are."""
+def ladder_top(m: Int, book: Any, side: Int, want: Int, price: Any, size: Any) -> Int:
+    """Write the best `want` ladder levels of a side, word by word of the bitmap; returns how many."""
+    row = book.best[side]
+    if row < 0:
+        return np.int64(0)
     sizes = sizes_of(m)
+    bitmap = bitmap_of(m)
+    offset = book.base - book.cell
+    tick = book.tick
+    word = row >> 6
+    n = np.int64(0)
+    if side == 0:
+        bits = bitmap[word, 0] & (ONES >> np.uint64(63 - (row & 63)))
+        stop = book.cell >> 6
+        while True:
+            while bits == 0:
+                word -= 1
+                if word < stop:
+                    return n
+                bits = bitmap[word, 0]
+            bit = 63 - leading_zeros(bits)
+            bits ^= U1 << np.uint64(bit)
+            row = (word << 6) + bit
+            price[n] = (row + offset) * tick
+            size[n] = sizes[row, 0]
+            n += 1
+            if n == want:
+                return n
+    bits = bitmap[word, 1] & (ONES << np.uint64(row & 63))
+    stop = (book.cell + book.width) >> 6
+    while True:
+        while bits == 0:
+            word += 1
+            if word >= stop:
+                return n
+            bits = bitmap[word, 1]
+        row = (word << 6) + trailing_zeros(bits)
+        bits &= bits - U1
+        price[n] = (row + offset) * tick
+        size[n] = sizes[row, 1]
+        n += 1
+        if n == want:
+            return n
+
+
+@njit
+def top(m: Int, book: Any, side: Int, want: Int, price: Any, size: Any) -> Int:
+    """Write the best `want` levels of a side; returns how many there are."""
+    n = ladder_top(m, book, side, want, price, size)
+    far_n = book.far_n[side]
+    if far_n == 0:
+        return n
+    sign = np.int64(1) if side == 0 else np.int64(-1)
     far_key = far_keys_of(m)
     far_size = far_sizes_of(m)
-    sign = np.int64(1) if side == 0 else np.int64(-1)
-    offset = book.base - book.cell
-    row = book.best[side]
-    far = book.far[side] + book.far_n[side] - 1
     far_end = book.far[side]
-    n = np.int64(0)
-    while n < want:
-        if row >= 0:
-            here = (row + offset) * book.tick
-            if far >= far_end and far_key[far] > sign * here:
-                price[n] = sign * far_key[far]
-                size[n] = far_size[far]
-                far -= 1
-            else:
-                price[n] = here
-                size[n] = sizes[row, side]
-                row = next_row(m, book, side, row - 1 if side == 0 else row + 1)
-        elif far >= far_end:
-            price[n] = sign * far_key[far]
-            size[n] = far_size[far]
-            far -= 1
-        else:
+    far = far_end + far_n - 1
+    if n == want and far_key[far] < sign * price[n - 1]:
+        return n
+    # Far levels belong among them: insert from the best one on.
+    k = np.int64(0)
+    while far >= far_end and k < want:
+        key = far_key[far]
+        while k < n and sign * price[k] > key:
+            k += 1
+        if k == want:
             break
-        n += 1
+        if n < want:
+            n += 1
+        for j in range(n - 1, k, -1):
+            price[j] = price[j - 1]
+            size[j] = size[j - 1]
+        price[k] = sign * key
+        size[k] = far_size[far]
+        k += 1
+        far -= 1
     return n
 
 
 @njit
 def fill_side(
-    m: np.int64, book: Any, side: np.int64, want: np.int64, bounds: Any,
+    m: Int, book: Any, side: Int, want: Int, bounds: Any,
     price: Any, size: Any, orders: Any, depth: Any,
-) -> np.int64:  # fmt: skip
+) -> Int:  # fmt: skip
     """Write a SAMPLE row's levels of one side and its depth within `bounds` (float prices).
 
     Returns how many levels were written. One walk serves both.

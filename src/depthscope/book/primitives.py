@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.core import cgutils as _cgutils
 
-from depthscope.jit import OPTIONS
+from depthscope.jit import Int, UInt, hot, intrinsic
 
-njit = numba.njit(**OPTIONS)
+cgutils: Any = _cgutils  # numba's own annotations stop half-way
 
 GOLD = np.uint64(0x9E3779B97F4A7C15)
 U0 = np.uint64(0)
@@ -31,7 +29,7 @@ BIG = 0xFFFFFFFF  # size field of an order whose price or size does not fit its 
 BIAS = 1 << 30  # relative ticks are stored in 31 bits
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def pointer(typing_context: Any, address: Any) -> Any:
     """Reinterpret an int64 address as ``void*``, for `carray`."""
     signature = types.voidptr(address)
@@ -42,7 +40,7 @@ def pointer(typing_context: Any, address: Any) -> Any:
     return signature, codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def prefetch(typing_context: Any, array: Any, row: Any) -> Any:
     """Ask for the cache line of row `row` of a two-column 8-byte C array (for writing)."""
     signature = types.void(array, row)
@@ -62,7 +60,7 @@ def prefetch(typing_context: Any, array: Any, row: Any) -> Any:
 
 
 def _bit_scan(name: str) -> Any:
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def scan(typing_context: Any, word: Any) -> Any:
         signature = types.int64(types.uint64)
 
@@ -80,8 +78,8 @@ leading_zeros = _bit_scan("llvm.ctlz.i64")
 trailing_zeros = _bit_scan("llvm.cttz.i64")
 
 
-@njit
-def find(table: Any, first: np.int64, shift: np.uint64, mask: np.uint64, key: np.uint64) -> np.int64:
+@hot
+def find(table: Any, first: Int, shift: UInt, mask: UInt, key: UInt) -> Int:
     """Row of `key` in the table region starting at `first`, or -1."""
     i = (key * GOLD) >> shift
     while True:
@@ -93,10 +91,8 @@ def find(table: Any, first: np.int64, shift: np.uint64, mask: np.uint64, key: np
         i = (i + U1) & mask
 
 
-@njit
-def insert(
-    table: Any, first: np.int64, shift: np.uint64, mask: np.uint64, key: np.uint64, value: np.uint64
-) -> None:
+@hot
+def insert(table: Any, first: Int, shift: UInt, mask: UInt, key: UInt, value: UInt) -> None:
     """Put a key known to be absent."""
     i = (key * GOLD) >> shift
     while table[first + np.int64(i), 1] != U0:
@@ -106,8 +102,8 @@ def insert(
     table[row, 1] = value
 
 
-@njit
-def remove(table: Any, first: np.int64, shift: np.uint64, mask: np.uint64, row: np.int64) -> None:
+@hot
+def remove(table: Any, first: Int, shift: UInt, mask: UInt, row: Int) -> None:
     """Delete a row and close the gap behind it."""
     i = np.uint64(row - first)
     j = i

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from depthscope.book.primitives import njit
+from depthscope.jit import njit
 from depthscope.market.events import EVENT
 from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.layouts import OFI_LEVELS, SAMPLE, SYNCING, TRACE
@@ -96,8 +96,8 @@ BOOK: Final = np.dtype(
     C_TRACE, C_TRACE_CAP, C_TRACE_N, C_SAMPLES, C_SAMPLE_CAP, C_SAMPLE_N, C_LAST_ROWS,
     C_NEED_SLOT, C_NEED_SIDE, C_NEED_TICK, C_NEED_WIDTH,
     C_G_FLAGS, C_G_MODE_B, C_G_MODE_A, C_G_LEVEL_B, C_G_LEVEL_A, C_G_DELTA_B, C_G_DELTA_A,
-    C_WANT_TRACE, C_RECENTRE_DUE, C_SCRATCH, C_SCRATCH_SIZES, C_BOUNDS, C_SIZE,
-) = range(57)  # fmt: skip
+    C_WANT_TRACE, C_SCRATCH, C_SCRATCH_SIZES, C_BOUNDS, C_SIZE,
+) = range(56)  # fmt: skip
 
 # Why a kernel call returned.
 DONE: Final = 0
@@ -115,6 +115,7 @@ FIRST_WIDTH: Final = 512
 MAX_WIDTH: Final = 1 << 16
 FIRST_BITS: Final = 7
 EMPTY_KEY: Final = -1
+NEVER: Final = 2**63 - 1  # time of the next boundary while no row is due
 UNKNOWN: Final = -1  # slot of an instrument not met before
 IGNORED: Final = -2  # slot of an instrument nobody asked for
 
@@ -124,9 +125,7 @@ class Pool:
 
     def __init__(self, columns: dict[str, tuple[Any, tuple[int, ...]]], rows: int) -> None:
         self.columns = columns
-        self.arrays = {
-            name: np.zeros((rows, *shape), dtype) for name, (dtype, shape) in columns.items()
-        }
+        self.arrays = {name: np.zeros((rows, *shape), dtype) for name, (dtype, shape) in columns.items()}
         self.rows = rows
         self.used = 0
         self.free: dict[int, list[int]] = {}
@@ -197,6 +196,7 @@ class Books:
         self.scratch = np.zeros((3, 2, OFI_LEVELS), np.int64)
         self._link_big(0)
         self.context[C_LAST_KEY] = EMPTY_KEY
+        self.context[C_NEXT] = NEVER
         self.bind()
 
     # ---- wiring -------------------------------------------------------------------------
@@ -258,6 +258,7 @@ class Books:
         book["negative"] = instrument.allows_negative
         book["state"] = SYNCING
         book["best"] = -1
+        book["top_price"][0], book["top_price"][1] = -(2**63), 2**63 - 1  # no level: worse than any
         book["bits"] = FIRST_BITS
         book["table"] = self.orders.take(1 << FIRST_BITS)
         book["high"] = book["low"] = book["last_price"] = 2**63 - 1
@@ -345,9 +346,7 @@ class Books:
             rows = cell + number[near] - base
             sizes[rows, side] = size[near]
             counts[rows, side] = count[near]
-            np.bitwise_or.at(
-                self.bitmap[:, side], rows >> 6, np.uint64(1) << (rows & 63).astype(np.uint64)
-            )
+            np.bitwise_or.at(self.bitmap[:, side], rows >> 6, np.uint64(1) << (rows & 63).astype(np.uint64))
             book["best"][side] = -1 if not len(rows) else (rows.max() if side == 0 else rows.min())
             key = (price if side == 0 else -price)[~near]
             order = np.argsort(key, kind="stable")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from html import escape
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -13,6 +13,8 @@ from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.layouts import STATE_NAMES
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from depthscope.book.state import Books
 
 __all__ = ["Level", "OrderBook", "Walk"]
@@ -277,8 +279,9 @@ class OrderBook:
             f"<td>{q if s == 'ask' else ''}</td><td>{o if s == 'ask' else ''}</td></tr>"
             for o, q, p, s in self._rows(10)
         )
+        head = f"{self.symbol} · {self.state}{' · incomplete' if self.incomplete else ''}"
         return (
-            f"<table><caption>{self.symbol} · {self.state}{' · incomplete' if self.incomplete else ''}</caption>"
+            f"<table><caption>{escape(head)}</caption>"
             f"<tr><th>orders</th><th>bid</th><th>price</th><th>ask</th><th>orders</th></tr>{cells}</table>"
         )
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray
 
 from depthscope.features.kit import (
     RING,
@@ -31,13 +30,21 @@ from depthscope.features.kit import (
     trace_rows,
     window_edge,
 )  # fmt: skip
+from depthscope.jit import carray
 from depthscope.market.events import ASK, BID, COND_NOT_VOLUME, TRADE
 from depthscope.market.instruments import Capability
 
 LEVEL = "event"
 REQUIRES = Capability.TRADES
 STATE = np.dtype(
-    [("ring", RING), ("sum_1s", "i8"), ("sum_5s", "i8"), ("sum_60s", "i8"), ("tail_1s", "i8"), ("tail_5s", "i8")]
+    [
+        ("ring", RING),
+        ("sum_1s", "i8"),
+        ("sum_5s", "i8"),
+        ("sum_60s", "i8"),
+        ("tail_1s", "i8"),
+        ("tail_5s", "i8"),
+    ]
 )
 OUT = (
     Column("delta_1s", "size"),
@@ -52,7 +59,12 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     rows, trace, events = sample_rows(ctx), trace_rows(ctx), event_rows(ctx)
     info, memory = infos(ctx), ring_rows(ctx)
     states = carray(state, frame_of(ctx).n_slots, STATE)
-    one, five, sixty, count = column(ctx, out, 0), column(ctx, out, 1), column(ctx, out, 2), column(ctx, out, 3)
+    one, five, sixty, count = (
+        column(ctx, out, 0),
+        column(ctx, out, 1),
+        column(ctx, out, 2),
+        column(ctx, out, 3),
+    )
     j = first_row(ctx, rows)
     for k in range(frame_of(ctx).start, n + 1):
         while j < frame_of(ctx).n_samples and rows[j].at <= k:

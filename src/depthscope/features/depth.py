@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from depthscope.book.primitives import njit
 from depthscope.features.kit import NAN, Column, as_size, column, infos, sample_rows
+from depthscope.jit import njit
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import DEPTH_BPS
 

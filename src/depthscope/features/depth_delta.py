@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray
 
 from depthscope.features.kit import (
     NAN,
@@ -27,6 +26,7 @@ from depthscope.features.kit import (
     ring_rows,
     sample_rows,
 )  # fmt: skip
+from depthscope.jit import carray
 from depthscope.market.instruments import Capability
 
 REQUIRES = Capability.L1

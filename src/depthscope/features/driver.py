@@ -12,15 +12,15 @@ from typing import Any, Final
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import carray, types
-from numba.extending import intrinsic
+from numba import types
 
 from depthscope.book import state as s
-from depthscope.book.kernel import advance, due_rows
+from depthscope.book.kernel import advance
 from depthscope.book.memory import context_of
-from depthscope.book.primitives import njit, pointer
+from depthscope.book.primitives import pointer
+from depthscope.book.rows import due_rows
 from depthscope.features.kit import CONTEXT
-from depthscope.jit import kernel
+from depthscope.jit import Int, carray, intrinsic, kernel, njit
 from depthscope.market.events import EVENT
 from depthscope.market.layouts import SAMPLE
 
@@ -36,7 +36,7 @@ SAMPLE_SIZE = SAMPLE.itemsize
 EVENT_SIZE = EVENT.itemsize
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def call(typing_context: Any, address: Any, ctx: Any, n: Any, state: Any, out: Any) -> Any:
     """Call a feature's compiled function."""
     signature = types.int64(address, ctx, n, state, out)
@@ -50,7 +50,7 @@ def call(typing_context: Any, address: Any, ctx: Any, n: Any, state: Any, out: A
 
 
 @njit
-def run_features(m: np.int64, d: Any, events_address: np.int64) -> np.int64:
+def run_features(m: Int, d: Any, events_address: Int) -> Int:
     """Run the features over the block's new rows; returns DONE or NEED_RING."""
     c = context_of(m)
     table = carray(pointer(d[D_TABLE]), d[D_N], TABLE)
@@ -82,7 +82,7 @@ def run_features(m: np.int64, d: Any, events_address: np.int64) -> np.int64:
 
 
 @kernel(types.int64(types.int64, types.int64, numba.from_dtype(EVENT)[::1]))
-def step(m: np.int64, driver: np.int64, events: Any) -> np.int64:
+def step(m: Int, driver: Int, events: Any) -> Int:
     """Run all stages until the chunk ends or Python is needed; returns why."""
     c = context_of(m)
     d = carray(pointer(driver), D_SIZE, np.int64)
@@ -105,7 +105,7 @@ def step(m: np.int64, driver: np.int64, events: Any) -> np.int64:
 
 
 @kernel(types.int64(types.int64, types.int64))
-def finish_step(m: np.int64, driver: np.int64) -> np.int64:
+def finish_step(m: Int, driver: Int) -> Int:
     """Emit the rows still due at the clock's time, and their features; returns why it stopped."""
     c = context_of(m)
     d = carray(pointer(driver), D_SIZE, np.int64)
@@ -124,7 +124,7 @@ def finish_step(m: np.int64, driver: np.int64) -> np.int64:
 
 
 @kernel(types.int64(types.int64, numba.from_dtype(EVENT)[::1]))
-def trace_step(m: np.int64, events: Any) -> np.int64:
+def trace_step(m: Int, events: Any) -> Int:
     """Run the book kernel alone, leaving its TRACE rows in the buffer; returns why it stopped."""
     return advance(m, events)
 

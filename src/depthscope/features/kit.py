@@ -12,18 +12,21 @@ engine (so a snapshot is a copy); it must keep nothing anywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-from numba import carray, types
 
-from depthscope.book.primitives import njit, pointer
+from depthscope.book.primitives import pointer
+from depthscope.jit import Int, carray, njit
 from depthscope.market.events import EVENT, UNDEF_PRICE
-from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.layouts import SAMPLE, TRACE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+
+    from depthscope.market.instruments import Capability, Instrument
 
 NAN: Final = float("nan")
 UNDEF: Final = UNDEF_PRICE
@@ -53,11 +56,7 @@ INFO: Final = np.dtype(
 
 RING: Final = np.dtype([("first", "i8"), ("cap", "i8"), ("head", "i8"), ("tail", "i8")])
 
-SIGNATURE: Final = types.int64(
-    types.voidptr, types.int64, types.voidptr, types.CPointer(types.float64)
-)
-
-_SAMPLE_SIZE = SAMPLE.itemsize
+SIGNATURE: Final = "int64(voidptr, int64, voidptr, CPointer(float64))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +164,19 @@ def infos(ctx: Any) -> Any:
 @njit
 def column(ctx: Any, out: Any, k: int) -> Any:
     """Return output column `k`, one value per SAMPLE row."""
-    return carray(out, (k + 1) * frame_of(ctx).stride)[k * frame_of(ctx).stride : k * frame_of(ctx).stride + frame_of(ctx).n_samples]
+    return carray(out, (k + 1) * frame_of(ctx).stride)[
+        k * frame_of(ctx).stride : k * frame_of(ctx).stride + frame_of(ctx).n_samples
+    ]
 
 
 @njit
-def as_price(fixed: np.int64) -> float:
+def as_price(fixed: Int) -> float:
     """Price of a 1e-9 integer, NaN when undefined."""
     return NAN if fixed == UNDEF else fixed / 1e9
 
 
 @njit
-def as_size(lots: float, info: Any) -> float:
+def as_size(lots: Any, info: Any) -> Any:
     """Public size of a number of lots."""
     return lots * info.size_mul / info.size_div
 
@@ -191,7 +192,7 @@ def first_row(ctx: Any, rows: Any) -> int:
 
 
 @njit
-def window_edge(ctx: Any, ts: np.int64, window: np.int64) -> np.int64:
+def window_edge(ctx: Any, ts: Int, window: Int) -> Int:
     """Oldest time inside a window that ends at row time `ts`.
 
     A grid row covers [ts - window, ts); a row by event covers (ts - window, ts].
@@ -206,13 +207,13 @@ def ring_rows(ctx: Any) -> Any:
 
 
 @njit
-def ring_full(ring: Any) -> bool:
+def ring_full(ring: Any) -> Any:
     """Whether a push needs room first."""
     return ring.head - ring.tail >= ring.cap
 
 
 @njit
-def ring_push(memory: Any, ring: Any, ts: np.int64, value: np.int64) -> None:
+def ring_push(memory: Any, ring: Any, ts: Int, value: Int) -> None:
     """Append (time, value)."""
     row = ring.first + (ring.head & (ring.cap - 1))
     memory[row, 0] = ts
@@ -221,6 +222,6 @@ def ring_push(memory: Any, ring: Any, ts: np.int64, value: np.int64) -> None:
 
 
 @njit
-def ring_row(ring: Any, k: np.int64) -> np.int64:
+def ring_row(ring: Any, k: Int) -> Int:
     """Memory row of entry number `k`."""
     return ring.first + (k & (ring.cap - 1))

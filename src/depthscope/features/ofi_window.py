@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray
 
 from depthscope.features.kit import (
     RING,
@@ -30,6 +29,7 @@ from depthscope.features.kit import (
     trace_rows,
     window_edge,
 )  # fmt: skip
+from depthscope.jit import carray
 from depthscope.market.instruments import Capability
 
 LEVEL = "event"

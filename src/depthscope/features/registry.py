@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
-from types import ModuleType
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +15,12 @@ from depthscope.errors import UnknownName
 from depthscope.features import FEATURES
 from depthscope.features.driver import TABLE
 from depthscope.features.kit import CONTEXT, INFO, RING, SIGNATURE, Feature
-from depthscope.market.instruments import Instrument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import ModuleType
+
+    from depthscope.market.instruments import Instrument
 
 __all__ = ["FeatureSet", "all_features", "feature", "register", "select"]
 
@@ -70,7 +73,9 @@ def feature(name: str) -> Feature:
             return found
     names = sorted({f.name for f in everything} | {c.name for f in everything for c in f.columns})
     near = difflib.get_close_matches(name, names, n=3)
-    raise UnknownName(f"No feature or column is called {name!r}." + (f" Did you mean {', '.join(near)}?" if near else ""))
+    raise UnknownName(
+        f"No feature or column is called {name!r}." + (f" Did you mean {', '.join(near)}?" if near else "")
+    )
 
 
 def select(names: Iterable[str] | None) -> tuple[Feature, ...]:
@@ -88,7 +93,7 @@ def _compiled(name: str) -> Any:
 
 def pending(features: Iterable[Feature]) -> list[tuple[str, Callable[[], object]]]:
     """Compilations the features still need, each with a call that does it."""
-    return [(f.name, lambda name=f.name: _compiled(name)) for f in features]
+    return [(f.name, partial(_compiled, f.name)) for f in features]
 
 
 class FeatureSet:
@@ -102,7 +107,8 @@ class FeatureSet:
             if name not in known:
                 near = difflib.get_close_matches(name, sorted(known), n=3)
                 raise UnknownName(
-                    f"No feature has a setting called {name!r}." + (f" Did you mean {', '.join(near)}?" if near else "")
+                    f"No feature has a setting called {name!r}."
+                    + (f" Did you mean {', '.join(near)}?" if near else "")
                 )
         self.settings = dict(settings or {})
         self.states: list[npt.NDArray[Any]] = [np.zeros(0, f.state) for f in features]

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray
 
 from depthscope.features.kit import (
     NAN,
@@ -24,6 +23,7 @@ from depthscope.features.kit import (
     infos,
     sample_rows,
 )
+from depthscope.jit import carray
 from depthscope.market.instruments import Capability
 
 REQUIRES = Capability.TRADES

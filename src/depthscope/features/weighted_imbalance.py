@@ -10,15 +10,17 @@ by the tools our users come from).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import carray
 
 from depthscope.features.kit import NAN, Column, as_size, column, frame_of, infos, sample_rows
+from depthscope.jit import carray
 from depthscope.market.instruments import Capability, Instrument, futures_root
 from depthscope.market.layouts import SAMPLE_LEVELS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REQUIRES = Capability.L1
 SETTINGS = {"decay": 0.8, "min_volume_threshold": NAN}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntFlag
 from math import gcd
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from depthscope.errors import InputError, UnknownInstrument
 from depthscope.market.events import PRICE_SCALE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Capability(IntFlag):
@@ -143,11 +145,16 @@ TICK_TABLE: Final[Mapping[tuple[str, str], _Row]] = {
     ("binance", "XRPUSDT"): _Row("0.0001", "0.1"),
     ("binance", "DOGEUSDT"): _Row("0.00001", "1"),
     ("binance", "ADAUSDT"): _Row("0.0001", "1"),
+    # The synthetic market: an index future, a perpetual; its shares stand in VENUE_TABLE.
+    ("SYNTH.MBO", "SYNES"): _Row("0.25", multiplier="50"),
+    ("SYNTH.MBO", "SYNBTC"): _Row("0.1", "0.001"),
 }
 
 # Venues whose every instrument shares one grid. US equities trade in 0.0001 under $1.00;
 # 0.01 is the quoting increment above it, and a finer price is kept exactly as off-tick.
 VENUE_TABLE: Final[Mapping[str, _Row]] = {
+    "SYNTH": _Row("0.01"),
+} | {
     prefix: _Row("0.01", calendar="NYSE")
     for prefix in (
         "XNAS", "XNYS", "XBOS", "XPSX", "XCHI", "XASE", "XCIS", "ARCX", "BATS", "BATY",

@@ -1,0 +1,134 @@
+"""SAMPLE rows: flow since the previous row, the grid, and the book at a boundary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from depthscope.book import state as s
+from depthscope.book.levels import fill_side
+from depthscope.book.memory import books_of, bounds_of, context_of, kept_of, samples_of
+from depthscope.jit import Int, njit
+from depthscope.market.events import (
+    ASK,
+    BID,
+    COND_NOT_HIGH_LOW,
+    COND_NOT_LAST,
+    COND_NOT_VOLUME,
+    PRICE_SCALE,
+    UNDEF_PRICE,
+)
+from depthscope.market.layouts import DEPTH_BPS, OFI_LEVELS, SAMPLE_LEVELS
+
+N_BPS = len(DEPTH_BPS)
+
+
+@njit
+def emit(m: Int, slot: Int, ts: Int, at: Int) -> None:
+    """Append one SAMPLE row and start the next row's flow."""
+    c = context_of(m)
+    book = books_of(m)[slot]
+    kept = kept_of(m)[slot]
+    bounds = bounds_of(m)
+    if book.touched:
+        book.touched = 0
+        if book.top_n[0] and book.top_n[1]:
+            middle = 0.5 * (book.top_price[0, 0] + book.top_price[1, 0])
+            for k in range(N_BPS):
+                bounds[0, k] = middle * (1.0 - DEPTH_BPS[k] * 1e-4)
+                bounds[1, k] = middle * (1.0 + DEPTH_BPS[k] * 1e-4)
+        else:
+            bounds[0, :] = np.inf
+            bounds[1, :] = -np.inf
+        kept.n_bid = fill_side(
+            m, book, 0, SAMPLE_LEVELS, bounds[0],
+            kept.bid_price, kept.bid_size, kept.bid_orders, kept.bid_depth,
+        )  # fmt: skip
+        kept.n_ask = fill_side(
+            m, book, 1, SAMPLE_LEVELS, bounds[1],
+            kept.ask_price, kept.ask_size, kept.ask_orders, kept.ask_depth,
+        )  # fmt: skip
+    kept.ts = ts
+    kept.ts_event = book.ts_event
+    kept.ts_recv = book.ts
+    kept.sequence = book.sequence
+    kept.at = at
+    kept.slot = slot
+    kept.state = book.state
+    kept.incomplete = book.incomplete
+    kept.action = book.action
+    kept.changed = book.changed
+    for k in range(OFI_LEVELS):
+        kept.ofi[k] = book.ofi[k]
+        book.ofi[k] = 0
+    kept.buy_volume = book.buy_volume
+    kept.sell_volume = book.sell_volume
+    kept.unknown_volume = book.unknown_volume
+    kept.buy_trades = book.buy_trades
+    kept.sell_trades = book.sell_trades
+    kept.unknown_trades = book.unknown_trades
+    kept.groups = book.row_groups
+    book.groups += book.row_groups
+    kept.notional = book.notional
+    kept.high = book.high
+    kept.low = book.low
+    kept.last_price = book.last_price
+    kept.last_size = book.last_size
+    book.buy_volume = book.sell_volume = book.unknown_volume = 0
+    book.buy_trades = book.sell_trades = book.unknown_trades = 0
+    book.row_groups = 0
+    book.notional = 0.0
+    book.high = book.low = UNDEF_PRICE
+    book.changed = 0
+    samples_of(m)[c[s.C_SAMPLE_N]] = kept
+    c[s.C_SAMPLE_N] += 1
+
+
+@njit
+def due_rows(m: Int, ts: Int, at: Int) -> Int:
+    """Emit the grid rows of every boundary <= `ts`; returns DONE, FLUSH or BOUNDARY."""
+    c = context_of(m)
+    books = books_of(m)
+    n = c[s.C_SLOTS]
+    step = c[s.C_STEP]
+    while c[s.C_NEXT] <= ts:
+        if c[s.C_SAMPLE_CAP] - c[s.C_SAMPLE_N] < n:
+            return s.FLUSH
+        before = c[s.C_SAMPLE_N]
+        for k in range(n):
+            if books[k].started and (books[k].changed or not c[s.C_SPARSE]):
+                emit(m, k, c[s.C_NEXT], at)
+        if c[s.C_SPARSE]:  # nothing is left to emit before this time
+            c[s.C_NEXT] = (ts // step + 1) * step
+        else:
+            c[s.C_NEXT] += step
+        if c[s.C_STOP] and c[s.C_SAMPLE_N] > before:
+            return s.BOUNDARY
+    return s.DONE
+
+
+@njit
+def trade(book: Any, event: Any) -> None:
+    """Count a trade towards the next row, as far as its conditions allow."""
+    cond = event.cond
+    book.trades += 1
+    if not cond & COND_NOT_VOLUME:
+        if event.side == BID:
+            book.buy_volume += event.size
+            book.buy_trades += 1
+        elif event.side == ASK:
+            book.sell_volume += event.size
+            book.sell_trades += 1
+        else:
+            book.unknown_volume += event.size
+            book.unknown_trades += 1
+        book.notional += (event.price / PRICE_SCALE) * event.size
+    if not cond & COND_NOT_HIGH_LOW:
+        if book.high == UNDEF_PRICE or event.price > book.high:
+            book.high = event.price
+        if book.low == UNDEF_PRICE or event.price < book.low:
+            book.low = event.price
+    if not cond & COND_NOT_LAST:
+        book.last_price = event.price
+        book.last_size = event.size
