@@ -18,17 +18,16 @@ from depthscope.errors import (
     CorruptData,
     DepthscopeError,
     EmptyData,
-    FormatUnknown,
     NoBookData,
     UnknownInstrument,
 )
 from depthscope.market.events import CLEAR, LOST
 from depthscope.market.instruments import Capability
 from depthscope.market.source import Scan, SourceInfo
-from depthscope.venues import HEAD_BYTES, ZIP_MAGIC, read_head
+from depthscope.venues import ZIP_MAGIC
 from depthscope.venues import dbn_layout as layout
 from depthscope.venues.dbn_definitions import Definition, read_beside, read_definitions
-from depthscope.venues.dbn_header import is_dbz, is_fragment, open_stream, read_header
+from depthscope.venues.dbn_header import is_dbz, is_fragment, open_records, open_stream, read_header
 from depthscope.venues.dbn_probe import Probe, settle_properties
 from depthscope.venues.dbn_symbols import Catalogue, Names
 
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from depthscope.market.keys import KeySet
     from depthscope.market.source import Key, SourceOptions
     from depthscope.venues.dbn_reader import Message, Reader
+    from depthscope.venues.dbn_stream import ByteStream
 
 FORMAT: Final = "dbn"
 ADVICE: Final = "Fetch the file again; what came before the damage is good."
@@ -61,7 +61,7 @@ def sniff(path: Path, head: bytes) -> bool:
 def main_file(path: Path) -> Path | None:
     """Return None for a definition file: it is read beside the data, never as data."""
     try:
-        return None if read_header(path, read_head(path)).schema == "definition" else path
+        return None if read_header(path, brief=True).schema == "definition" else path
     except DepthscopeError:
         return path  # opening it will say what is wrong
 
@@ -105,18 +105,12 @@ class DbnSource:
         self.path = path
         self._options = options
         self._defined: dict[Key, None] = {}
-        head = read_head(path, HEAD_BYTES)
-        if head.startswith(ZIP_MAGIC):
-            raise FormatUnknown(
-                f"{path} is a zip of DBN files. Unpack it and name the folder: the files inside are "
-                f"compressed already."
-            )
-        self.header = read_header(path, head)
+        self.header, stream = open_records(path)
         self.info = SourceInfo(
             str(path), FORMAT, self.header.schema, self.header.dataset, bytes_total=path.stat().st_size
         )
         self._note_header()
-        probe = self._probe()
+        probe = self._probe(stream)
         self._properties = settle_properties(self.header, probe, self.info.warnings)
         self._standing_warnings = list(self.info.warnings)
         types = probe.book_types
@@ -137,8 +131,7 @@ class DbnSource:
         if header.stype_in:
             notes["symbols"] = f"{len(header.symbols):,} asked for as {header.stype_in}"
 
-    def _probe(self) -> Probe:
-        stream = open_stream(self.path, self.header)
+    def _probe(self, stream: ByteStream) -> Probe:
         try:
             probe = Probe(stream, ts_out=self.header.ts_out)
             if probe.records:

@@ -10,8 +10,7 @@ import numpy as np
 from depthscope.errors import DepthscopeError
 from depthscope.market.events import UNDEF_PRICE
 from depthscope.venues import dbn_layout as layout
-from depthscope.venues import read_head
-from depthscope.venues.dbn_header import open_stream, read_header
+from depthscope.venues.dbn_header import open_records, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +74,7 @@ def read_beside(path: Path, dataset: str, info: SourceInfo) -> list[Definition]:
         if beside == path or not beside.name.lower().endswith(layout.SUFFIXES):
             continue
         try:
-            header = read_header(beside, read_head(beside))
+            header = read_header(beside, brief=True)
             if header.schema == "definition" and header.dataset == dataset:
                 found += _read_all(beside)
                 info.notes["definitions from"] = beside.name
@@ -85,8 +84,7 @@ def read_beside(path: Path, dataset: str, info: SourceInfo) -> list[Definition]:
 
 
 def _read_all(path: Path) -> Iterator[Definition]:
-    header = read_header(path, read_head(path))
-    stream = open_stream(path, header)
+    _, stream = open_records(path, brief=True)
     try:
         first = stream.read(16)
         size = first[0] * 4 if first else 0

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import zstandard
 
 from depthscope.errors import CorruptData, EmptyData, FormatUnknown
+from depthscope.venues import HEAD_BYTES, ZIP_MAGIC
 from depthscope.venues import dbn_layout as layout
 from depthscope.venues.dbn_publishers import PUBLISHERS
-from depthscope.venues.dbn_stream import ByteStream, frames_whole
+from depthscope.venues.dbn_stream import ByteStream
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +25,7 @@ DBZ_FIXED: Final = 96  # bytes before the compressed symbology
 DAY_NS: Final = 86_400 * 10**9
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """What a requested symbol meant from `start` to before `end` (UTC nanoseconds)."""
 
     start: int
@@ -88,23 +89,32 @@ class _Cursor:
     def symbol(self) -> str:
         raw = self.data[self.at : self.at + self.symbol_bytes]
         self.at += self.symbol_bytes
-        return raw.split(b"\0", 1)[0].decode("utf-8")
+        return _symbol(raw)
 
     def symbols(self) -> tuple[str, ...]:
         return tuple(self.symbol() for _ in range(self.count(self.symbol_bytes)))
 
     def mappings(self) -> tuple[tuple[str, tuple[Interval, ...]], ...]:
         rows = []
+        entry = struct.Struct(f"<II{self.symbol_bytes}s")
         for _ in range(self.count(self.symbol_bytes + 4)):
             name = self.symbol()
+            size = self.count(entry.size) * entry.size
+            end = self.at + size
             intervals = tuple(
-                Interval(_day(self.number()), _day(self.number()), self.symbol())
-                for _ in range(self.count(self.symbol_bytes + 8))
+                Interval(_day(first), _day(last), _symbol(raw))
+                for first, last, raw in entry.iter_unpack(self.data[self.at : end])
             )
+            self.at = end
             rows.append((name, intervals))
         return tuple(rows)
 
 
+def _symbol(raw: bytes) -> str:
+    return raw.split(b"\0", 1)[0].decode("utf-8")
+
+
+@lru_cache(maxsize=4_096)
 def _day(yyyymmdd: int) -> int:
     year, rest = divmod(yyyymmdd, 10_000)
     day = np.datetime64(f"{year:04}-{rest // 100:02}-{rest % 100:02}", "D")
@@ -123,8 +133,15 @@ def _time(value: int) -> int:
     return value if value < 2**63 else 0
 
 
-def read_header(path: Path, head: bytes) -> Header:
-    """Read the metadata of a file; `head` is the start of its content as `read_head` gives it.
+def open_records(path: Path, *, brief: bool = False) -> tuple[Header, ByteStream]:
+    """Open a file and read its metadata; the stream then stands at the first record.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    brief : bool
+        Leave out the symbols and mappings, which can be most of a small file.
 
     Raises
     ------
@@ -134,63 +151,96 @@ def read_header(path: Path, head: bytes) -> Header:
         When it holds no byte at all.
     CorruptData
         When the metadata is damaged or cut.
+    OSError
+        When the file cannot be read.
     """
-    if not head and (path.stat().st_size == 0 or frames_whole(path)):
-        raise EmptyData(f"{path} is empty: nothing was ever written to it, or a download failed.")
-    if is_dbz(head):
-        return _read_dbz(path)
-    if is_fragment(head):
-        return _fragment_header(head)
-    if not head.startswith(b"DBN"):
-        if head.startswith(b"DBN"[: len(head)]):
-            raise CorruptData(
-                f"{path} is damaged or cut: not even the first eight bytes can be read. Fetch it again."
-            )
+    stream = ByteStream(path)
+    try:
+        return _read_header(stream, brief), stream
+    except BaseException:
+        stream.close()
+        raise
+
+
+def read_header(path: Path, *, brief: bool = False) -> Header:
+    """Read only the metadata of a file; arguments and errors are those of `open_records`."""
+    header, stream = open_records(path, brief=brief)
+    stream.close()
+    return header
+
+
+def _read_header(stream: ByteStream, brief: bool) -> Header:
+    path = stream.path
+    if stream.magic.startswith(ZIP_MAGIC):
+        raise FormatUnknown(
+            f"{path} is a zip of DBN files. Unpack it and name the folder: the files inside are "
+            f"compressed already."
+        )
+    if is_dbz(stream.magic):
+        header = _read_dbz(path, stream)
+        stream.rewind(header.skip)
+        return header
+    prefix = stream.read(8)
+    if len(prefix) < 8:
+        stream.check_end()
+        if not prefix and not stream.damage:
+            raise EmptyData(f"{path} is empty: nothing was ever written to it, or a download failed.")
+        raise CorruptData(
+            f"{path} is damaged or cut: not even its first eight bytes can be read"
+            f"{f' ({stream.damage})' if stream.damage else ''}. Fetch it again."
+        )
+    if prefix.startswith(b"DBN"):
+        return _read_dbn(path, stream, prefix, brief)
+    header_of_fragment = _fragment_header(prefix + stream.read(HEAD_BYTES - 8))
+    if header_of_fragment is None:
         raise FormatUnknown(
             f"{path} is named like a Databento file but does not hold one: its content starts with "
-            f"{head[:8]!r}, not with 'DBN'. Check what it is, or fetch it again."
+            f"{prefix!r}, not with 'DBN'. Check what it is, or fetch it again."
         )
-    version = head[3] if len(head) > 3 else 0
-    if len(head) > 3 and not 1 <= version <= layout.NEWEST_VERSION:
+    stream.rewind()
+    return header_of_fragment
+
+
+def _read_dbn(path: Path, stream: ByteStream, prefix: bytes, brief: bool) -> Header:
+    version, size = prefix[3], int.from_bytes(prefix[4:], "little")
+    if not 1 <= version <= layout.NEWEST_VERSION:
         raise FormatUnknown(
             f"{path} says it is DBN version {version}; versions 1 to {layout.NEWEST_VERSION} are read. "
             f"The file is damaged or newer than this program."
         )
-    stream = ByteStream(path)
+    data = stream.read(size)
+    if len(data) < size:
+        stream.check_end()
+        raise CorruptData(
+            f"{path} is cut off inside its metadata ({len(data):,} of {size:,} bytes"
+            f"{'; ' + stream.damage if stream.damage else ''}). No record was read. Fetch it again."
+        )
     try:
-        prefix = stream.read(8)
-        size = int.from_bytes(prefix[4:], "little")
-        data = stream.read(size) if len(prefix) == 8 else b""
-        if len(prefix) < 8 or len(data) < size:
-            stream.check_end()
-            raise CorruptData(
-                f"{path} is cut off inside its metadata ({len(data):,} of {size:,} bytes"
-                f"{'; ' + stream.damage if stream.damage else ''}). No record was read. Fetch it again."
-            )
-    finally:
-        stream.close()
-    try:
-        return _parse(version, data, 8 + size)
-    except (struct.error, ValueError) as error:
+        return _parse(version, data, 8 + size, brief)
+    except (struct.error, ValueError, IndexError) as error:
         raise CorruptData(
             f"{path} has damaged metadata ({error}). No record was read. Fetch it again."
         ) from error
 
 
-def _parse(version: int, data: bytes, size: int) -> Header:
+def _parse(version: int, data: bytes, size: int, brief: bool) -> Header:
     dataset, schema, start, end, _limit = FIXED.unpack_from(data)
     at = FIXED.size + (8 if version == 1 else 0)  # version 1 told a record count there
     stype_in, stype_out, ts_out = data[at], data[at + 1], data[at + 2]
     symbol_bytes = SYMBOL_V1 if version == 1 else struct.unpack_from("<H", data, at + 3)[0]
     if symbol_bytes < 1:
         raise ValueError("symbols have no length")
-    cursor = _Cursor(data, symbol_bytes)
-    cursor.at = 100
-    unused = cursor.count(1)  # length of a schema definition, 0 so far
-    cursor.at += unused
-    symbols = cursor.symbols()
-    cursor.symbols()  # partially resolved
-    cursor.symbols()  # not found
+    symbols: tuple[str, ...] = ()
+    mappings: tuple[tuple[str, tuple[Interval, ...]], ...] = ()
+    if not brief:
+        cursor = _Cursor(data, symbol_bytes)
+        cursor.at = 100
+        unused = cursor.count(1)  # length of a schema definition, 0 so far
+        cursor.at += unused
+        symbols = cursor.symbols()
+        cursor.symbols()  # partially resolved
+        cursor.symbols()  # not found
+        mappings = cursor.mappings()
     return Header(
         version,
         dataset=layout.text(dataset),
@@ -201,7 +251,7 @@ def _parse(version: int, data: bytes, size: int) -> Header:
         stype_out=_name(layout.STYPES, stype_out, 0xFF, "symbol type"),
         ts_out=bool(ts_out),
         symbols=symbols,
-        mappings=cursor.mappings(),
+        mappings=mappings,
         size=size,
     )
 
@@ -211,11 +261,9 @@ def is_dbz(head: bytes) -> bool:
     return head[1:4] == b"\x2a\x4d\x18" and head[8:11] == b"DBZ"
 
 
-def _read_dbz(path: Path) -> Header:
-    with path.open("rb") as file:
-        prefix = file.read(8)
-        size = int.from_bytes(prefix[4:], "little")
-        data = file.read(min(size, path.stat().st_size))
+def _read_dbz(path: Path, stream: ByteStream) -> Header:
+    size = int.from_bytes(stream.magic[4:8], "little")
+    data = stream.stored(8 + size)[8:]
     try:
         if len(data) < size:
             raise ValueError(f"it is cut off, {len(data):,} of {size:,} bytes are there")
@@ -268,8 +316,11 @@ def is_fragment(head: bytes) -> bool:
     return _fragment(head) is not None
 
 
-def _fragment_header(head: bytes) -> Header:
-    types, ts_out = _fragment(head) or (set(), False)
+def _fragment_header(head: bytes) -> Header | None:
+    found = _fragment(head)
+    if found is None:
+        return None
+    types, ts_out = found
     names = {layout.record_name(rtype) for rtype in types}
     schema = names.pop() if len(names) == 1 else layout.MIXED
     dataset, _ = PUBLISHERS.get(int.from_bytes(head[2:4], "little"), ("", ""))
@@ -283,7 +334,7 @@ def _fragment_header(head: bytes) -> Header:
 
 
 def open_stream(path: Path, header: Header) -> ByteStream:
-    """Open a file at its first record."""
+    """Open a file whose metadata is known, at its first record."""
     stream = ByteStream(path, header.skip)
     stream.read(header.size)
     return stream

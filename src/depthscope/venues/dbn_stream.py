@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SLICE: Final = 1 << 17  # most bytes asked of the decompressor at once (a zstd block's size)
 READ_SIZE: Final = 1 << 17
+SKIPPABLE: Final = b"\x2a\x4d\x18"  # after a byte 0x50 to 0x5f: a zstd frame decompressors pass over
 
 
 class ByteStream:
@@ -43,12 +44,16 @@ class ByteStream:
         self._skip = skip
         self._file = path.open("rb")
         self._file.seek(skip)
-        magic = self._file.read(4)
-        self.is_zstd = magic == ZSTD_MAGIC or magic[1:] == b"\x2a\x4d\x18"
-        self._is_gzip = magic.startswith(GZIP_MAGIC)
-        self._rewind()
+        self.magic = self._file.read(12)
+        self.is_zstd = self.magic.startswith(ZSTD_MAGIC) or self.magic[1:4] == SKIPPABLE
+        self._is_gzip = self.magic.startswith(GZIP_MAGIC)
+        self.rewind()
 
-    def _rewind(self) -> None:
+    def rewind(self, skip: int | None = None) -> None:
+        """Go back to the start (or to after `skip` stored bytes, from now on)."""
+        if skip is not None:
+            self._skip = skip
+        self.produced = 0
         self._file.seek(self._skip)
         self._gzip = gzip.GzipFile(fileobj=self._file) if self._is_gzip else None
         self._zstd = (
@@ -63,6 +68,11 @@ class ByteStream:
     def position(self) -> int:
         """Bytes of the file consumed so far, as stored."""
         return 0 if self._file.closed else self._file.tell()
+
+    def stored(self, size: int) -> bytes:
+        """Read bytes as they are stored, from the very start of the file; `rewind` before going on."""
+        self._file.seek(0)
+        return self._file.read(min(size, self.path.stat().st_size))
 
     def close(self) -> None:
         """Close the file."""
@@ -106,9 +116,10 @@ class ByteStream:
 
     def _salvage(self, piece: memoryview) -> int:
         """Read again in small steps what came before the damage, which the failed call lost."""
-        self._rewind()
+        left = produced = self.produced
+        self.rewind()
+        self.produced = produced
         scrap = memoryview(bytearray(SLICE))
-        left = self.produced
         done = 0
         try:
             while left and (n := self._readinto(scrap[:left])):
@@ -136,7 +147,7 @@ def frames_whole(path: Path, start: int = 0) -> bool:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         at = start
         while at < size:
-            if data[at + 1 : at + 4] == b"\x2a\x4d\x18":  # skippable frame
+            if data[at + 1 : at + 4] == SKIPPABLE:
                 at += 8 + int.from_bytes(data[at + 4 : at + 8], "little")
                 continue
             if at + 5 > size:
