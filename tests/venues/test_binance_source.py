@@ -260,6 +260,16 @@ def test_symbols_asked_for_must_exist(capture: Path) -> None:
         events_of(capture, symbols=frozenset({"BTCUSD"}))
 
 
+def test_a_symbol_asked_for_may_come_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binance, "HEAD", 2_000)
+    late = (NS + 2 * LATER, message("trade", s="ETHUSDT", t=1, p="2600", q="3", X="MARKET", m=True))
+    path = write(tmp_path / "late.txt", raw([*lines(60), late]))
+    source, got = events_of(path, symbols=frozenset({"ETHUSDT", "BTCUSDT"}))
+    assert got and source.resolve(1, 2).symbol == "ETHUSDT"
+    with pytest.raises(UnknownName, match="has no ADAUSDT"):
+        binance.open_file(path, SourceOptions(symbols=frozenset({"ADAUSDT"})))
+
+
 def test_options_of_other_venues_are_refused(capture: Path) -> None:
     with pytest.raises(ConfigError, match="no option lobster_mode"):
         events_of(capture, extra={"lobster_mode": "messages"})

@@ -58,6 +58,8 @@ def open_file(path: Path, options: SourceOptions) -> BinanceSource:
     UnknownInstrument
         When nothing names the tick of any symbol met in the first lines, or of one asked for.
         (Others without a tick are left out, with a warning.)
+    UnknownName
+        When a symbol asked for is not in the files.
     ConfigError
         When `options.extra` names an option (this format has none).
     """
@@ -108,6 +110,7 @@ class BinanceSource:
             raise EmptyData(f"{path} holds no line: the recording stopped before its first message.")
         self._named = symbols_in(head)
         self._defined_inside = b'"tickSize"' in head
+        self._check_symbols()
         self._decoder = self._new_decoder()
         self._check_grids()
 
@@ -133,6 +136,21 @@ class BinanceSource:
                 except (Rejected, Skipped) as why:
                     self.info.warnings.append(f"A line beside the capture was not understood: {why}.")
         return decoder
+
+    def _check_symbols(self) -> None:
+        """Refuse symbols that are nowhere in the files; what the head does not show is searched for."""
+        from depthscope.venues.binance_capture import mentioned
+
+        missing = (self._options.symbols or frozenset()) - set(self._named)
+        if missing:
+            files = [file for role, parts in self._files.items() if role != "config" for file in parts]
+            missing -= mentioned(files, missing)
+        if missing:
+            near = [n for m in missing for n in difflib.get_close_matches(m, self._named, n=3, cutoff=0.5)]
+            raise UnknownName(
+                f"{self.path} has no {', '.join(sorted(missing))} (it has "
+                f"{', '.join(near or self._named[:8]) or 'none'}). `depthscope info` lists what a file holds."
+            )
 
     def _check_grids(self) -> None:
         """Refuse early a capture none of whose symbols (or one asked for) can be converted."""
@@ -176,8 +194,8 @@ class BinanceSource:
         ------
         CorruptData
             After all that was readable.
-        UnknownName, UnknownInstrument
-            At the end, when a symbol asked for never appeared, or none had a tick.
+        UnknownInstrument
+            At the end, when no symbol had a tick.
         """
         from depthscope.venues.binance_capture import LineCursor
 
@@ -204,7 +222,6 @@ class BinanceSource:
         unknown = decoder.table.unknown
         if unknown and not decoder.instruments:
             raise UnknownInstrument(next(iter(unknown.values())))
-        self._check_symbols()
 
     def _merge(self, cursors: list[LineCursor]) -> Iterator[Events]:
         """Read the cursors in the order of receive time; on a tie the earlier cursor goes first."""
@@ -306,17 +323,6 @@ class BinanceSource:
                     f"The book of {request.symbol} is out of sync at the end ({request.reason}): the capture "
                     f"holds no snapshot that fits."
                 )
-
-    def _check_symbols(self) -> None:
-        wanted = self._options.symbols or frozenset()
-        names = self._decoder.table.names
-        missing = sorted(wanted - set(names))
-        if missing:
-            near = [n for m in missing for n in difflib.get_close_matches(m, names, n=3, cutoff=0.5)]
-            raise UnknownName(
-                f"{self.path} has no {', '.join(missing)} (it has {', '.join(near or names[:8]) or 'none'}). "
-                f"`depthscope info` lists what a file holds."
-            )
 
 
 def _listed(counts: Mapping[str, int]) -> str:

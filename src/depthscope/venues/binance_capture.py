@@ -105,6 +105,20 @@ def symbols_in(head: bytes) -> list[str]:
     return [name.decode("utf-8", "replace") for name in found]
 
 
+def mentioned(files: list[Path], names: frozenset[str]) -> frozenset[str]:
+    """Those of `names` that the files mention anywhere; reads until all are found."""
+    left = set(names)
+    for file in files:
+        stream = ByteStream(file)
+        tail = b""
+        while left and (block := stream.read(BLOCK)):
+            text = tail + block
+            left = {name for name in left if f'"{name}"'.encode() not in text}
+            tail = block[-64:]
+        stream.close()
+    return names - left
+
+
 def members(path: Path) -> dict[str, list[Path]]:
     """Files of the set `path` belongs to, by role and connection; the file alone if in no set.
 
