@@ -1,8 +1,8 @@
 """Compilation: where compiled kernels are kept, and how they are compiled.
 
 numba keys a cached function on its own file alone, so a change in a helper it calls would
-go unnoticed. Here every kernel of the package is keyed on one fingerprint of all kernel
-sources, in a folder of our own. Where that folder cannot be written (a read-only install
+go unnoticed. Here every kernel is keyed on a fingerprint of all sources it may be compiled
+from: its own folder and the layers below it. Where that folder cannot be written (a read-only install
 without a home), kernels are compiled anew in each process and a warning says so once.
 """
 
@@ -77,14 +77,20 @@ def _root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "depthscope"
 
 
+LAYERS = ("market", "book", "features")  # each compiles code of those before it
+
+
 @cache
-def fingerprint() -> str:
-    """Hash of every source a kernel may be compiled from, and of the compiler's version."""
+def fingerprint(folder: Path) -> str:
+    """Hash of the compiler's version and every source a kernel of `folder` may be compiled from."""
     digest = hashlib.sha256(f"{numba.__version__} {sys.version_info[:3]}".encode())
-    for folder in (PACKAGE, PACKAGE / "market", PACKAGE / "book", PACKAGE / "features", PACKAGE / "venues"):
-        for path in sorted(folder.glob("*.py")):
-            digest.update(path.name.encode())
-            digest.update(path.read_bytes())
+    sources = [PACKAGE / "jit.py"]
+    depth = LAYERS.index(folder.name) if folder.parent == PACKAGE and folder.name in LAYERS else len(LAYERS)
+    for layer in (*(PACKAGE / name for name in LAYERS[:depth]), folder):
+        sources += sorted(layer.glob("*.py"))
+    for path in sources:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -92,7 +98,7 @@ def fingerprint() -> str:
 def cache_folder() -> Path | None:
     """Folder that keeps compiled kernels, or None where none can be written."""
     try:
-        folder = _root() / "kernels" / fingerprint()
+        folder = _root() / "kernels"
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".probe-{os.getpid()}"
         probe.write_bytes(b"")
@@ -110,15 +116,17 @@ def cache_folder() -> Path | None:
 class _Locator:
     """numba's view of where one function's machine code lives and when it is out of date."""
 
-    def __init__(self, folder: Path, source: Path, line: int) -> None:
-        self._folder, self._source, self._line = folder, source, line
+    def __init__(self, root: Path, source: Path, line: int) -> None:
+        self._source, self._line = source, line
+        self._print = fingerprint(source.parent)
+        self._folder = root / self._print
 
     @classmethod
     def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _Locator | None:
-        folder = cache_folder()
-        if folder is None:
+        root = cache_folder()
+        if root is None:
             return None
-        return cls(folder, Path(py_file), py_func.__code__.co_firstlineno)
+        return cls(root, Path(py_file).resolve(), py_func.__code__.co_firstlineno)
 
     def ensure_cache_path(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -126,9 +134,8 @@ class _Locator:
     def get_cache_path(self) -> str:
         return str(self._folder)
 
-    def get_source_stamp(self) -> tuple[str, float, int]:
-        stat = self._source.stat() if self._source.exists() else None
-        return (fingerprint(), stat.st_mtime if stat else 0.0, stat.st_size if stat else 0)
+    def get_source_stamp(self) -> str:
+        return self._print
 
     def get_disambiguator(self) -> str:
         return hashlib.sha256(f"{self._source}:{self._line}".encode()).hexdigest()[:10]
