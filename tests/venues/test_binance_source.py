@@ -20,7 +20,8 @@ from depthscope.errors import (
 )
 from depthscope.market import events as ev
 from depthscope.market.source import Source, SourceOptions
-from depthscope.venues import binance, binance_capture, main_file, read_head, recognise
+from depthscope.venues import binance, main_file, read_head, recognise
+from depthscope.venues import lines as lines_module
 from tests.venues.binance_feed import NS, Exchange, dump, message
 from tests.venues.dict_book import DictBook, all_events, groups
 
@@ -120,7 +121,7 @@ def test_chunks_and_blocks_do_not_matter(
     capture: Path, chunk: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = events_of(capture)[1]
-    monkeypatch.setattr(binance_capture, "BLOCK", block)
+    monkeypatch.setattr(lines_module, "BLOCK", block)
     source = binance.open_file(capture, SourceOptions(chunk=chunk))
     kept: list[tuple[ev.Events, ev.Events]] = []
     got = []

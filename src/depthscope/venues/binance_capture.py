@@ -12,20 +12,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
-
-import numpy as np
 
 from depthscope.venues import binance_layout as b
 from depthscope.venues.dbn_stream import ByteStream
+from depthscope.venues.lines import BLOCK, LineReader
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import numpy.typing as npt
-
-MOST_LINE: Final = (4 << 20) + 65_536  # a message of 4 MiB and whatever precedes it
-BLOCK: Final = 1 << 20
 
 _MEMBER: Final = re.compile(
     r"(?P<name>.+?)\.(?:(?P<kind>ws|http)\.(?P<connection>\d+)\.)?(?P<part>\d+)(?:\.gz|\.zst)?"
@@ -138,119 +133,28 @@ def members(path: Path) -> dict[str, list[Path]]:
     return {role: [p for _, p in sorted(parts)] for role, parts in sorted(found.items())}
 
 
-class LineCursor:
-    """Reads files one after another as lines the byte scanner can work on in place.
+class LineCursor(LineReader):
+    """Lines of one connection's recording, all its parts.
 
     Parameters
     ----------
     paths : list of Path
-        Parts of one connection's recording.
+        The parts in order.
 
     Attributes
     ----------
-    buf : uint8[:]
-        Whole lines stand in ``buf[pos:stop]``, and zeros follow.
     framing : int
         How lines begin, as far as seen.
-    damage : str
-        Why reading ended before the end of the data; empty if it did not.
-    overlong : int
-        Lines longer than any message may be, left out.
     """
 
     def __init__(self, paths: list[Path]) -> None:
-        self._paths = list(paths)
-        self._stream: ByteStream | None = None
-        self._memory = bytearray(BLOCK + b.PADDING)
-        self.buf: npt.NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8)
-        self.pos = self.stop = 0
-        self._filled = 0
-        self._read_before = 0
+        super().__init__(partial(ByteStream, path) for path in paths)
         self.framing = b.NANOS
-        self.damage = ""
-        self.overlong = 0
-        self.when = 0
-
-    @property
-    def bytes_read(self) -> int:
-        """Bytes consumed of the files as stored."""
-        return self._read_before + (self._stream.position if self._stream else 0)
-
-    def close(self) -> None:
-        """Close the file being read."""
-        if self._stream is not None:
-            self._stream.close()
-
-    def ready(self) -> bool:
-        """Make at least one line available at `pos`; False at the end of the data."""
-        while self.pos >= self.stop:
-            if not self._refill():
-                return False
-        return True
-
-    def line(self) -> bytes:
-        """Return the line at `pos`, without its end."""
-        end = self._memory.index(b"\n", self.pos)
-        return bytes(self._memory[self.pos : end]).rstrip()
-
-    def skip_line(self) -> None:
-        """Move to the next line."""
-        self.pos = self._memory.index(b"\n", self.pos) + 1
+        self._when = 0
 
     def peek(self) -> int:
         """Receive time of the line at `pos`; of the one before it where it has none."""
         read = read_line(self.line())
         if read is not None:
-            self.when = read.ts_recv
-        return self.when
-
-    def _refill(self) -> bool:
-        tail = self._filled - self.pos
-        if tail >= MOST_LINE:
-            self._drop_line()
-            tail = self._filled - self.pos
-        if tail + BLOCK // 2 > len(self._memory) - b.PADDING:
-            self._resize(2 * len(self._memory))
-        self._memory[:tail] = self._memory[self.pos : self._filled]
-        self.pos, self._filled = 0, tail
-        n = self._read(len(self._memory) - b.PADDING - 1 - tail)
-        self._filled += n
-        if n == 0 and tail:  # the last line of a file need not have an end
-            self._memory[self._filled] = 10
-            self._filled += 1
-        self._memory[self._filled : self._filled + b.PADDING] = bytes(b.PADDING)
-        self.stop = self._memory.rfind(b"\n", 0, self._filled) + 1
-        return bool(n or tail or (self._paths and not self.damage))
-
-    def _resize(self, size: int) -> None:
-        old = self._memory
-        self._memory = bytearray(size)
-        self._memory[: len(old)] = old
-        self.buf = np.frombuffer(self._memory, np.uint8)
-
-    def _drop_line(self) -> None:
-        """Leave out a line that is too long, up to its end or that of the data."""
-        self.overlong += 1
-        while True:
-            self.pos = self._filled = 0
-            n = self._read(BLOCK)
-            end = self._memory.find(b"\n", 0, n)
-            if end >= 0 or n == 0:
-                self.pos, self._filled = end + 1, n
-                return
-
-    def _read(self, size: int) -> int:
-        """Read more of a file; 0 at the end of each."""
-        if self._stream is None:
-            if not self._paths or self.damage:
-                return 0
-            self._stream = ByteStream(self._paths.pop(0))
-        n = self._stream.readinto(memoryview(self._memory)[self._filled : self._filled + size])
-        if n < size:
-            self._stream.check_end()
-            self.damage = self._stream.damage
-        if n == 0:
-            self._read_before += self._stream.position
-            self._stream.close()
-            self._stream = None
-        return n
+            self._when = read.ts_recv
+        return self._when

@@ -36,6 +36,7 @@ from depthscope.venues.binance_json import Rejected, Skipped
 from depthscope.venues.binance_scan import scan
 from depthscope.venues.binance_symbols import PUBLISHER, SymbolTable
 from depthscope.venues.binance_sync import BookSync, Snapshot, Update
+from depthscope.venues.lines import PADDING
 from depthscope.venues.rows import RowRing
 
 if TYPE_CHECKING:
@@ -279,11 +280,11 @@ class Decoder:
 
     def _scan_frame(self, frame: bytes, ts_recv: int) -> int:
         size = len(frame)
-        if size + b.PADDING > len(self._scratch):
-            self._scratch = np.zeros(2 * size + b.PADDING, np.uint8)
+        if size + PADDING > len(self._scratch):
+            self._scratch = np.zeros(2 * size + PADDING, np.uint8)
             self._bytes = self._scratch.data
         self._bytes[:size] = frame
-        self._bytes[size : size + b.PADDING] = bytes(b.PADDING)
+        self._bytes[size : size + PADDING] = bytes(PADDING)
         while (answer := self._scan(self._scratch, 0, size, b.BARE, ts_recv)) == b.ROOM:
             self.out.grow()
         return answer

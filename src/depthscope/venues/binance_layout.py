@@ -12,8 +12,6 @@ import numpy as np
 
 from depthscope.market.events import ASK, BID, LAST, LEVEL, NO_SIDE, NONE, QUOTE, TRADE, UNDEF_PRICE
 
-PADDING: Final = 64
-
 DIGITS: Final = 18  # most digits a number may have: it then fits int64 whatever they are
 DECIMALS: Final = 9  # most decimals a price or size may have
 MOST_LOTS: Final = 10**15  # more is absurd, and thousands of levels must still sum in int64

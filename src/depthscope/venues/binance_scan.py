@@ -172,7 +172,7 @@ def scan(
 
     Parameters
     ----------
-    buf : uint8[stop + b.PADDING]
+    buf : uint8[stop + PADDING]
         Text; with line framing buf[stop - 1] is a newline.
     framing, until : int
         b.BARE, b.NANOS or b.SECONDS; the receive time of the one message, or of the last line wanted.

@@ -5,7 +5,7 @@ sends and answers a negative end on anything else, and the caller then leaves th
 :mod:`depthscope.venues.binance_json`. No number is rounded: prices become 1e-9 integers, sizes
 whole lots, or the message is not taken.
 
-Buffers end in zero bytes (`binance_layout.PADDING`). Every loop stops at a byte it does not know, so none
+Buffers end in zero bytes (`lines.PADDING`). Every loop stops at a byte it does not know, so none
 of them needs to compare its position with the end.
 """
 
