@@ -240,27 +240,40 @@ class FileSequence:
                 _close(cursor.pieces)
 
     def _join(self, active: list[_Cursor], part: Part, ended: dict[Key, None]) -> None:
-        """Begin a part, clearing the books of the parts that have ended."""
+        """Begin a part, clearing the books of the parts that have ended.
+
+        While others go on, only books that the new part takes up again are cleared: a quiet
+        symbol's file may simply end before the day does.
+        """
         from depthscope.market.keys import KeySet
 
         source = part.module.open_file(part.path, self._options)
         cursor = _Cursor(part, source, KeySet(), iter(()))
+        cleared = [] if active else list(ended)
+        for key in cleared:
+            del ended[key]
         active.append(cursor)
-        cursor.pieces = self._pieces(cursor, active, [] if self._options.continuous else list(ended))
-        ended.clear()
+        cursor.pieces = self._pieces(cursor, active, cleared, ended)
         cursor.advance()
 
-    def _pieces(self, cursor: _Cursor, active: list[_Cursor], cleared: list[Key]) -> Iterator[Events]:
-        """Yield a part's chunks with our keys, after one CLEAR for each book that ended before it."""
+    def _pieces(
+        self, cursor: _Cursor, active: list[_Cursor], cleared: list[Key], ended: dict[Key, None]
+    ) -> Iterator[Events]:
+        """Yield a part's chunks with our keys, and one CLEAR for each book that must begin anew."""
         from depthscope.market.keys import mark
 
-        if cleared:
+        reset = not self._options.continuous
+        if cleared and reset:
             yield mark(CLEAR, cleared, cursor.part.first)
         chunks = iter(cursor.source.chunks())
         try:
             for events in chunks:
-                for key in cursor.keys.add(events):
-                    self._enter(cursor, key, active)
+                entered = [self._enter(cursor, key, active) for key in cursor.keys.add(events)]
+                again = [key for key in entered if key in ended]
+                for key in again:
+                    del ended[key]
+                if again and reset:
+                    yield mark(CLEAR, again, int(events["ts_recv"][0]))
                 if cursor.moved:
                     publisher, number = events["publisher"], events["instrument_id"].copy()
                     for old, new in cursor.moved.items():
@@ -269,7 +282,7 @@ class FileSequence:
         finally:
             _close(chunks)
 
-    def _enter(self, cursor: _Cursor, key: Key, active: list[_Cursor]) -> None:
+    def _enter(self, cursor: _Cursor, key: Key, active: list[_Cursor]) -> Key:
         """Give a key of a file the key its symbol has in all files."""
         identity: tuple[str, str, int] | Key
         try:
@@ -293,6 +306,7 @@ class FileSequence:
         cursor.entered.append(ours)
         if ours != key:
             cursor.moved[key] = ours
+        return ours
 
     def _merge(self, active: list[_Cursor], bound: int) -> Iterator[Events]:
         """Yield what all active parts hold up to a time, in order of receive time."""
