@@ -1,0 +1,1 @@
+"""What depthscope itself is measured at."""

@@ -1,0 +1,104 @@
+"""depthscope, every feature on the 100-ms grid, in memory and from a file."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bench.contestant import Contestant, Final, Job
+from bench.ours.common import CHUNK, final_of, instrument
+
+if TYPE_CHECKING:
+    from bench.data import Inputs
+
+
+class FeatureGrid(Contestant):
+    """`Engine(every="100ms")` over EVENT chunks, all features."""
+
+    title = "depthscope, all features, 100-ms grid"
+    work = "apply; every feature on the 100-ms grid"
+    package = "depthscope"
+
+    def load(self, inputs: Inputs, job: Job) -> int:
+        self.stream = job.stream
+        self.events = inputs.events(job.stream, job.tiles, job.total)
+        self.setup()
+        self.engine.process(self.events[:CHUNK])  # compiles
+        return len(self.events)
+
+    def setup(self) -> None:
+        from depthscope.engine import Engine
+
+        self.engine = Engine(instrument(self.stream), every="100ms")
+        self.rows = 0
+
+    def run(self) -> None:
+        events, process = self.events, self.engine.process
+        for first in range(0, len(events), CHUNK):
+            self.rows += len(process(events[first : first + CHUNK]))
+        self.rows += len(self.engine.finish())
+
+    def final(self) -> Final:
+        return final_of(self.engine)
+
+    def extra(self) -> dict[str, object]:
+        return {"rows": self.rows, "columns": len(self.engine.columns)}
+
+
+class FileFeatures(Contestant):
+    """`features_batches` of a .dbn.zst file: read, decompress, decode, all features, Arrow batches."""
+
+    title = "depthscope, file to features, two threads"
+    work = "read .dbn.zst, every feature on the 100-ms grid, Arrow record batches"
+    package = "depthscope"
+    threads: ClassVar[int] = 2
+
+    def load(self, inputs: Inputs, job: Job) -> int:
+        import depthscope
+
+        self.path = inputs.dbn(job.stream, job.tiles, job.total)
+        for _ in itertools.islice(depthscope.features_batches(self.path, threads=self.threads), 1):
+            pass  # compiles
+        self.path.read_bytes()  # in the page cache, as for the others
+        return len(inputs.events(job.stream, job.tiles, job.total))
+
+    def run(self) -> None:
+        import depthscope
+
+        self.rows = sum(
+            batch.num_rows for batch in depthscope.features_batches(self.path, threads=self.threads)
+        )
+
+    def extra(self) -> dict[str, object]:
+        return {"rows": self.rows, "bytes": self.path.stat().st_size}
+
+
+class FileFeaturesSerial(FileFeatures):
+    """The same in one thread."""
+
+    title = "depthscope, file to features, one thread"
+    threads = 1
+
+
+class ZstdOnly(Contestant):
+    """Decompress the same file into one reused buffer and look at nothing: the floor of any reader."""
+
+    title = "zstd alone"
+    work = "decompress .dbn.zst into a reused buffer, no parsing"
+    package = "zstandard"
+
+    def load(self, inputs: Inputs, job: Job) -> int:
+        self.path = inputs.dbn(job.stream, job.tiles, job.total)
+        self.path.read_bytes()
+        return len(inputs.events(job.stream, job.tiles, job.total))
+
+    def run(self) -> None:
+        import zstandard
+
+        buffer: Any = memoryview(bytearray(1 << 20))
+        with self.path.open("rb") as raw:
+            stream = zstandard.ZstdDecompressor().stream_reader(
+                raw, read_size=1 << 17, read_across_frames=True
+            )
+            while stream.readinto(buffer):
+                pass

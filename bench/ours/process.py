@@ -1,0 +1,47 @@
+"""A whole process that turns one file into features and says what memory it took."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+
+def peak_mb() -> float | None:
+    """Largest resident size of this process so far, MB; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def main(path: str | None, every: str) -> None:
+    import pyarrow  # noqa: F401  (part of what features need)
+
+    import depthscope
+    from depthscope import engine  # noqa: F401  (numba)
+
+    rows = instruments = 0
+    start = time.perf_counter()
+    if path is not None:
+        names = set()
+        for batch in depthscope.features_batches(path, every=every):
+            rows += batch.num_rows
+            names.update(batch.column("symbol").unique().to_pylist())
+        instruments = len(names)
+    print(
+        json.dumps(
+            {
+                "peak_mb": peak_mb(),
+                "rows": rows,
+                "instruments": instruments,
+                "seconds": time.perf_counter() - start,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else None, sys.argv[2] if len(sys.argv) > 2 else "100ms")

@@ -1,0 +1,105 @@
+"""What is measured once, in processes of their own: memory, commands, two thousand instruments."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.data import ES_FILE, ROOT, Inputs, MissingInput, cache_folder, recording, write_dbn
+from bench.suites import TILES
+from bench.workers import environment, executable, run_json
+
+UNIVERSE_MINUTES = "5"
+
+
+def memory(rounds: int, quick: bool) -> dict[str, Any]:
+    """Peak resident memory of `features_batches` on files of two sizes."""
+    inputs = Inputs()
+    small, large = (1, 4) if quick else (TILES // 4, TILES)
+    found: dict[str, Any] = {"imports_mb": run_json(["bench.ours.process"])["peak_mb"], "files": []}
+    for stream in ("es-busy",) if quick else ("es-busy", "es"):
+        for tiles in (small, large):
+            path = inputs.dbn(stream, tiles, TILES)
+            result = run_json(["bench.ours.process", str(path), "100ms"])
+            found["files"].append(
+                {"stream": stream, "tiles": tiles, "file_mb": path.stat().st_size / 1e6, **result}
+            )
+    return found
+
+
+def _timed(arguments: list[str], extra: dict[str, str] | None = None) -> float:
+    start = time.perf_counter()
+    done = subprocess.run(
+        [str(executable("depthscope")), *arguments],
+        cwd=ROOT, env={**environment(), **(extra or {})}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        raise RuntimeError(f"depthscope {' '.join(arguments)}: exit code {done.returncode}: {lines[-1]}")
+    return seconds
+
+
+def _spread(times: list[float]) -> dict[str, float]:
+    return {"median": median(times), "min": min(times), "max": max(times), "n": len(times)}
+
+
+def commands(rounds: int, quick: bool) -> dict[str, Any]:
+    """Wall time of whole commands: start, help, a warm and a cold run."""
+    found: dict[str, Any] = {}
+    _timed(["--help"])
+    found["help"] = _spread([_timed(["--help"]) for _ in range(rounds)])
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "es.parquet"
+        arguments = ["features", str(recording(ES_FILE)), "--every", "100ms", "--out", str(out)]
+
+        def features() -> float:
+            out.unlink(missing_ok=True)
+            return _timed(arguments)
+
+        features()
+        found["features"] = _spread([features() for _ in range(rounds)])
+        if not quick:
+            cold = Path(folder) / "cache"
+            found["cold"] = _spread([_timed(["warmup"], {"DEPTHSCOPE_CACHE_DIR": str(cold)})])
+    return found
+
+
+def universe(rounds: int, quick: bool) -> dict[str, Any]:
+    """Two thousand instruments in one file, from file to features."""
+    from bench.synthetic import universe_events
+
+    minutes = "0.2" if quick else UNIVERSE_MINUTES
+    events = universe_events(minutes)
+    path = cache_folder() / f"universe-{minutes}-{len(events)}.mbo.dbn.zst"
+    if not path.is_file():
+        events["publisher"] = 2  # XNAS.ITCH
+        names = {n: f"SYN{n}" for n in sorted(set(events["instrument_id"].tolist()))}
+        write_dbn(path, events, names, dataset="XNAS.ITCH")
+    result = run_json(["bench.ours.process", str(path), "1s"])
+    return {"minutes": minutes, "events": len(events), "file_mb": path.stat().st_size / 1e6, **result}
+
+
+PROBES: tuple[tuple[str, str, Callable[[int, bool], dict[str, Any]]], ...] = (
+    ("memory", "Peak memory", memory),
+    ("commands", "Commands", commands),
+    ("universe", "Two thousand instruments", universe),
+)
+
+
+def probe(function: Callable[[int, bool], dict[str, Any]], rounds: int, quick: bool) -> dict[str, Any]:
+    """Run a probe; what cannot be measured here is told, never invented."""
+    try:
+        return function(rounds, quick)
+    except MissingInput as error:
+        return {"error": str(error)}
+    except Exception as error:  # the report names it and the bench goes on
+        if os.environ.get("DEPTHSCOPE_BENCH_DEBUG"):
+            raise
+        return {"error": f"{type(error).__name__}: {error}"}

@@ -1,0 +1,100 @@
+"""The targets the project set itself, beside what a run measured. Noted, never asserted."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+
+def _ratio(results: dict[str, Any], suite: str, ours: str, peer: str) -> float | None:
+    """Median over the rounds of our rate over the peer's."""
+    entries = results["suites"].get(suite, {}).get("entries", {})
+    a, b = entries.get(ours), entries.get(peer)
+    if not a or not b or not a["rounds"] or not b["rounds"]:
+        return None
+    pairs = zip(a["rounds"], b["rounds"], strict=False)
+    return median((a["n"] / mine["seconds"]) / (b["n"] / theirs["seconds"]) for mine, theirs in pairs)
+
+
+def _extra(results: dict[str, Any], suite: str, key: str, name: str) -> float | None:
+    record = results["suites"].get(suite, {}).get("entries", {}).get(key)
+    return median(r["extra"][name] for r in record["rounds"]) if record and record["rounds"] else None
+
+
+def _probe(results: dict[str, Any], *path: str) -> Any:
+    found: Any = results["probes"]
+    for step in path:
+        if not isinstance(found, dict) or step not in found:
+            return None
+        found = found[step]
+    return found
+
+
+# (what, suite, ours, peer, least ratio). The books: outputs at every event against the peer's own work.
+RATIOS = (
+    ("ES / NautilusTrader book, delta by delta", "es", "es-stage1", "es-nautilus", 15.0),
+    ("ES / NautilusTrader book, group by group", "es", "es-stage1", "es-nautilus-groups", 15.0),
+    ("ES / hftbacktest L3 no-op", "es", "es-stage1", "es-hftbacktest", 10.0),
+    ("ES / SortedDict", "es", "es-stage1", "es-sorteddict", 35.0),
+    ("ES / SortedDict, stretch", "es", "es-stage1", "es-sorteddict", 50.0),
+    ("ES / two dicts, sort on read", "es", "es-stage1", "es-naive", 500.0),
+    ("ES: 100-ms features / outputs at every event, busy hour", "es", "es-grid", "es-stage1", 1.0),
+    ("ES: the same, real spacing", "spacing", "spacing-grid", "spacing-stage1", 1.0),
+    ("Synthetic / NautilusTrader book, delta by delta", "synthetic", "synthetic-stage1",
+     "synthetic-nautilus", 15.0),
+    ("Synthetic / hftbacktest L3 no-op", "synthetic", "synthetic-stage1", "synthetic-hftbacktest", 10.0),
+    ("Synthetic / SortedDict", "synthetic", "synthetic-stage1", "synthetic-sorteddict", 35.0),
+    ("Synthetic / two dicts, sort on read", "synthetic", "synthetic-stage1", "synthetic-naive", 500.0),
+    ("File to features, two threads / zstd alone, busy hour", "file", "file-two", "file-zstd", 0.7),
+    ("File to features, one thread / zstd alone, busy hour", "file", "file-one", "file-zstd", 0.45),
+    ("The same, two threads, real spacing", "file-spacing", "file-spacing-two", "file-spacing-zstd", 0.7),
+    ("The same, one thread, real spacing", "file-spacing", "file-spacing-one", "file-spacing-zstd", 0.45),
+    ("Binance message / json + SortedDict", "binance", "binance-ours", "binance-json", 15.0),
+)  # fmt: skip
+
+
+def verdicts(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each target that this run can speak of: what was asked, what was measured, whether it is met."""
+    found = []
+
+    def add(what: str, asked: str, value: float | None, measured: str, met: bool) -> None:
+        if value is not None:
+            found.append({"what": what, "asked": asked, "value": value, "measured": measured, "met": met})
+
+    def most(what: str, limit: float, unit: str, value: float | None, digits: int = 2) -> None:
+        if value is not None:
+            add(what, f"≤ {limit:g} {unit}", value, f"{value:.{digits}f} {unit}", value <= limit)
+
+    for what, suite, ours, peer, least in RATIOS:
+        value = _ratio(results, suite, ours, peer)
+        if value is not None:
+            add(
+                what,
+                f"≥ {least:g} x",
+                value,
+                f"{value:.3g} x" if value < 100 else f"{value:.0f} x",
+                value >= least,
+            )
+    most(
+        "Single live update, features off (median)", 3, "µs", _extra(results, "live", "live-off", "median_us")
+    )
+    most(
+        "Single live update, all features, 100-ms grid",
+        10,
+        "µs",
+        _extra(results, "live", "live-grid", "median_us"),
+    )
+    most(
+        "Single live update, all features, a row at every LAST",
+        10,
+        "µs",
+        _extra(results, "live", "live-event", "median_us"),
+    )
+    files = _probe(results, "memory", "files") or []
+    peaks = [f["peak_mb"] for f in files if f["peak_mb"] is not None]
+    most("Peak memory of features_batches, largest file", 250, "MB", max(peaks) if peaks else None, 0)
+    most("depthscope --help", 0.3, "s", _probe(results, "commands", "help", "median"))
+    most("Warm `features` on the ES file", 1.5, "s", _probe(results, "commands", "features", "median"))
+    most("Cold compile", 40, "s", _probe(results, "commands", "cold", "median"), 1)
+    most("2,000 instruments, peak memory", 1500, "MB", _probe(results, "universe", "peak_mb"), 0)
+    return found
