@@ -206,7 +206,7 @@ class Engine:
         return int(self._books.context[s.C_CLOCK])
 
     def slot(self, symbol: str | int) -> int:
-        """Slot of a symbol; a symbol listed by several publishers is named ``SYMBOL@publisher``.
+        """Slot of `symbol`; one listed by several publishers is named ``SYMBOL@publisher``.
 
         Raises
         ------
@@ -226,12 +226,12 @@ class Engine:
         raise UnknownName(_near(symbol, self.symbols, "symbol seen so far"))
 
     def book(self, symbol: str | int) -> OrderBook:
-        """Read-only view of an instrument's present book (valid until the next call)."""
+        """Read-only view of the present book of `symbol` (or slot), valid until the next call."""
         slot = self.slot(symbol)
         return OrderBook(self._books, slot, self.slots[slot])
 
     def counters(self, symbol: str | int) -> dict[str, int]:
-        """Integrity counters of an instrument: groups, unknown cancels, crossed, gaps and so on."""
+        """Integrity counters of `symbol` (or slot): groups, unknown cancels, crossed, gaps and so on."""
         book = self._books.books[self.slot(symbol)]
         found = {name: int(book[name]) for name in COUNTERS}
         found["groups"] += int(book["row_groups"])  # not yet in any row
@@ -256,7 +256,7 @@ class Engine:
         return self._collect()
 
     def frames(self, events: Events) -> Iterator[Batch]:
-        """Like `process`, but pauses at each boundary: books are then as of that boundary."""
+        """Take `events` like `process`, but pause at each boundary: books are then as of that boundary."""
         for _ in self._run(events, stop=True):
             yield self._collect()
         rest = self._collect()
@@ -275,7 +275,7 @@ class Engine:
             yield self._collect()
 
     def trace_blocks(self, events: Events) -> Iterator[tuple[Events, npt.NDArray[Any]]]:
-        """Run the books alone and yield (events, TRACE rows) block by block.
+        """Run the books alone over `events` and yield (events, TRACE rows) block by block.
 
         The arrays are scratch memory, valid until the next block. Rows of the grid and
         features are not made.
@@ -499,7 +499,7 @@ class Engine:
         )
 
     def restore(self, snapshot: EngineSnapshot) -> None:
-        """Go back to a snapshot of this engine (or of one made with the same arguments)."""
+        """Go back to a `snapshot` of this engine (or of one made with the same arguments)."""
         if snapshot.features.columns != self.columns:
             raise InputError(
                 "The snapshot was taken with other features; make the engine with the same ones."

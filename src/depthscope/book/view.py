@@ -176,11 +176,11 @@ class OrderBook:
         ]
 
     def bids(self, n: int | None = None) -> list[Level]:
-        """Bid levels, best first."""
+        """Bid levels, best first; at most `n` of them."""
         return self._levels("bid", n)
 
     def asks(self, n: int | None = None) -> list[Level]:
-        """Ask levels, best first."""
+        """Ask levels, best first; at most `n` of them."""
         return self._levels("ask", n)
 
     def depth(self, bps: float) -> tuple[float, float]:
@@ -228,6 +228,17 @@ class OrderBook:
         """Public size resting on each of `n` ticks from tick number `first_tick` up, both sides added.
 
         Off-tick levels are left out (`raw` has them).
+
+        Parameters
+        ----------
+        first_tick : int
+            Price of the first, divided by the tick.
+        n : int
+            Ticks.
+
+        Returns
+        -------
+        float32 array (n,)
         """
         out = np.zeros(n, np.int64)
         step = self.instrument.tick

@@ -41,6 +41,14 @@ class Instrument:
         integers of it; public sizes are size x lot.
     multiplier : Decimal
         Currency per price unit per contract.
+    currency : str
+        What prices are quoted in.
+    calendar : str
+        Name of the trading calendar.
+    capabilities : Capability
+        What the feed can tell; features that need more are null.
+    allows_negative : bool
+        Whether zero and negative prices are prices.
     """
 
     venue: str
@@ -72,13 +80,13 @@ class Instrument:
         return max(0, -int(Decimal(self.tick).scaleb(-9).normalize().as_tuple().exponent))
 
     def price(self, fixed: int) -> Decimal:
-        """Exact price of a 1e-9 integer, with the tick's decimals (more when off-tick)."""
+        """Exact price of `fixed`, a 1e-9 integer, with the tick's decimals (more when off-tick)."""
         exact = Decimal(fixed).scaleb(-9).normalize()
         places = max(self.price_decimals, -int(exact.as_tuple().exponent))
         return exact.quantize(Decimal(1).scaleb(-places))
 
     def size(self, lots: int) -> Decimal:
-        """Exact public size of a number of lots."""
+        """Exact public size of a number of `lots`."""
         exact = (Decimal(lots) * self.lot).scaleb(-9).normalize()
         return exact if int(exact.as_tuple().exponent) <= 0 else exact.quantize(Decimal(1))
 
