@@ -61,7 +61,7 @@ def test_xdg_folder_replaces_dot_config(tmp_path: Path, monkeypatch: pytest.Monk
         ('port = "9000"', r"port must be of type int, got '9000'"),
         ("port = true", r"port must be of type int, got True"),
         ("open_browser = 1", r"open_browser must be of type bool"),
-        ("port = 0", r"port must lie in 1 … 65535, got 0"),
+        ("port = 65536", r"port must lie in 0 … 65535, got 65536"),
         ("page_hz = 61", r"page_hz must lie in 1 … 60"),
         ("page_hz = nan", r"page_hz must lie in 1 … 60"),
         ("port = ", r"not valid TOML"),

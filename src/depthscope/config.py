@@ -54,7 +54,7 @@ class Settings:
     Attributes
     ----------
     port : int
-        Port of the page (1…65535). Default 8050.
+        Port of the page (0…65535, 0 takes a free one). Default 8050.
     open_browser : bool
         Whether `demo` and `replay` open a browser. Default true.
     page_hz : float
@@ -67,7 +67,7 @@ class Settings:
         2 reads and computes side by side, 1 uses one core. Default 2.
     """
 
-    port: int = _setting(8050, 1, 65535)
+    port: int = _setting(8050, 0, 65535)
     open_browser: bool = _setting(True)
     page_hz: float = _setting(20.0, 1, 60)
     depth_rows: int = _setting(20, 1, 1000)

@@ -58,7 +58,8 @@ def test_no_command_shows_help(command: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nope"], ["book"], ["book", "a", "b"], ["demo", "--port", "0"], ["info", "x", "--nope"]]
+    "arguments",
+    [["nope"], ["book"], ["book", "a", "b"], ["demo", "--port", "65536"], ["info", "x", "--nope"]],
 )
 def test_wrong_usage_is_bad_input(command: Command, arguments: list[str]) -> None:
     done = command(*arguments)

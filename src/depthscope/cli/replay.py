@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from depthscope.web.app import Address
 
 Port = Annotated[
-    int | None, typer.Option(min=1, max=65535, help="Port of the page; 8050 by default.", show_default=False)
+    int | None, typer.Option(min=0, max=65535, help="Port of the page, 0 for a free one; 8050 by default.")
 ]
 NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")]
 Speed = Annotated[str, typer.Option(metavar="N|max", help="Market seconds a second: 0.1 to 1000, or max.")]
