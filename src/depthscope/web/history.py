@@ -176,17 +176,30 @@ class Level:
             self.ofi(first, last + 1), self._q[idx], self.trades.between(first, last),
         )  # fmt: skip
 
-    def truncate(self, col: int) -> None:
-        """Forget column `col` and everything after it."""
+    def unfinished(self) -> tuple[int, Floats]:
+        """First column whose OFI is not final, and what its columns have so far."""
+        cols = np.arange(max(self.final, self.tail), self.head + 1)
+        return self.final, self._ofi[cols % self.cols]
+
+    def truncate(self, col: int, unfinished: tuple[int, Floats]) -> None:
+        """Forget column `col` and everything after it.
+
+        Flow that was `unfinished` at that moment is put back: the engine will tell the rest again.
+        """
         self.fresh.clear()
         self.trades.truncate(col)
         if self.head >= col:
             self.head = col - 1
         if self.head < self.tail:
             self.head, self.tail = -1, 0
-        self.final = min(self.final, col)
+        self.final, values = unfinished
+        cols = np.arange(self.final, self.head + 1)
+        so_far = np.zeros(len(cols), "<f4")
+        so_far[: len(values)] = values[: len(cols)]
+        held = cols >= self.tail
+        self._ofi[cols[held] % self.cols] = so_far[held]
         self.sent = min(self.sent, col)
-        self.ofi_sent = min(self.ofi_sent, col)
+        self.ofi_sent = min(self.ofi_sent, self.final)
 
 
 class History:
@@ -237,10 +250,14 @@ class History:
             records["col"] = np.maximum(0, (ts - self.origin) // level.ns)
             level.add_trades(records)
 
-    def truncate(self, ts: int) -> None:
-        """Forget everything from `ts` on, a whole second."""
-        for level in self.levels:
-            level.truncate((ts - self.origin) // level.ns)
+    def unfinished(self) -> tuple[tuple[int, Floats], ...]:
+        """What :meth:`truncate` needs to come back to this moment."""
+        return tuple(level.unfinished() for level in self.levels)
+
+    def truncate(self, ts: int, unfinished: tuple[tuple[int, Floats], ...]) -> None:
+        """Forget everything from `ts` on, a whole second at which `unfinished` was taken."""
+        for level, flow in zip(self.levels, unfinished, strict=True):
+            level.truncate((ts - self.origin) // level.ns, flow)
         self.until = min(self.until, ts)
         if self.levels[0].head < 0:
             self.last = None

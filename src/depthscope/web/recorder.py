@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "Track"]
 
 DAY: Final = 86_400_000_000_000
+GRID: Final = 50_000_000  # of the session's engine
 _TICK_LIMIT: Final = 2**31 - 2
 _EAGER: Final = 4  # symbols recorded before anyone looks
 _MOST: Final = 16  # symbols recorded at once
@@ -155,10 +156,8 @@ class Recorder:
             self._take_rows(batch)
         if len(times):
             # An event makes the engine close every boundary up to it, for all instruments.
-            step = 50_000_000
-            self._final = max(self._final, int(times[-1]) // step * step)
-        else:  # the final flush
-            self._final = self.session.clock
+            self._final = max(self._final, int(times[-1]) // GRID * GRID)
+        else:  # the final flush: the column cut short by the end has no row
             self._settle_rows()
 
     def _take_rows(self, batch: Batch) -> None:
@@ -197,18 +196,19 @@ class Recorder:
         for track in self.tracks.values():
             track.history.finalise(self._final)
 
-    def snapshot(self) -> dict[int, tuple[Any, ...]]:
+    def snapshot(self) -> tuple[int, dict[int, tuple[Any, ...]]]:
         """Counters and anchors of every track (histories stay: they are cut on return)."""
-        return {i: t.state() for i, t in self.tracks.items()}
+        return self._final, {i: (t.state(), t.history.unfinished()) for i, t in self.tracks.items()}
 
-    def restore(self, state: dict[int, tuple[Any, ...]], ts: int) -> None:
+    def restore(self, state: tuple[int, dict[int, tuple[Any, ...]]], ts: int) -> None:
         """Go back to `ts`. A symbol not recorded then starts anew."""
         self._rows.clear()
-        self._final = ts // 50_000_000 * 50_000_000
+        self._final, tracks = state
         for symbol_id, track in list(self.tracks.items()):
-            if symbol_id in state:
-                track.history.truncate(ts)
-                track.restore(state[symbol_id])
+            if symbol_id in tracks:
+                own, flow = tracks[symbol_id]
+                track.history.truncate(ts, flow)
+                track.restore(own)
             else:
                 del self.tracks[symbol_id]
 
