@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -159,6 +160,15 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         pytest.skip("this user may read everything")
     finally:
         path.chmod(0o600)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no Unix sockets here")
+def test_what_is_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.dbn"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        with pytest.raises(InputError, match="no regular file"):
+            open_source(path)
 
 
 # --- several files -------------------------------------------------------------------------------

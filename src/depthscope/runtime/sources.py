@@ -191,6 +191,8 @@ class _Found:
     def _sort(self, path: Path, *, swept: bool) -> None:
         """Put one file with the data, with what accompanies data, or with what is passed over."""
         try:
+            if not path.is_file():
+                raise InputError(f"{path} is no regular file. Save what it gives in a file and name that.")
             if path.stat().st_size == 0:
                 if not swept:
                     raise EmptyData(

@@ -119,7 +119,9 @@ class DbnSource:
         capabilities = Capability(0)
         for rtype in types:
             capabilities |= layout.CAPABILITIES[rtype]
-        self._catalogue = Catalogue(self.header, self._names, options, capabilities, self._beside)
+        self._catalogue = Catalogue(
+            self.header, self._names, options, capabilities, self._beside, self.info.notes
+        )
         # Books must be told apart or declared lost only where ids change meaning or messages occur.
         self._follow = self.header.schema == layout.MIXED or not self._names.steady
         if options.symbols and self._names.known:

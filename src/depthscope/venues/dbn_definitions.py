@@ -33,6 +33,8 @@ class Definition:
         Price increment, and the currency one is worth; 1e-9 units.
     ts : int
         Receive time, UTC nanoseconds.
+    file : str
+        Name of the definition file, empty for a record of the data file itself.
     """
 
     publisher: int
@@ -42,9 +44,10 @@ class Definition:
     tick_value: int
     currency: str
     ts: int
+    file: str = ""
 
 
-def read_definitions(records: bytes, size: int) -> Iterator[Definition]:
+def read_definitions(records: bytes, size: int, file: str = "") -> Iterator[Definition]:
     """Yield the definitions in whole records of `size` bytes each, of any version."""
     known = layout.fitting(layout.DEFINITION, size)
     view = np.frombuffer(records, np.uint8).reshape(-1, size)[:, : known.itemsize]
@@ -57,6 +60,7 @@ def read_definitions(records: bytes, size: int) -> Iterator[Definition]:
             _defined(int(row["min_price_increment_amount"])),
             layout.text(bytes(row["currency"])),
             min(int(row["ts_recv"]), 2**63 - 1),
+            file,
         )
 
 
@@ -77,7 +81,6 @@ def read_beside(path: Path, dataset: str, info: SourceInfo) -> list[Definition]:
             header = read_header(beside, brief=True)
             if header.schema == "definition" and header.dataset == dataset:
                 found += _read_all(beside)
-                info.notes["definitions from"] = beside.name
         except (DepthscopeError, OSError) as error:
             info.warnings.append(f"Definitions beside the file were left out: {error}")
     return found
@@ -96,7 +99,7 @@ def _read_all(path: Path) -> Iterator[Definition]:
             heads = np.frombuffer(whole, np.uint8).reshape(-1, size)[:, :2]
             good = (heads[:, 0] == size // 4) & (heads[:, 1] == layout.RT_DEFINITION)
             n = len(good) if good.all() else int(np.argmin(good))
-            yield from read_definitions(whole[: n * size], size)
+            yield from read_definitions(whole[: n * size], size, path.name)
             if n < len(good):
                 return
             data = stream.read(BATCH * size)

@@ -53,24 +53,10 @@ GROW: Final = 5  # ten-level state is full
 
 MOST_EVENTS: Final = 48  # one ten-level record: T, R, 20 removed and 20 set, and room to spare
 
-U0 = np.uint64(0)
-U1 = np.uint64(1)
-U2 = np.uint64(2)
-U3 = np.uint64(3)
-U4 = np.uint64(4)
-U5 = np.uint64(5)
-U6 = np.uint64(6)
-U8 = np.uint64(8)
-U16 = np.uint64(16)
-U32 = np.uint64(32)
-U40 = np.uint64(40)
-U48 = np.uint64(48)
-U56 = np.uint64(56)
-U63 = np.uint64(63)
-LOW6 = np.uint64(63)
-LOW8 = np.uint64(0xFF)
-LOW16 = np.uint64(0xFFFF)
-LOW32 = np.uint64(0xFFFF_FFFF)
+U0, U1, U2, U3, U4, U5, U6, U8, U16, U32, U40, U48, U56, U63 = (
+    np.uint64(n) for n in (0, 1, 2, 3, 4, 5, 6, 8, 16, 32, 40, 48, 56, 63)
+)
+LOW6, LOW8, LOW16, LOW32 = (np.uint64((1 << n) - 1) for n in (6, 8, 16, 32))
 UNDEFINED = np.uint64(1 << 63)  # times from here on are absent (or no time)
 UNDEF_PRICE = np.uint64(ev.UNDEF_PRICE)
 FAR = np.int64(2**63 - 1)

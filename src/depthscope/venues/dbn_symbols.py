@@ -208,6 +208,8 @@ class Catalogue:
         What its records can tell.
     sidecar : callable
         Returns the definitions found beside the file; called once, if needed.
+    notes : dict of str to str
+        Told which definition file an instrument was taken from.
     """
 
     def __init__(
@@ -217,7 +219,9 @@ class Catalogue:
         options: SourceOptions,
         capabilities: Capability,
         sidecar: Callable[[], list[Definition]],
+        notes: dict[str, str],
     ) -> None:
+        self._notes = notes
         self._header, self._names, self._options = header, names, options
         self._capabilities = capabilities
         self._sidecar: Callable[[], list[Definition]] | None = sidecar
@@ -247,6 +251,8 @@ class Catalogue:
         symbol = self._names.symbol(ours)
         definition = self._definition(symbol, ours)
         told = {"tick": definition.tick} if definition and definition.tick else {}
+        if definition and definition.file:
+            self._notes["definitions from"] = definition.file
         instrument = find_instrument(
             venue_of(publisher, self._header.dataset),
             symbol,
