@@ -115,7 +115,10 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def get(self, path: str) -> Any:
-        request = Request(self.origin + path, headers={"Authorization": f"Bearer {urlsplit(self.url).query.removeprefix('token=')}"})
+        request = Request(
+            self.origin + path,
+            headers={"Authorization": f"Bearer {urlsplit(self.url).query.removeprefix('token=')}"},
+        )
         with urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())
 
@@ -149,7 +152,10 @@ def opened(browser: Browser, server: Server, width: int = 1600, height: int = 90
     errors: list[str] = []
     page.on("pageerror", lambda e: errors.append(str(e)))
     page.on("console", lambda m: errors.append(m.text) if m.type in {"error", "warning"} else None)
-    page.on("websocket", lambda w: None if w.url.startswith(f"ws://127.0.0.1:{server.port}/") else foreign.append(w.url))
+    page.on(
+        "websocket",
+        lambda w: None if w.url.startswith(f"ws://127.0.0.1:{server.port}/") else foreign.append(w.url),
+    )
 
     def watch(route: Any) -> None:
         if route.request.url.startswith((server.origin + "/", "data:")):
@@ -159,7 +165,9 @@ def opened(browser: Browser, server: Server, width: int = 1600, height: int = 90
             route.abort()
 
     context.route("**/*", watch)
-    page.add_init_script("window.violations = []; document.addEventListener('securitypolicyviolation', e => violations.push(e.violatedDirective + ' ' + e.blockedURI))")
+    page.add_init_script(
+        "window.violations = []; document.addEventListener('securitypolicyviolation', e => violations.push(e.violatedDirective + ' ' + e.blockedURI))"
+    )
     page.goto(server.url)
     page.wait_for_function(READY, timeout=START_SECONDS * 1000)
     page.expected_errors = []  # type: ignore[attr-defined]
@@ -176,7 +184,9 @@ def opened(browser: Browser, server: Server, width: int = 1600, height: int = 90
 @pytest.fixture
 def page(browser: Browser, demo: Server) -> Iterator[Page]:
     with opened(browser, demo) as found:
-        found.evaluate("() => { const a = __depthscope.app; if (a.paused) a.togglePause(); a.feed.send({cmd: 'speed', x: 1}); }")
+        found.evaluate(
+            "() => { const a = __depthscope.app; if (a.paused) a.togglePause(); a.feed.send({cmd: 'speed', x: 1}); }"
+        )
         yield found
 
 
@@ -194,9 +204,13 @@ def test_streams_twenty_columns_a_second_within_the_frame_budget(page: Page) -> 
     """Best of five windows: other tests share the two cores."""
     best = {"updates": 0.0, "fps": 0.0, "ms": 1e9}
     for _ in range(5):
-        before = page.evaluate("({t: performance.now(), u: __depthscope.perf.updates, f: __depthscope.perf.frames, ms: __depthscope.perf.chartMs + __depthscope.perf.panelMs + __depthscope.perf.textMs + __depthscope.app.feed.stats.decodeMs})")
+        before = page.evaluate(
+            "({t: performance.now(), u: __depthscope.perf.updates, f: __depthscope.perf.frames, ms: __depthscope.perf.chartMs + __depthscope.perf.panelMs + __depthscope.perf.textMs + __depthscope.app.feed.stats.decodeMs})"
+        )
         page.wait_for_timeout(2000)
-        after = page.evaluate("({t: performance.now(), u: __depthscope.perf.updates, f: __depthscope.perf.frames, ms: __depthscope.perf.chartMs + __depthscope.perf.panelMs + __depthscope.perf.textMs + __depthscope.app.feed.stats.decodeMs})")
+        after = page.evaluate(
+            "({t: performance.now(), u: __depthscope.perf.updates, f: __depthscope.perf.frames, ms: __depthscope.perf.chartMs + __depthscope.perf.panelMs + __depthscope.perf.textMs + __depthscope.app.feed.stats.decodeMs})"
+        )
         seconds = (after["t"] - before["t"]) / 1000
         updates = after["u"] - before["u"]
         best["updates"] = max(best["updates"], updates / seconds)
@@ -213,7 +227,9 @@ def test_the_book_on_the_page_is_the_book_of_the_server(page: Page, demo: Server
     page.wait_for_timeout(1300)  # the table is filled once a second
     name = page.evaluate("__depthscope.app.market.symbol.name")
     book = demo.get(f"/api/v1/book?symbol={name}&levels=10")
-    rows = page.evaluate("[...document.querySelectorAll('#book-table tbody tr')].map(r => [...r.cells].map(c => c.textContent.replace(/\\u2009/g, '')))")
+    rows = page.evaluate(
+        "[...document.querySelectorAll('#book-table tbody tr')].map(r => [...r.cells].map(c => c.textContent.replace(/\\u2009/g, '')))"
+    )
     assert len(rows) == 10
     for k, (bid_size, bid, ask, ask_size) in enumerate(rows):
         for price, size, level in ((bid, bid_size, book["bids"][k]), (ask, ask_size, book["asks"][k])):
@@ -248,16 +264,23 @@ def test_speed(page: Page) -> None:
 
 def test_seek(page: Page) -> None:
     page.select_option("#speed", "20")
-    page.wait_for_function("__depthscope.app.market.session.tsMs - __depthscope.app.market.session.startMs > 20000")
+    page.wait_for_function(
+        "__depthscope.app.market.session.tsMs - __depthscope.app.market.session.startMs > 20000"
+    )
     page.select_option("#speed", "1")
     start = float(page.evaluate("__depthscope.app.market.session.startMs"))
     target = start + 8000
-    page.evaluate("ms => { const s = document.getElementById('seek'); s.value = ms; s.dispatchEvent(new Event('input')); }", target)
+    page.evaluate(
+        "ms => { const s = document.getElementById('seek'); s.value = ms; s.dispatchEvent(new Event('input')); }",
+        target,
+    )
     assert page.is_visible("#seek-label")
     assert re.match(r"\d\d:\d\d:\d\d ", page.inner_text("#seek-label"))
     epoch = page.evaluate("__depthscope.app.market.epoch")
     page.evaluate("document.getElementById('seek').dispatchEvent(new Event('change'))")
-    page.wait_for_function(f"__depthscope.app.market.epoch > {epoch} && __depthscope.store.head >= 0 && __depthscope.app.market.session.state === 'playing'")
+    page.wait_for_function(
+        f"__depthscope.app.market.epoch > {epoch} && __depthscope.store.head >= 0 && __depthscope.app.market.session.state === 'playing'"
+    )
     now = float(page.evaluate("__depthscope.app.market.originMs + __depthscope.app.market.nowMs"))
     assert target - 1000 <= now <= target + 6000
     assert page.is_hidden("#seek-label")
@@ -271,13 +294,19 @@ def test_symbols(page: Page) -> None:
     if len(names) < 2:
         pytest.skip("the demo has one symbol")
     page.keyboard.press("2")
-    page.wait_for_function("name => __depthscope.app.market.symbol.name === name && __depthscope.store.head > 0", arg=names[1])
+    page.wait_for_function(
+        "name => __depthscope.app.market.symbol.name === name && __depthscope.store.head > 0", arg=names[1]
+    )
     tick = float(page.evaluate("__depthscope.app.market.symbol.tick"))
-    mid = float(page.evaluate("(() => { const s = __depthscope.store; return s.mid(s.lastQuoted(s.head)); })()"))
+    mid = float(
+        page.evaluate("(() => { const s = __depthscope.store; return s.mid(s.lastQuoted(s.head)); })()")
+    )
     page.wait_for_timeout(500)
     assert float(page.inner_text("#last-price")) == pytest.approx(mid * tick, rel=0.02)
     page.locator("#symbols button").first.click()
-    page.wait_for_function("name => __depthscope.app.market.symbol.name === name && __depthscope.store.head > 0", arg=names[0])
+    page.wait_for_function(
+        "name => __depthscope.app.market.symbol.name === name && __depthscope.store.head > 0", arg=names[0]
+    )
 
 
 def test_zooming_out_fetches_coarser_history_and_comes_back(page: Page) -> None:
@@ -327,7 +356,9 @@ def test_price_zoom_on_the_axis_and_reset(page: Page) -> None:
     page.mouse.wheel(0, 240)
     page.wait_for_function(f"__depthscope.app.view.rows > {rows * 1.1}")
     page.mouse.dblclick(300, 300)
-    page.wait_for_function(f"Math.abs(__depthscope.app.view.rows / {rows} - 1) < 0.6 && __depthscope.app.view.followPrice")
+    page.wait_for_function(
+        f"Math.abs(__depthscope.app.view.rows / {rows} - 1) < 0.6 && __depthscope.app.view.followPrice"
+    )
 
 
 def test_crosshair_tells_price_time_and_size(page: Page) -> None:
@@ -336,15 +367,21 @@ def test_crosshair_tells_price_time_and_size(page: Page) -> None:
     page.wait_for_timeout(300)
     page.mouse.move(420, 330)
     page.wait_for_timeout(150)
-    said = page.evaluate("import('/js/crosshair.js').then(m => m.describePoint(__depthscope.app.renderer.crossInput()))")
+    said = page.evaluate(
+        "import('/js/crosshair.js').then(m => m.describePoint(__depthscope.app.renderer.crossInput()))"
+    )
     price, tick = float(said["price"]), float(page.evaluate("__depthscope.app.market.symbol.tick"))
     assert price == pytest.approx(round(price / tick) * tick)
     assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d\d", said["time"])
-    assert any(re.match(r"resting |outside the recorded|no live book|no history", line) for line in said["lines"]), said
+    assert any(
+        re.match(r"resting |outside the recorded|no live book|no history", line) for line in said["lines"]
+    ), said
     assert page.evaluate(DISTINCT, "cross") >= 3
     page.mouse.move(420, 5)
     page.wait_for_timeout(150)
-    assert page.evaluate(DISTINCT, "cross") == 0 or page.evaluate("__depthscope.app.renderer.pointer === null")
+    assert page.evaluate(DISTINCT, "cross") == 0 or page.evaluate(
+        "__depthscope.app.renderer.pointer === null"
+    )
     page.keyboard.press("l")
 
 
@@ -363,7 +400,9 @@ def test_theme_and_settings_are_kept(page: Page) -> None:
 
 
 def test_dots_can_be_filtered(page: Page) -> None:
-    page.evaluate("() => { const s = document.getElementById('dots'); s.value = 90; s.dispatchEvent(new Event('input')); }")
+    page.evaluate(
+        "() => { const s = document.getElementById('dots'); s.value = 90; s.dispatchEvent(new Event('input')); }"
+    )
     page.wait_for_function("document.getElementById('dots-least').textContent.startsWith('≥')")
     assert page.evaluate("__depthscope.app.renderer.dots.least") > 0
 
@@ -438,7 +477,11 @@ def test_a_killed_server_is_shown_and_the_page_comes_back(browser: Browser) -> N
     server.start()
     try:
         with opened(browser, server) as page:
-            page.expected_errors = [r"WebSocket connection", r"ERR_CONNECTION_REFUSED", r"Failed to load resource"]  # type: ignore[attr-defined]
+            page.expected_errors = [
+                r"WebSocket connection",
+                r"ERR_CONNECTION_REFUSED",
+                r"Failed to load resource",
+            ]  # type: ignore[attr-defined]
             held = head(page)
             server.stop(signal.SIGKILL)
             page.wait_for_selector("#badge[data-kind=offline]")
@@ -449,7 +492,9 @@ def test_a_killed_server_is_shown_and_the_page_comes_back(browser: Browser) -> N
             page.wait_for_selector("#badge[data-kind=live]", timeout=START_SECONDS * 1000)
             page.wait_for_function("__depthscope.store.head > 40 && !__depthscope.app.market.filling")
             assert page.evaluate("__depthscope.app.feed.stats.drops") >= 1
-            columns = page.evaluate("(() => { const s = __depthscope.store; let n = 0; for (let c = s.oldest; c <= s.head; c++) n += s.has(c); return n === s.head - s.oldest + 1; })()")
+            columns = page.evaluate(
+                "(() => { const s = __depthscope.store; let n = 0; for (let c = s.oldest; c <= s.head; c++) n += s.has(c); return n === s.head - s.oldest + 1; })()"
+            )
             assert columns, "no hole in what came back"
     finally:
         server.stop()
@@ -466,11 +511,16 @@ def test_replay_of_a_recording(browser: Browser, data_dir: Path, file: str, spee
     server.start()
     try:
         with opened(browser, server) as page:
-            page.wait_for_function("__depthscope.app.market.info?.state === 'LIVE' && __depthscope.store.trades.list.length > 20", timeout=60_000)
+            page.wait_for_function(
+                "__depthscope.app.market.info?.state === 'LIVE' && __depthscope.store.trades.list.length > 20",
+                timeout=60_000,
+            )
             page.wait_for_timeout(500)
             painted = {name: page.evaluate(DISTINCT, name) for name in CANVASES}
             assert all(painted[name] >= CANVASES[name] / 2 for name in CANVASES), painted
-            bid, ask = page.evaluate("(() => { const s = __depthscope.store, i = s.slot(s.lastQuoted(s.head)); return [s.bid[i], s.ask[i]]; })()")
+            bid, ask = page.evaluate(
+                "(() => { const s = __depthscope.store, i = s.slot(s.lastQuoted(s.head)); return [s.bid[i], s.ask[i]]; })()"
+            )
             assert 0 < ask - bid < 50
             if out := os.environ.get("DEPTHSCOPE_SCREENSHOTS"):
                 page.screenshot(path=str(Path(out) / f"{Path(file).name.split('.')[0]}.png"))
@@ -484,6 +534,12 @@ def test_node_runs_the_unit_tests() -> None:
         if os.environ.get("DEPTHSCOPE_REQUIRE_BROWSER") == "1":
             pytest.fail("node is missing")
         pytest.skip("node is missing")
-    done = subprocess.run([node, "--test", str(Path(__file__).parent / "js")], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [node, "--test", str(Path(__file__).parent / "js")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-4000:]
     assert re.search(r"^# pass [1-9]", done.stdout, re.M), done.stdout[-500:]

@@ -116,3 +116,21 @@ export function encodeHist(o) {
   }
   return buffer;
 }
+
+/**
+ * @param {{col: number, base: number, bid: number, ask: number, flags?: number, sizes: ArrayLike<number>, symbol?: number, seq?: number, serverMs?: number}} o
+ * @returns {ArrayBuffer}
+ */
+export function encodeBook(o) {
+  const buffer = new ArrayBuffer(36 + 4 * o.sizes.length);
+  const view = new DataView(buffer);
+  header(view, 3, o);
+  view.setUint32(16, o.col, true);
+  view.setInt32(20, o.base, true);
+  view.setInt32(24, o.bid, true);
+  view.setInt32(28, o.ask, true);
+  view.setUint16(32, o.sizes.length, true);
+  view.setUint16(34, o.flags ?? 0, true);
+  for (let i = 0; i < o.sizes.length; i++) view.setFloat32(36 + 4 * i, o.sizes[i], true);
+  return buffer;
+}

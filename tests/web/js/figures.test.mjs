@@ -217,12 +217,12 @@ test('pulled and stacked are net of trades, and silent where the side has change
   store.applyTick(tick(1, BOOK));
   store.applyTick(tick(2, [10, 25, 30, 10, 0, 5, 6, 1], { trades: [trade(2, 103, 30, 2), trade(2, 107, 2, 1)] }));
   const pulled = new PulledStacked();
-  pulled.update(store, 2, 1000);
+  pulled.update(store, store.trades, 2, 1000);
   assert.equal(pulled.span, 50);
   assert.deepEqual([100, 101, 103, 107].map((t) => pulled.at(t)), [0, 5, 0, -4]);
   assert.ok(Number.isNaN(pulled.at(104)));
   store.applyTick(tick(3, BOOK, { bid: 101, ask: 103 }));
-  pulled.update(store, 3, 1000);
+  pulled.update(store, store.trades, 3, 1000);
   assert.ok(Number.isNaN(pulled.at(103)), 'a bid then, an ask now');
 });
 

@@ -1,7 +1,7 @@
 // @ts-check
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeHist, encodeTick } from './encoder.mjs';
+import { encodeBook, encodeHist, encodeTick } from './encoder.mjs';
 import { decodeFrame } from '../../../src/depthscope/web/static/js/protocol.js';
 import { Market } from '../../../src/depthscope/web/static/js/market.js';
 
@@ -147,4 +147,16 @@ test('acknowledgements never run ahead of a new connection', () => {
 
 test('a server of another version is refused', () => {
   assert.throws(() => setUp().market.take(hello({ v: 2 })), /version 2/);
+});
+
+test('with wide levels the exact ticks come apart', () => {
+  const { market } = setUp();
+  market.take(hello({ symbols: [{ ...symbol(0, 'A'), row: 10 }] }));
+  market.apply(tick(3, { base: 0, bid: 11, ask: 12 }));
+  assert.equal(market.near?.head, -1);
+  market.apply(decodeFrame(encodeBook({ col: 3, base: 10, bid: 11, ask: 12, sizes: [5, 6, 7, 8] })));
+  assert.equal(market.fine?.at(3, 11), 2);
+  assert.equal(market.near?.at(3, 11), 6);
+  market.take({ t: 'reset', epoch: 2, reason: 'seek' });
+  assert.equal(market.near?.head, -1);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { encodeHist, encodeTick } from './encoder.mjs';
+import { encodeBook, encodeHist, encodeTick } from './encoder.mjs';
 import { NO_TICK, ProtocolError, decodeFrame, lotsOfCode } from '../../../src/depthscope/web/static/js/protocol.js';
 
 /** @type {import('./encoder.mjs').TradeIn[]} */
@@ -54,6 +54,15 @@ test('a HIST frame reads back as written, with an odd number of codes', () => {
     const read = lots[frame.q[i]] * frame.unit;
     assert.ok(Math.abs(read - size) <= size * 3.1e-4, `${read} for ${size}`);
   }
+});
+
+test('a BOOK frame reads back as written', () => {
+  const frame = decodeFrame(encodeBook({ symbol: 2, seq: 5, serverMs: 0.5, col: 9, base: -4, bid: -2, ask: NO_TICK, flags: 9, sizes: [1, 0.5, 0] }));
+  assert.equal(frame.kind, 'book');
+  if (frame.kind !== 'book') return;
+  const { sizes, ...rest } = frame;
+  assert.deepEqual(rest, { kind: 'book', symbol: 2, seq: 5, serverMs: 0.5, col: 9, base: -4, bid: -2, ask: NO_TICK, flags: 9 });
+  assert.deepEqual([...sizes], [1, 0.5, 0]);
 });
 
 test('an empty HIST is a HIST', () => {

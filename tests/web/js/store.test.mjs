@@ -113,3 +113,13 @@ test('clearing makes a new generation', () => {
   assert.equal(s.isLive(1), false);
   assert.equal(s.bid[1] === NO_TICK || !s.has(1), true);
 });
+
+test('a level may hold several ticks', () => {
+  const s = new ColumnStore(0, 50, LEVELS, 1, 10);
+  s.applyTick(tick({ col: 1, base: -20, bid: 13, ask: 21 }));
+  assert.deepEqual([-21, -20, -11, -10, 0, 59, 60].map((t) => s.at(1, t)), [NaN, 1, 1, 2, 3, 8, NaN]);
+  s.applyTick(tick({ col: 2, base: -10, bid: 13, ask: 21, sizes: [0, 0, 9, 0, 0, 0, 0, 0] }));
+  const coarse = new ColumnStore(1, 250, LEVELS, 1, 10);
+  coarse.deriveFrom(s, 0, 5);
+  assert.deepEqual([-20, -10, 15, 30].map((t) => coarse.at(0, t)), [NaN, 2, 9, 6]);
+});

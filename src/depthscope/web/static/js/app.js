@@ -35,7 +35,7 @@ export class App {
     /** @type {Feed} */
     this.feed = new Feed(stream.href, 'api/v1/health', {
       onFrame: (frame) => {
-        if (frame.kind === 'tick' || frame.gapFill) this.perf.updates++;
+        if (frame.kind === 'tick' || (frame.kind === 'hist' && frame.gapFill)) this.perf.updates++;
         this.market.apply(frame);
       },
       onMessage: (message) => {

@@ -1,7 +1,7 @@
 // @ts-check
 /** Crosshair over heatmap and strips, on a canvas of its own: moving the pointer repaints nothing else. */
 import { AXIS_WIDTH, TIME_HEIGHT, colAt, tickAt, xOf } from './geometry.js';
-import { formatSize, formatSigned } from './format.js';
+import { formatSigned } from './format.js';
 import { FONT, FONT_BOLD } from './palette.js';
 import { STRIPS } from './strips.js';
 import { formatSpan } from './time.js';
@@ -11,10 +11,9 @@ import { formatSpan } from './time.js';
  * @property {import('./store.js').ColumnStore} store
  * @property {import('./geometry.js').Plot} plot
  * @property {import('./palette.js').Theme} theme
- * @property {import('./format.js').PriceFormat} price
+ * @property {import('./format.js').InstrumentFormat} price
  * @property {import('./time.js').MarketClock} clock
  * @property {number} originMs
- * @property {number} sizeDecimals
  * @property {{x: number, y: number}} at  CSS pixels from the upper left of the chart
  * @property {number} stripsTop
  * @property {number} stripsHeight
@@ -40,7 +39,7 @@ export function describePoint(o) {
     else {
       const size = store.at(col, tick);
       const away = Number.isFinite(mid) ? `  ${formatSigned(tick - mid, (v) => v.toFixed(1).replace('.0', ''))} ticks from mid` : '';
-      lines.push(Number.isNaN(size) ? 'outside the recorded window' : `resting ${formatSize(size, o.sizeDecimals)}${away}`);
+      lines.push(Number.isNaN(size) ? 'outside the recorded window' : `${store.row > 1 ? `${store.row} ticks hold` : 'resting'} ${o.price.size(size)}${away}`);
     }
     let bought = 0;
     let sold = 0;
@@ -50,8 +49,8 @@ export function describePoint(o) {
       if (list[i].side === 1) bought += list[i].size;
       else if (list[i].side === 2) sold += list[i].size;
     }
-    if (bought > 0) lines.push(`▲ bought ${formatSize(bought, o.sizeDecimals)}`);
-    if (sold > 0) lines.push(`▼ sold ${formatSize(sold, o.sizeDecimals)}`);
+    if (bought > 0) lines.push(`▲ bought ${o.price.size(bought)}`);
+    if (sold > 0) lines.push(`▼ sold ${o.price.size(sold)}`);
   }
   return { price, time, lines };
 }

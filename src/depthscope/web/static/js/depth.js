@@ -1,6 +1,6 @@
 // @ts-check
 /** Cumulative depth curve of the newest column. */
-import { formatSize, niceCeil } from './format.js';
+import { niceCeil } from './format.js';
 import { FONT_SMALL } from './palette.js';
 import { NO_TICK } from './protocol.js';
 
@@ -32,7 +32,7 @@ export function cumulativeDepth(store, col, direction) {
 
 /**
  * @param {import('./surface.js').Surface} surface
- * @param {{store: ColumnStore, col: number, theme: import('./palette.js').Theme, price: import('./format.js').PriceFormat}} o
+ * @param {{store: ColumnStore, col: number, theme: import('./palette.js').Theme, price: import('./format.js').InstrumentFormat}} o
  */
 export function drawDepth(surface, o) {
   const g = surface.begin();
@@ -88,8 +88,8 @@ export function drawDepth(surface, o) {
   g.fillRect(0, floor, width, 1);
   g.fillStyle = theme.dim;
   g.textAlign = 'right';
-  g.fillText(formatSize(top), width - 4, y(top) + 8);
-  g.fillText(formatSize(top / 2), width - 4, y(top / 2) + 8);
+  g.fillText(price.size(top), width - 4, y(top) + 8);
+  g.fillText(price.size(top / 2), width - 4, y(top / 2) + 8);
   const mid = store.mid(col);
   g.textAlign = 'center';
   if (Number.isFinite(mid)) g.fillText(price.half(mid), half, height - 7);
@@ -99,8 +99,8 @@ export function drawDepth(surface, o) {
   g.fillText(`+${reach} ticks`, width - 4, height - 7);
   g.textAlign = 'left';
   g.fillStyle = theme.bid;
-  g.fillText(`▲ bids ${formatSize(bids[bids.length - 1] || 0)}`, 4, 9);
+  g.fillText(`▲ bids ${price.size(bids[bids.length - 1] || 0)}`, 4, 9);
   g.textAlign = 'right';
   g.fillStyle = theme.ask;
-  g.fillText(`asks ${formatSize(asks[asks.length - 1] || 0)} ▼`, width - 4, 9);
+  g.fillText(`asks ${price.size(asks[asks.length - 1] || 0)} ▼`, width - 4, 9);
 }

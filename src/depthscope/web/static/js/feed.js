@@ -29,7 +29,7 @@ export function reconnectDelay(attempt, random) {
 /**
  * @typedef {'connecting' | 'open' | 'waiting' | 'refused' | 'incompatible'} FeedState
  * @typedef {object} FeedHandlers
- * @property {(frame: import('./protocol.js').TickFrame | import('./protocol.js').HistFrame) => void} onFrame
+ * @property {(frame: import('./protocol.js').Frame) => void} onFrame
  * @property {(message: import('./types.js').Message) => void} onMessage
  * @property {() => void} onState
  * @property {() => {seq: number, col: number} | null} ackOf  what to acknowledge, null for nothing

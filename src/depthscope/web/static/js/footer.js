@@ -1,6 +1,6 @@
 // @ts-check
 /** The bar at the bottom: pause, newest, speed, seek, and the figures of the moment. */
-import { formatCount, formatFixed, formatRate, formatSigned, formatSize } from './format.js';
+import { formatCount, formatFixed, formatRate, formatSigned } from './format.js';
 import { bookIssues } from './status.js';
 import { element, setText } from './surface.js';
 
@@ -116,7 +116,7 @@ export class Footer {
       setText(element('f-spread', HTMLElement), '–');
       setText(element('f-imbalance', HTMLElement), '–');
     }
-    setText(element('f-cvd', HTMLElement), fine.head < 0 ? '–' : formatSigned(fine.cvd[fine.slot(fine.head)], (v) => formatSize(v)));
+    setText(element('f-cvd', HTMLElement), fine.head < 0 ? '–' : formatSigned(fine.cvd[fine.slot(fine.head)], (v) => price.size(v)));
     setText(element('f-trades', HTMLElement), `${formatCount(info?.trades ?? null)}`);
     element('f-trades', HTMLElement).title = `${renderer.profile.trades} in the last 180 s`;
     const lag = element('f-lag', HTMLElement);

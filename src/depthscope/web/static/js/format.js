@@ -37,12 +37,13 @@ export function formatSigned(value, format) {
   return (value > 0 ? '+' : '−') + text;
 }
 
-/** Prices of one instrument, from integer ticks. */
-export class PriceFormat {
+/** Prices (from ticks) and sizes of one instrument. */
+export class InstrumentFormat {
   /** @param {import('./types.js').SymbolInfo} symbol */
   constructor(symbol) {
     this.tick = Number(symbol.tick);
     this.decimals = symbol.decimals;
+    this.sizeDecimals = symbol.sizeDecimals;
   }
 
   /** Price of a tick; fractions of one (midpoint and sub-penny prints) get the digits they need. @param {number} ticks */
@@ -59,9 +60,9 @@ export class PriceFormat {
     return (ticks * this.tick).toFixed(this.decimals + (Number.isInteger(ticks) ? 0 : 1));
   }
 
-  /** @param {number} ticks */
-  value(ticks) {
-    return ticks * this.tick;
+  /** @param {number} value public units */
+  size(value) {
+    return formatSize(value, this.sizeDecimals);
   }
 }
 

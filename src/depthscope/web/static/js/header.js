@@ -1,6 +1,6 @@
 // @ts-check
 /** The bar at the top: symbols, last price, session, clock, badge, colours. */
-import { formatSize } from './format.js';
+import { InstrumentFormat } from './format.js';
 import { REFERENCE_RADIUS } from './overlay.js';
 import { FONT_SMALL, THEMES, buildLut } from './palette.js';
 import { MARKS, describePhase, missingCapabilities } from './status.js';
@@ -177,7 +177,9 @@ export class Header {
     }
     g.strokeStyle = THEMES[theme].line;
     g.strokeRect(0.5, 2.5, width - 1, height - 16);
-    const lot = this.app.market.symbol === null ? 1 : Number(this.app.market.symbol.lot);
+    const { symbol } = this.app.market;
+    if (symbol === null) return;
+    const format = new InstrumentFormat(symbol);
     const { tone } = this.app.renderer;
     g.font = FONT_SMALL;
     g.fillStyle = THEMES[theme].dim;
@@ -185,7 +187,7 @@ export class Header {
     const places = /** @type {[number, CanvasTextAlign][]} */ ([[0, 'left'], [0.5, 'center'], [1, 'right']]);
     for (const [x, align] of places) {
       g.textAlign = align;
-      g.fillText(`${x === 0 ? '≤' : x === 1 ? '≥' : ''}${formatSize(toneSize(tone, x, lot))}`, x * width, height - 1);
+      g.fillText(`${x === 0 ? '≤' : x === 1 ? '≥' : ''}${format.size(toneSize(tone, x, Number(symbol.lot)))}`, x * width, height - 1);
     }
   }
 
@@ -194,17 +196,21 @@ export class Header {
     const theme = THEMES[this.app.settings.values.theme];
     const g = this.dotsKey.begin();
     const { dots } = this.app.renderer;
-    if (!Number.isFinite(dots.reference)) return;
+    const { symbol } = this.app.market;
+    if (!Number.isFinite(dots.reference) || symbol === null) return;
+    const format = new InstrumentFormat(symbol);
     g.font = FONT_SMALL;
     g.textBaseline = 'middle';
     let x = 2;
-    for (const share of [0.05, 0.3, 1]) {
+    for (const share of [0.1, 0.4, 1]) {
+      const size = Number((dots.reference * share).toPrecision(2));
+      if (size < Number(symbol.lot)) continue;
       const r = REFERENCE_RADIUS * Math.sqrt(share);
       g.fillStyle = theme.neutral;
       g.beginPath();
       g.arc(x + r, 11, r, 0, 2 * Math.PI);
       g.fill();
-      const text = formatSize(Number((dots.reference * share).toPrecision(2)));
+      const text = format.size(size);
       g.fillStyle = theme.fg;
       g.fillText(text, x + 2 * r + 3, 11.5);
       x += 2 * r + 3 + g.measureText(text).width + 7;
@@ -216,9 +222,9 @@ export class Header {
     this.drawLegend();
     this.drawDotsKey();
     const { dots } = this.app.renderer;
-    setText(element('dots-least', HTMLElement), dots.least > 0 ? `≥ ${formatSize(dots.least)}` : 'all');
     const { symbol } = this.app.market;
     if (symbol === null) return;
+    setText(element('dots-least', HTMLElement), dots.least > 0 ? `≥ ${new InstrumentFormat(symbol).size(dots.least)}` : 'all');
     const unit = sizeUnit(symbol);
     setText(element('size-unit', HTMLElement), unit);
     setText(element('scale-unit', HTMLElement), unit);

@@ -3,8 +3,8 @@
  * The heatmap on a plain 2-D canvas: the default, and the fastest where there is no real GPU.
  *
  * Cells are painted once into a ring of columns (time wraps round, price is a window anchored near the centre); showing them, panning and
- * zooming is one scaled copy. When a pixel holds several columns or ticks the ring holds bins instead, each the MAXIMUM of its
- * cells: a wall one column or one tick wide survives any zoom.
+ * zooming is one scaled copy. When a pixel holds several columns or levels the ring holds bins instead, each the MAXIMUM of its
+ * cells: a wall one column or one level wide survives any zoom.
  */
 import { CAPACITY } from './store.js';
 
@@ -18,7 +18,7 @@ const BATCH = 64;
 /** @typedef {import('./view.js').Rect} Rect */
 /** @typedef {import('./tone.js').Tone} Tone */
 
-/** Smallest power of two of columns (or ticks) a bin needs so that a bin is at least one pixel. @param {number} visible @param {number} pixels */
+/** Smallest power of two of columns (or levels) a bin needs so that a bin is at least one pixel. @param {number} visible @param {number} pixels */
 export function binFactor(visible, pixels) {
   let factor = 1;
   while (visible / factor > pixels) factor *= 2;
@@ -48,7 +48,7 @@ export class CanvasHeatmap {
     this.painting = 0;
     this.dx = 1;
     this.dy = 1;
-    /** Bin of ticks in the lowest ring row. */
+    /** Bin of levels in the lowest ring row. */
     this.anchor = 0;
     /** @type {ColumnStore | null} */
     this.store = null;
@@ -98,11 +98,12 @@ export class CanvasHeatmap {
     if (endBin <= firstBin) return;
     this.#paint(store, firstBin, Math.min(endBin, firstBin + RING));
 
-    const low = Math.max(Math.floor(rect.p0 / this.dy), this.anchor);
-    const high = Math.min(Math.ceil(rect.p1 / this.dy), this.anchor + ROWS);
+    const perBinTicks = this.dy * store.row;
+    const low = Math.max(Math.floor(rect.p0 / perBinTicks), this.anchor);
+    const high = Math.min(Math.ceil(rect.p1 / perBinTicks), this.anchor + ROWS);
     const perBin = (width / (rect.c1 - rect.c0)) * this.dx;
-    const perRow = (height / (rect.p1 - rect.p0)) * this.dy;
-    const top = height - (high - rect.p0 / this.dy) * perRow;
+    const perRow = (height / (rect.p1 - rect.p0)) * perBinTicks;
+    const top = height - (high - rect.p0 / perBinTicks) * perRow;
     const source = ROWS - (high - this.anchor);
     for (let bin = firstBin; bin < endBin; ) {
       const slot = bin & MASK;
@@ -116,9 +117,10 @@ export class CanvasHeatmap {
   /** Start a new painting when the store, the scale, the price window or the colours have changed. @param {ColumnStore} store @param {Rect} rect @param {Tone} tone @param {number} width @param {number} height */
   #settle(store, rect, tone, width, height) {
     const dx = binFactor(rect.c1 - rect.c0, width);
-    const dy = Math.max(binFactor(rect.p1 - rect.p0, height), binFactor(rect.p1 - rect.p0, ROWS * 0.75));
-    const low = Math.floor(rect.p0 / dy);
-    const high = Math.ceil(rect.p1 / dy);
+    const levels = (rect.p1 - rect.p0) / store.row;
+    const dy = Math.max(binFactor(levels, height), binFactor(levels, ROWS * 0.75));
+    const low = Math.floor(rect.p0 / (dy * store.row));
+    const high = Math.ceil(rect.p1 / (dy * store.row));
     const outside = low < this.anchor || high > this.anchor + ROWS;
     const same =
       store === this.store && store.generation === this.generation && dx === this.dx && dy === this.dy && !outside &&
@@ -165,7 +167,7 @@ export class CanvasHeatmap {
     for (let col = bin * dx, end = col + dx; col < end; col++) {
       if (!store.isLive(col)) continue;
       const slot = store.slot(col);
-      const base = store.base[slot];
+      const base = store.base[slot] / store.row;
       const at = slot * levels;
       if (dy === 1) {
         const shift = base - anchor;

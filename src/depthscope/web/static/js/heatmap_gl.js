@@ -28,12 +28,14 @@ uniform ivec2 origin;        // whole column and tick at the lower left
 uniform vec4 window;         // offset of that corner, then columns and ticks on show
 uniform vec2 tone;
 uniform vec3 unknown;
+uniform int row;             // ticks of a level
 out vec4 colour;
 
 float cell(int column, int tick) {
   ivec2 known = texelFetch(columns, ivec2(column & ${MASK}, 0), 0).xy;
-  int level = tick - known.x;
-  if (known.y != column || level < 0 || level >= ${levels}) return -1.0;
+  int away = tick - known.x;
+  int level = away / row;
+  if (known.y != column || away < 0 || level >= ${levels}) return -1.0;
   return texelFetch(cells, ivec2(column & ${MASK}, level), 0).r;
 }
 
@@ -135,6 +137,7 @@ export class GlHeatmap {
     // Column numbers outgrow a float's 24 bits within a session: whole parts go in as integers.
     gl.uniform2i(u.origin, left, bottom);
     gl.uniform4f(u.window, rect.c0 - left, rect.p0 - bottom, rect.c1 - rect.c0, rect.p1 - rect.p0);
+    gl.uniform1i(u.row, store.row);
     gl.uniform2f(u.tone, tone.low, tone.high);
     gl.uniform3f(u.unknown, this.unknown[0], this.unknown[1], this.unknown[2]);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
@@ -155,7 +158,7 @@ export class GlHeatmap {
     gl.linkProgram(program);
     if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program) || 'link');
     this.program = program;
-    for (const name of ['cells', 'columns', 'lut', 'size', 'origin', 'window', 'tone', 'unknown']) {
+    for (const name of ['cells', 'columns', 'lut', 'size', 'origin', 'window', 'tone', 'unknown', 'row']) {
       this.uniforms[name] = gl.getUniformLocation(program, name);
     }
     this.#texture(0, gl.R32F, CAPACITY, levels);

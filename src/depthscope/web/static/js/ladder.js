@@ -1,6 +1,6 @@
 // @ts-check
 /** The price ladder (DOM): sold | bid | price | ask | bought | pulled or stacked. Draws rows made by ladder_model.js. */
-import { commonPrefix, formatSize } from './format.js';
+import { commonPrefix } from './format.js';
 import { FONT, FONT_BOLD, FONT_SMALL } from './palette.js';
 
 export const ROW_HEIGHT = 17;
@@ -16,8 +16,7 @@ const FONT_TINY = FONT.replace('11px', '9px');
  * @typedef {object} LadderInput
  * @property {Row[]} rows
  * @property {import('./palette.js').Theme} theme
- * @property {import('./format.js').PriceFormat} price
- * @property {number} sizeDecimals
+ * @property {import('./format.js').InstrumentFormat} price
  * @property {Map<number, number> | null} orders  order count by tick, where the feed tells
  * @property {number} group
  * @property {number} direction  of the last trade
@@ -93,15 +92,15 @@ function drawRow(g, row, y, x, o, largest, busiest, swing) {
     g.globalAlpha = 1;
   }
   g.fillStyle = theme.dim;
-  if (row.sold > 0) g.fillText(formatSize(row.sold, o.sizeDecimals), x.bid - 5, middle);
-  if (row.bought > 0) g.fillText(formatSize(row.bought, o.sizeDecimals), x.change - 5, middle);
+  if (row.sold > 0) g.fillText(o.price.size(row.sold), x.bid - 5, middle);
+  if (row.bought > 0) g.fillText(o.price.size(row.bought), x.change - 5, middle);
   if (row.bid > 0) {
     const w = (row.bid / largest) * (x.price - x.bid - 2);
     g.fillStyle = theme.bidBar;
     g.fillRect(x.price - w, y + 1, w, bar);
     g.fillStyle = theme.fg;
     g.font = row.bid > largest * 0.7 ? FONT_BOLD : FONT;
-    g.fillText(formatSize(row.bid, o.sizeDecimals), x.price - 5, middle);
+    g.fillText(o.price.size(row.bid), x.price - 5, middle);
     drawOrders(g, o, row.tick, x.bid + LANE - 2, middle);
   }
   if (row.ask > 0) {
@@ -110,7 +109,7 @@ function drawRow(g, row, y, x, o, largest, busiest, swing) {
     g.fillRect(x.ask + 1, y + 1, w, bar);
     g.fillStyle = theme.fg;
     g.font = row.ask > largest * 0.7 ? FONT_BOLD : FONT;
-    g.fillText(formatSize(row.ask, o.sizeDecimals), x.bought - 5 - (o.orders === null ? 0 : LANE - 3), middle);
+    g.fillText(o.price.size(row.ask), x.bought - 5 - (o.orders === null ? 0 : LANE - 3), middle);
     drawOrders(g, o, row.tick, x.bought - 4, middle);
   }
   g.font = FONT_SMALL;
@@ -122,7 +121,7 @@ function drawRow(g, row, y, x, o, largest, busiest, swing) {
     g.fillRect(x.right - 2 - half, y + 1, half, bar);
     g.globalAlpha = 1;
     g.fillStyle = theme.dim;
-    g.fillText((up ? '+' : '−') + formatSize(Math.abs(row.change), o.sizeDecimals), x.right - 4, middle);
+    g.fillText((up ? '+' : '−') + o.price.size(Math.abs(row.change)), x.right - 4, middle);
   }
 }
 
@@ -193,12 +192,12 @@ function drawTotals(g, o, x, y) {
   g.font = FONT_BOLD;
   g.textAlign = 'right';
   g.fillStyle = theme.ask;
-  g.fillText(formatSize(sum((r) => r.sold), o.sizeDecimals), x.bid - 5, y);
+  g.fillText(o.price.size(sum((r) => r.sold)), x.bid - 5, y);
   g.fillStyle = theme.bid;
-  g.fillText(formatSize(sum((r) => r.bid), o.sizeDecimals), x.price - 5, y);
-  g.fillText(formatSize(sum((r) => r.bought), o.sizeDecimals), x.change - 5, y);
+  g.fillText(o.price.size(sum((r) => r.bid)), x.price - 5, y);
+  g.fillText(o.price.size(sum((r) => r.bought)), x.change - 5, y);
   g.fillStyle = theme.ask;
-  g.fillText(formatSize(sum((r) => r.ask), o.sizeDecimals), x.bought - 5, y);
+  g.fillText(o.price.size(sum((r) => r.ask)), x.bought - 5, y);
   g.font = FONT_SMALL;
   g.fillStyle = theme.dim;
   g.textAlign = 'center';

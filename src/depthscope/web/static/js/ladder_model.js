@@ -22,10 +22,11 @@ export class PulledStacked {
 
   /**
    * @param {ColumnStore} store
+   * @param {import('./trades.js').TradeLog} trades
    * @param {number} head  column now
    * @param {number} ms  window
    */
-  update(store, head, ms) {
+  update(store, trades, head, ms) {
     const { levels } = store;
     if (this.change.length !== levels) this.change = new Float64Array(levels);
     const { change } = this;
@@ -47,8 +48,8 @@ export class PulledStacked {
       if (side === 0 || side !== sideOf(store, old, tick)) continue;
       change[k] = store.size[now * levels + k] - store.size[old * levels + was];
     }
-    const { list } = store.trades;
-    for (let i = store.trades.from(then + 1); i < list.length && list[i].col <= head; i++) {
+    const { list } = trades;
+    for (let i = trades.from(then + 1); i < list.length && list[i].col <= head; i++) {
       const k = list[i].tick - this.low;
       // What traded was neither pulled nor missing: it is added back to the side it was taken from.
       if (k < 0 || k >= levels || list[i].fraction !== 0) continue;

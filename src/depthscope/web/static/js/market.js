@@ -7,7 +7,7 @@ import { ColumnStore } from './store.js';
 import { ProtocolError, VERSION } from './protocol.js';
 
 /** @typedef {import('./types.js').SymbolInfo} SymbolInfo */
-/** @typedef {import('./protocol.js').TickFrame | import('./protocol.js').HistFrame} Frame */
+/** @typedef {import('./protocol.js').Frame} Frame */
 
 /** Columns asked for: what the ring holds less some room for those that arrive meanwhile. */
 const MOST_COLUMNS = 4000;
@@ -28,6 +28,8 @@ export class Market {
     this.wanted = '';
     /** Columns at resolution 0. @type {ColumnStore | null} */
     this.fine = null;
+    /** Exact ticks round the mid where a level of `fine` is wider than a tick, else null. @type {ColumnStore | null} */
+    this.exact = null;
     /** Columns at 1 or 2, once filled. @type {ColumnStore | null} */
     this.coarse = null;
     /** A coarse store being filled. @type {ColumnStore | null} */
@@ -71,6 +73,11 @@ export class Market {
   /** End of the newest column, ms since origin; NaN before the first. */
   get nowMs() {
     return this.fine !== null && this.fine.head >= 0 ? (this.fine.head + 1) * this.fine.ms : NaN;
+  }
+
+  /** Store whose levels are single ticks: for ladder, depth and impact. It may be empty while `fine` is not. */
+  get near() {
+    return this.exact ?? this.fine;
   }
 
   /** Store for a resolution, the finest when that one is not there (yet). @param {number} res */
@@ -122,7 +129,8 @@ export class Market {
       null;
     if (next === null || hello.originMs === null) return;
     const changed =
-      previous === null || this.fine === null || previous.id !== next.id || previous.levels !== next.levels || previous.lot !== next.lot;
+      previous === null || this.fine === null || previous.id !== next.id || previous.levels !== next.levels ||
+      previous.lot !== next.lot || (previous.row ?? 1) !== (next.row ?? 1);
     if (changed) this.#open(next);
     else this.symbol = next;
     if (this.subscribed === null || (changed && previous !== null)) this.#subscribe(0);
@@ -137,7 +145,10 @@ export class Market {
     this.columnsEpoch = this.epoch;
     this.coarse = null;
     this.pending = null;
-    this.fine = new ColumnStore(0, fine?.ms ?? 50, symbol.levels, Number(symbol.lot));
+    const row = symbol.row ?? 1;
+    const ms = fine?.ms ?? 50;
+    this.fine = new ColumnStore(0, ms, symbol.levels, Number(symbol.lot), row);
+    this.exact = row > 1 ? new ColumnStore(0, ms, symbol.levels, Number(symbol.lot)) : null;
     this.fine.listeners.add((first, end) => this.#fineChanged(first, end));
   }
 
@@ -181,7 +192,7 @@ export class Market {
     const facts = this.resolution(res);
     // One fill at a time: a coarse one starts when the finest has arrived.
     if (facts === null || this.symbol === null || this.filling || this.subscribed !== 0) return;
-    this.pending = new ColumnStore(res, facts.ms, this.symbol.levels, Number(this.symbol.lot));
+    this.pending = new ColumnStore(res, facts.ms, this.symbol.levels, Number(this.symbol.lot), this.symbol.row ?? 1);
     this.#subscribe(res);
   }
 
@@ -205,6 +216,7 @@ export class Market {
     this.info = null;
     this.openFill = false;
     this.fine?.clear();
+    this.exact?.clear();
     this.coarse = null;
     // A coarse fill under way is void, and the fill that follows by itself would be coarse too.
     if (this.pending !== null) this.#backToFine();
@@ -220,6 +232,10 @@ export class Market {
       return;
     }
     if (this.frozen) return;
+    if (frame.kind === 'book') {
+      this.exact?.applyBook(frame);
+      return;
+    }
     if (pending !== null && frame.res === pending.res) {
       if (frame.kind !== 'hist') return;
       pending.applyHist(frame);
@@ -233,6 +249,7 @@ export class Market {
     }
     if (!frame.gapFill && !this.openFill) {
       fine.clear();
+      this.exact?.clear();
       this.columnsEpoch = this.epoch;
       this.openFill = true;
     }

@@ -50,7 +50,7 @@ export class DotScale {
  * @property {ColumnStore} store
  * @property {Plot} plot
  * @property {Theme} theme
- * @property {import('./format.js').PriceFormat} price
+ * @property {import('./format.js').InstrumentFormat} price
  * @property {import('./time.js').MarketClock} clock
  * @property {number} originMs
  * @property {DotScale} dots

@@ -4,6 +4,7 @@
 export const VERSION = 1;
 export const HIST = 1;
 export const TICK = 2;
+export const BOOK = 3;
 /** Tick of an empty side, or of a book that is not LIVE. */
 export const NO_TICK = -2147483648;
 
@@ -15,6 +16,7 @@ export const FLAG_INCOMPLETE = 8;
 const TRADE_BYTES = 24;
 const TICK_BYTES = 68;
 const HIST_BYTES = 48;
+const BOOK_BYTES = 36;
 
 /** @typedef {0 | 1 | 2} Side  0 unknown, 1 buy, 2 sell (the aggressor) */
 
@@ -76,6 +78,22 @@ const HIST_BYTES = 48;
  * @property {Uint16Array} q
  */
 
+/**
+ * @typedef {object} BookFrame  the exact ticks round the mid, where a level of a column is wider than a tick
+ * @property {'book'} kind
+ * @property {number} symbol
+ * @property {number} seq
+ * @property {number} serverMs
+ * @property {number} col
+ * @property {number} base
+ * @property {number} bid
+ * @property {number} ask
+ * @property {number} flags
+ * @property {Float32Array} sizes
+ */
+
+/** @typedef {TickFrame | HistFrame | BookFrame} Frame */
+
 /** A frame this page cannot read: the server and the page are of different versions, or the bytes are damaged. */
 export class ProtocolError extends Error {}
 
@@ -118,7 +136,7 @@ function checkLength(buffer, expected, what) {
 /**
  * Read one binary frame.
  * @param {ArrayBuffer} buffer
- * @returns {TickFrame | HistFrame}
+ * @returns {Frame}
  * @throws {ProtocolError} when version, type or length do not fit
  */
 export function decodeFrame(buffer) {
@@ -129,6 +147,7 @@ export function decodeFrame(buffer) {
   if (version !== VERSION) throw new ProtocolError(`frame version ${version}; this page reads ${VERSION}`);
   if (type === TICK) return readTick(buffer, view);
   if (type === HIST) return readHist(buffer, view);
+  if (type === BOOK) return readBook(buffer, view);
   throw new ProtocolError(`frame type ${type} is not known`);
 }
 
@@ -209,6 +228,29 @@ function readHist(buffer, view) {
     ofi,
     trades: readTrades(view, tradesAt, tradeCount),
     q: new Uint16Array(buffer, qAt, count * levels),
+  };
+}
+
+/**
+ * @param {ArrayBuffer} buffer
+ * @param {DataView} view
+ * @returns {BookFrame}
+ */
+function readBook(buffer, view) {
+  if (buffer.byteLength < BOOK_BYTES) throw new ProtocolError(`a BOOK frame of ${buffer.byteLength} bytes is cut`);
+  const levels = view.getUint16(32, true);
+  checkLength(buffer, BOOK_BYTES + 4 * levels, 'BOOK');
+  return {
+    kind: 'book',
+    symbol: view.getUint16(2, true),
+    seq: view.getUint32(4, true),
+    serverMs: view.getFloat64(8, true),
+    col: view.getUint32(16, true),
+    base: view.getInt32(20, true),
+    bid: view.getInt32(24, true),
+    ask: view.getInt32(28, true),
+    flags: view.getUint16(34, true),
+    sizes: new Float32Array(buffer, BOOK_BYTES, levels),
   };
 }
 

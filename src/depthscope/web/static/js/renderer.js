@@ -19,7 +19,7 @@ import { drawTape } from './tape.js';
 import { SizeHistogram, automaticTone, exactTone } from './tone.js';
 import { VolumeProfile } from './trades.js';
 import { chooseResolution } from './view.js';
-import { PriceFormat } from './format.js';
+import { InstrumentFormat } from './format.js';
 import { formatSpan } from './time.js';
 
 const PANEL_MS = 95;
@@ -180,7 +180,7 @@ export class Renderer {
     const t2 = performance.now();
     this.#updateProfiles(fine, slow);
     drawColumns(this.cols, {
-      store: fine, plot: this.plot, theme: this.theme, profile: this.profile,
+      store: fine, plot: this.plot, theme: this.theme, price, profile: this.profile,
       mean: settings.values.book === 'mean' ? this.mean : null,
     });
     const t3 = performance.now();
@@ -220,7 +220,7 @@ export class Renderer {
       if (mid > high) high = mid;
     }
     if (high >= low) {
-      view.fit(low, high, fine.levels);
+      view.fit(low, high, fine.levels, fine.row);
       view.center = (low + high) / 2 + 0.5;
       this.lastSlow = 0;
     }
@@ -246,12 +246,14 @@ export class Renderer {
     const first = fine.head - Math.round(PROFILE_MS / fine.ms) + 1;
     const low = middle - PROFILE_TICKS / 2;
     this.profile.update(fine.trades, first, fine.head + 1, low, PROFILE_TICKS);
-    if (slow && this.app.settings.values.book === 'mean') this.mean.update(fine, first, fine.head + 1, low, PROFILE_TICKS);
+    if (slow && this.app.settings.values.book === 'mean') {
+      this.mean.update(fine, first, fine.head + 1, Math.floor(middle / fine.row) - PROFILE_TICKS / 4, PROFILE_TICKS / 2);
+    }
   }
 
   /** @param {import('./types.js').SymbolInfo} symbol */
   price(symbol) {
-    return new PriceFormat(symbol);
+    return new InstrumentFormat(symbol);
   }
 
   #drawStrips() {
@@ -271,12 +273,12 @@ export class Renderer {
     this.#drawLadder(fine, symbol);
     const t2 = performance.now();
     const price = this.price(symbol);
-    const col = fine.head;
-    if (this.depth.height > 0) drawDepth(this.depth, { store: fine, col, theme: this.theme, price });
+    const near = market.near ?? fine;
+    if (this.depth.height > 0) drawDepth(this.depth, { store: near, col: near.head, theme: this.theme, price });
     if (this.tape.height > 0) {
       drawTape(this.tape, {
         trades: fine.trades.list, least: settings.values.tapeLeast, ms: fine.ms, originMs: market.originMs, clock,
-        theme: this.theme, price, sizeDecimals: symbol.sizeDecimals,
+        theme: this.theme, price,
         reference: Number.isFinite(this.dots.reference) ? this.dots.reference : 1,
       });
     }
@@ -301,13 +303,14 @@ export class Renderer {
       this.dom.begin();
       return;
     }
-    this.pulled.update(fine, fine.head, PULL_MS);
+    const near = market.near ?? fine;
+    this.pulled.update(near, fine.trades, near.head, PULL_MS);
     const last = this.app.lastTrade();
     const top = this.ladder.centre + Math.floor(count / 2);
-    const rows = ladderRows(fine, fine.head, top, count, group, this.profile, this.pulled, last === null ? NaN : Math.floor(last.tick));
+    const rows = ladderRows(near, near.head, top, count, group, this.profile, this.pulled, last === null ? NaN : Math.floor(last.tick));
     const orders = market.info?.orders ?? null;
     drawLadder(this.dom, {
-      rows, theme: this.theme, price: this.price(symbol), sizeDecimals: symbol.sizeDecimals, group,
+      rows, theme: this.theme, price: this.price(symbol), group,
       orders: orders === null ? null : new Map([...orders.bids, ...orders.asks]),
       direction: last?.direction ?? 0,
       pullWindow: this.pulled.span > 0 ? `${Math.round(this.pulled.span / 1000)}s` : '–',
@@ -322,7 +325,7 @@ export class Renderer {
     if (this.pointer === null || store === null || symbol === null || store.head < 0) return null;
     return {
       store, plot: this.plot, theme: this.theme, price: this.price(symbol), clock, originMs: market.originMs,
-      sizeDecimals: symbol.sizeDecimals, at: this.pointer,
+      at: this.pointer,
       stripsTop: this.plot.height + TIME_HEIGHT, stripsHeight: this.strips.height,
     };
   }

@@ -1,6 +1,6 @@
 // @ts-check
 /** Figures beside the ladder that are ordinary text: market impact, health of feed and book, and what a screen reader gets. */
-import { formatCount, formatExact, formatFixed, formatRate, formatSize, niceCeil } from './format.js';
+import { formatCount, formatExact, formatFixed, formatRate, niceCeil } from './format.js';
 import { walkBook } from './impact.js';
 import { NO_TICK } from './protocol.js';
 import { sizeUnit } from './header.js';
@@ -34,26 +34,26 @@ export class Side {
 
   /** A round size of some twenty times what rests at the best prices. */
   #suggest() {
-    const { fine, symbol } = this.app.market;
-    if (this.suggested > 0 || fine === null || symbol === null) return;
-    const quoted = fine.lastQuoted(fine.head);
+    const { near, symbol } = this.app.market;
+    if (this.suggested > 0 || near === null || symbol === null) return;
+    const quoted = near.lastQuoted(near.head);
     if (quoted < 0) return;
-    const slot = fine.slot(quoted);
-    const best = (fine.at(quoted, fine.bid[slot]) + fine.at(quoted, fine.ask[slot])) / 2;
+    const slot = near.slot(quoted);
+    const best = (near.at(quoted, near.bid[slot]) + near.at(quoted, near.ask[slot])) / 2;
     if (best > 0) this.suggested = Math.max(Number(symbol.lot), niceCeil(best * 10));
     this.size.placeholder = this.suggested > 0 ? String(Number(this.suggested.toPrecision(6))) : '';
   }
 
   showImpact() {
     const { market, settings, renderer } = this.app;
-    const { fine, symbol } = market;
-    if (fine === null || symbol === null) return;
+    const { near, symbol } = market;
+    if (near === null || symbol === null) return;
     this.#suggest();
     const size = settings.values.impactSize > 0 ? settings.values.impactSize : this.suggested;
     const price = renderer.price(symbol);
     const notes = [];
     for (const [direction, key] of /** @type {[1 | -1, string][]} */ ([[1, 'b'], [-1, 's']])) {
-      const walk = fine.head >= 0 && size > 0 ? walkBook(fine, fine.head, direction, size) : null;
+      const walk = near.head >= 0 && size > 0 ? walkBook(near, near.head, direction, size) : null;
       /** @param {string} id @param {string} text */
       const put = (id, text) => setText(element(`imp-${id}-${key}`, HTMLElement), text);
       if (walk === null || !(walk.filled > 0)) {
@@ -67,7 +67,7 @@ export class Side {
       put('levels', String(walk.levels));
       put('fill', `${Math.floor((walk.filled / walk.wanted) * 100)} %`);
       if (walk.filled < walk.wanted * (1 - 1e-9)) {
-        notes.push(`${direction === 1 ? '▲' : '▼'} only ${formatSize(walk.visible)} shown, more unknown`);
+        notes.push(`${direction === 1 ? '▲' : '▼'} only ${price.size(walk.visible)} shown, more unknown`);
       }
     }
     setText(element('impact-note', HTMLElement), notes.length > 0 ? notes.join(' · ') : 'against the mid, displayed size only');
@@ -91,7 +91,7 @@ export class Side {
       else if (lines.length === 0) rows.push(['Book', '✓ exact', false]);
       for (const [name, count] of lines) rows.push([name.replaceAll('_', ' '), formatCount(count), true]);
     }
-    if (symbol !== null && info?.volume !== null && info !== null) rows.push(['Volume', `${formatSize(info.volume ?? NaN)} ${sizeUnit(symbol)}`, false]);
+    if (symbol !== null && info?.volume !== null && info !== null) rows.push(['Volume', `${formatCount(info.volume)} ${sizeUnit(symbol)}`, false]);
     const list = element('health', HTMLElement);
     while (list.children.length > rows.length * 2) list.lastElementChild?.remove();
     rows.forEach(([name, text, warn], i) => {
@@ -105,10 +105,10 @@ export class Side {
 
   /** Ten levels a side as a table, once a second. */
   showTable() {
-    const { fine, symbol } = this.app.market;
-    if (fine === null || symbol === null) return;
-    const bids = topLevels(fine, fine.head, -1, TABLE_LEVELS);
-    const asks = topLevels(fine, fine.head, 1, TABLE_LEVELS);
+    const { near, symbol } = this.app.market;
+    if (near === null || symbol === null) return;
+    const bids = topLevels(near, near.head, -1, TABLE_LEVELS);
+    const asks = topLevels(near, near.head, 1, TABLE_LEVELS);
     const price = this.app.renderer.price(symbol);
     while (this.table.rows.length < TABLE_LEVELS) {
       const row = this.table.insertRow();

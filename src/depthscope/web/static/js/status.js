@@ -39,7 +39,7 @@ export function describeStatus(o) {
   const warm = session?.warm ?? hello.warm;
   if (state === 'failed') return { kind: 'failed', text: 'FAILED', detail: session?.error ?? hello.error ?? 'the source failed' };
   if (state === 'warming') {
-    return { kind: 'connecting', text: 'PREPARING', detail: warm ? `compiling ${warm.stage} (${warm.done} of ${warm.of})` : 'compiling' };
+    return { kind: 'connecting', text: 'PREPARING', detail: warm ? `${warm.stage} (${warm.done} of ${warm.of})` : 'compiling the kernels' };
   }
   if (state === 'connecting') return { kind: 'connecting', text: 'OPENING', detail: 'opening the market data source' };
   if (hello.symbols.length === 0) return { kind: 'syncing', text: 'WAITING', detail: 'no instrument has appeared yet' };

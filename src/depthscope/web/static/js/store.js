@@ -17,12 +17,14 @@ export class ColumnStore {
    * @param {number} ms  market time of one column
    * @param {number} levels
    * @param {number} lot  smallest size, public units
+   * @param {number} [row]  ticks of one level: a level holds the sum of what rests at them
    */
-  constructor(res, ms, levels, lot) {
+  constructor(res, ms, levels, lot, row = 1) {
     this.res = res;
     this.ms = ms;
     this.levels = levels;
     this.lot = lot;
+    this.row = row;
     this.size = new Float32Array(CAPACITY * levels);
     this.log = new Float32Array(CAPACITY * levels);
     this.col = new Float64Array(CAPACITY).fill(EMPTY);
@@ -64,11 +66,11 @@ export class ColumnStore {
     return col & MASK;
   }
 
-  /** Resting size at a cell; NaN where the column or the tick was never seen. @param {number} col @param {number} tick */
+  /** Resting size in the level of a tick; NaN where the column or the tick was never seen. @param {number} col @param {number} tick */
   at(col, tick) {
     if (!this.has(col)) return NaN;
     const slot = col & MASK;
-    const level = tick - this.base[slot];
+    const level = Math.floor((tick - this.base[slot]) / this.row);
     return level >= 0 && level < this.levels ? this.size[slot * this.levels + level] : NaN;
   }
 
@@ -119,10 +121,14 @@ export class ColumnStore {
     for (const listener of this.listeners) listener(first, end);
   }
 
-  /** Take one TICK frame. @param {import('./protocol.js').TickFrame} frame */
-  applyTick(frame) {
+  /**
+   * State of one column from a TICK or a BOOK frame.
+   * @param {import('./protocol.js').TickFrame | import('./protocol.js').BookFrame} frame
+   * @returns {number} its ring index, -1 when it is older than the ring
+   */
+  #putState(frame) {
     const slot = this.#claim(frame.col);
-    if (slot < 0) return;
+    if (slot < 0) return slot;
     const at = slot * this.levels;
     const count = Math.min(this.levels, frame.sizes.length);
     this.size.fill(0, at + count, at + this.levels);
@@ -136,9 +142,21 @@ export class ColumnStore {
     this.base[slot] = frame.base;
     this.bid[slot] = stale ? NO_TICK : frame.bid;
     this.ask[slot] = stale ? NO_TICK : frame.ask;
+    this.incomplete = (frame.flags & FLAG_INCOMPLETE) !== 0;
+    return slot;
+  }
+
+  /** Take one BOOK frame: sizes and quotes only. @param {import('./protocol.js').BookFrame} frame */
+  applyBook(frame) {
+    if (this.#putState(frame) >= 0) this.#changed(frame.col, frame.col + 1);
+  }
+
+  /** Take one TICK frame. @param {import('./protocol.js').TickFrame} frame */
+  applyTick(frame) {
+    const slot = this.#putState(frame);
+    if (slot < 0) return;
     this.cvd[slot] = frame.cvd;
     this.imbalance[slot] = frame.imbalance;
-    this.incomplete = (frame.flags & FLAG_INCOMPLETE) !== 0;
     let first = frame.col;
     for (let i = 0; i < frame.ofi.length; i++) {
       const col = frame.ofiFirst + i;
@@ -206,7 +224,7 @@ export class ColumnStore {
       if (!fine.has(c)) continue;
       const from = fine.slot(c);
       if (!Number.isNaN(fine.ofi[from])) ofi = (Number.isNaN(ofi) ? 0 : ofi) + fine.ofi[from];
-      const shift = base - fine.base[from];
+      const shift = (base - fine.base[from]) / this.row;
       const low = Math.max(0, -shift);
       const high = Math.min(this.levels, fine.levels - shift);
       for (let k = low, f = from * fine.levels + shift + low; k < high; k++, f++) {

@@ -1,7 +1,7 @@
 // @ts-check
 /** Mid, spread, imbalance, order-flow imbalance and cumulative delta under the heatmap, on its time axis. */
 import { AXIS_WIDTH, xOf } from './geometry.js';
-import { formatFixed, formatSigned, formatSize } from './format.js';
+import { formatFixed, formatSigned } from './format.js';
 import { FONT_BOLD, FONT_SMALL } from './palette.js';
 import { NO_TICK } from './protocol.js';
 
@@ -13,7 +13,7 @@ import { NO_TICK } from './protocol.js';
  * @property {ColumnStore} store
  * @property {import('./geometry.js').Plot} plot  of the heatmap: only its columns and width count
  * @property {Theme} theme
- * @property {import('./format.js').PriceFormat} price
+ * @property {import('./format.js').InstrumentFormat} price
  */
 
 /**
@@ -51,12 +51,12 @@ export const STRIPS = [
   {
     id: 'ofi', name: 'OFI', unit: '', kind: 'bars', zero: true, colour: (t) => t.neutral,
     value: (s, i) => s.ofi[i],
-    text: (v) => formatSigned(v, (x) => formatSize(x)),
+    text: (v, o) => formatSigned(v, (x) => o.price.size(x)),
   },
   {
     id: 'cvd', name: 'CVD', unit: '', kind: 'line', zero: false, colour: (t) => t.ask,
     value: (s, i) => (s.bid[i] === NO_TICK && s.ask[i] === NO_TICK ? NaN : s.cvd[i]),
-    text: (v) => formatSigned(v, (x) => formatSize(x)),
+    text: (v, o) => formatSigned(v, (x) => o.price.size(x)),
   },
 ];
 

@@ -1,6 +1,5 @@
 // @ts-check
 /** Time and sales: the newest prints first, with a smallest size. */
-import { formatSize } from './format.js';
 import { FONT, FONT_BOLD, FONT_SMALL } from './palette.js';
 
 const ROW = 16;
@@ -45,8 +44,7 @@ function sameLine(a, b) {
  * @param {number} o.originMs
  * @param {import('./time.js').MarketClock} o.clock
  * @param {import('./palette.js').Theme} o.theme
- * @param {import('./format.js').PriceFormat} o.price
- * @param {number} o.sizeDecimals
+ * @param {import('./format.js').InstrumentFormat} o.price
  * @param {number} o.reference  size of a full bar
  */
 export function drawTape(surface, o) {
@@ -75,7 +73,7 @@ export function drawTape(surface, o) {
     g.fillText(o.price.text(t.tick + t.fraction), width * 0.68, y);
     g.font = t.size >= o.reference ? FONT_BOLD : FONT;
     g.fillStyle = theme.fg;
-    g.fillText(formatSize(t.size, o.sizeDecimals), width - 6, y);
+    g.fillText(o.price.size(t.size), width - 6, y);
     if (t.count > 1 && width > 250) {
       g.font = FONT_SMALL;
       g.fillStyle = theme.faint;
@@ -86,6 +84,6 @@ export function drawTape(surface, o) {
     g.font = FONT_SMALL;
     g.fillStyle = theme.dim;
     g.textAlign = 'center';
-    g.fillText(o.least > 0 ? `no prints of ${formatSize(o.least)} or more` : 'no trades yet', width / 2, 16);
+    g.fillText(o.least > 0 ? `no prints of ${o.price.size(o.least)} or more` : 'no trades yet', width / 2, 16);
   }
 }

@@ -73,8 +73,10 @@ export function upperPercentile(contrast) {
  */
 export function automaticTone(old, histogram, contrast) {
   if (histogram.total === 0) return old;
-  const low = histogram.quantile(0.12);
-  const high = Math.max(low + 0.7, histogram.quantile(upperPercentile(contrast)));
+  const small = histogram.quantile(0.05);
+  const high = Math.max(small + 0.7, histogram.quantile(upperPercentile(contrast)));
+  // The first colour lies below the smallest sizes: a thin level must differ from an empty one.
+  const low = Math.max(0, small - 0.25 * (high - small));
   const near = Math.abs(low - old.low) < 0.12 && Math.abs(high - old.high) < 0.12;
   return near ? old : { low, high };
 }

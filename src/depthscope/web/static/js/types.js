@@ -10,7 +10,8 @@
  * @property {string} lot  decimal string, public size units
  * @property {number} decimals  digits after the point in a price
  * @property {number} sizeDecimals  digits after the point in a size
- * @property {number} levels  ticks in one column
+ * @property {number} levels  levels in one column
+ * @property {number} [row]  ticks of one level, 1 when absent
  * @property {string[]} capabilities
  * @property {string} calendar
  * @property {string} currency

@@ -27,6 +27,7 @@ export class View {
     /** Rows are fitted to the market once, when its first columns are there. */
     this.fitted = false;
     this.maxSpan = 3_600_000;
+    this.maxRows = MAX_ROWS;
   }
 
   get following() {
@@ -69,10 +70,17 @@ export class View {
     return this.easing;
   }
 
-  /** Choose rows so that the quotes on show fill about a third of the height. @param {number} low @param {number} high @param {number} levels */
-  fit(low, high, levels) {
+  /**
+   * Choose rows so that the quotes on show fill about a third of the height.
+   * @param {number} low  ticks
+   * @param {number} high
+   * @param {number} levels  of a column
+   * @param {number} row  ticks of a level
+   */
+  fit(low, high, levels, row) {
     const wanted = Math.max(high - low + 1, 6) * 2.4;
-    this.rows = Math.min(Math.max(wanted, 54), levels * 0.8);
+    this.rows = Math.min(Math.max(wanted, 54 * row), levels * row * 0.8);
+    this.maxRows = MAX_ROWS * row;
     this.fitted = true;
   }
 
@@ -86,7 +94,7 @@ export class View {
 
   /** Zoom price about a point. @param {number} factor @param {number} y  0…1 from the top */
   zoomPrice(factor, y) {
-    const rows = Math.min(MAX_ROWS, Math.max(MIN_ROWS, this.rows * factor));
+    const rows = Math.min(this.maxRows, Math.max(MIN_ROWS, this.rows * factor));
     const anchor = this.center + (0.5 - y) * this.rows;
     // While the view follows the mid, zooming keeps the centre: it would only drift back.
     if (!this.followPrice) this.center = anchor - (0.5 - y) * rows;
