@@ -43,10 +43,13 @@ ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 FORMATS: Final[dict[str, str]] = {
     "dbn": "depthscope.venues.databento",
     "binance": "depthscope.venues.binance",
+    "lobster": "depthscope.venues.lobster",
 }
 
 # Sources that are not files: the text before the first colon -> module with `open_spec`.
-SPECS: Final[dict[str, str]] = {}
+SPECS: Final[dict[str, str]] = {
+    "synthetic": "depthscope.venues.synthetic",
+}
 
 
 class Venue(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from depthscope.market.events import STATUS_HALT, STATUS_TRADING
 from depthscope.venues.synthetic_actors import (
     MS,
@@ -16,7 +18,8 @@ from depthscope.venues.synthetic_actors import (
     towards,
 )
 from depthscope.venues.synthetic_book import add, cancel, level_of, say, take
-from depthscope.venues.synthetic_flow import NS, order_size, pick, set_fair, target
+from depthscope.venues.synthetic_clock import NS, set_fair
+from depthscope.venues.synthetic_flow import pick
 from depthscope.venues.synthetic_layout import (
     ASKS,
     BIDS,
@@ -32,6 +35,7 @@ from depthscope.venues.synthetic_layout import (
     WITHDRAWN,
     Market,
 )
+from depthscope.venues.synthetic_levels import order_size, target
 from depthscope.venues.synthetic_tables import below, between, bits, chance, njit, waiting
 
 TIGHT = 7_000  # ticks Q16: few others quote a price the fair value is that near
@@ -39,7 +43,7 @@ DEPTH_SECONDS = 15
 
 
 @njit
-def ahead(m: Market, o: int) -> int:
+def ahead(m: Market, o: int) -> Any:
     """Lots queued before an order."""
     total = 0
     p = m.orders[o].prev
@@ -50,7 +54,7 @@ def ahead(m: Market, o: int) -> int:
 
 
 @njit
-def per_second(m: Market) -> int:
+def per_second(m: Market) -> Any:
     """Traded lots a second over the last five minutes, Q8; 0 with under a minute of history."""
     s = m.s
     n = min(s.buckets, VOLUME_BUCKETS)
@@ -59,11 +63,11 @@ def per_second(m: Market) -> int:
     total = 0
     for k in range(n):
         total += s.volumes[k]
-    return int((total << 8) // (n * 10))
+    return (total << 8) // (n * 10)
 
 
 @njit
-def start_iceberg(m: Market, i: int) -> bool:
+def start_iceberg(m: Market, i: int) -> Any:
     """Draw an iceberg at the touch: what it shows, and how much more there is."""
     s, a = m.s, m.actors[i]
     if s.busy:
@@ -103,7 +107,7 @@ def iceberg(m: Market, i: int) -> None:
 
 
 @njit
-def start_refiller(m: Market, i: int) -> bool:
+def start_refiller(m: Market, i: int) -> Any:
     """Draw a synthetic iceberg: slices of a parent order, each a new order."""
     s, a = m.s, m.actors[i]
     if s.busy:
@@ -155,7 +159,7 @@ def refiller(m: Market, i: int) -> None:
 
 
 @njit
-def start_absorption(m: Market, i: int) -> bool:
+def start_absorption(m: Market, i: int) -> Any:
     """Draw an absorption at the touch: how long, and several times the usual volume."""
     s, a = m.s, m.actors[i]
     pace = per_second(m)
@@ -240,7 +244,7 @@ def sweep(m: Market, i: int) -> None:
 
 
 @njit
-def start_burst(m: Market, i: int) -> bool:
+def start_burst(m: Market, i: int) -> Any:
     """Draw a burst: buyers (green) or sellers (red), seven times the usual volume or far more."""
     s, a = m.s, m.actors[i]
     pace = per_second(m)
@@ -249,7 +253,7 @@ def start_burst(m: Market, i: int) -> bool:
     a.side = bits(s) >> 31  # of the aggressors: BIDS buy
     a.grade = 1 if chance(s, 20_000) else 0
     a.base = max(pace * 60 >> 8, 10)
-    a.multiple = between(s, 17_000, 21_000) if a.grade else between(s, 7_000, 10_000)
+    a.multiple = between(s, 16_500, 18_500) if a.grade else between(s, 7_000, 10_000)
     a.size = a.base * a.multiple // 1_000
     a.stop = s.ts + between(s, 20, 45) * NS
     a.tick = best_of(m, ASKS if a.side == BIDS else BIDS)
@@ -280,17 +284,17 @@ def burst(m: Market, i: int) -> None:
         return
     level = level_of(m, best_of(m, resting))
     missing = a.size - total
-    done = take(m, resting, max(level.size * between(s, 20, 100) // 100, 1), 1, 0)
+    done = take(m, resting, max(level.size * between(s, 30, 130) // 100, 1), 1, 0)
     a.ended = s.recv
     a.count += 1
-    s.react = min(s.react + 3, 12)
-    s.heat = min(s.heat + m.p.hawkes_jump * 4, m.p.hawkes_cap)
+    s.react = min(s.react + 1, 12)
+    s.heat = min(s.heat + m.p.hawkes_jump, m.p.hawkes_cap)
     pace = (a.stop - s.ts) * max(done, 1) // max(missing, 1)
-    a.due = s.ts + waiting(s, min(max(pace, 2 * MS), 900 * MS))
+    a.due = s.ts + waiting(s, min(max(pace, 5 * MS), 900 * MS))
 
 
 @njit
-def start_exhaustion(m: Market, i: int) -> bool:
+def start_exhaustion(m: Market, i: int) -> Any:
     """Draw an exhaustion: liquidity leaves both sides at once."""
     s, a = m.s, m.actors[i]
     if s.busy or s.seconds < SECONDS:

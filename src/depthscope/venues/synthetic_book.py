@@ -25,11 +25,12 @@ from depthscope.market.events import (
     TRADE,
     UNDEF_PRICE,
 )
-from depthscope.venues.synthetic_layout import ASKS, BIDS, ICEBERG, IDS, SWEEP, Market
-from depthscope.venues.synthetic_layout import FINISHED as FINISHED_OUTCOME
-from depthscope.venues.synthetic_tables import bits, chance, njit
+from depthscope.venues.synthetic_layout import ASKS, BIDS, FINISHED, ICEBERG, IDS, REFILLER, SWEEP, Market
+from depthscope.venues.synthetic_tables import bits, chance, njit, spread_out
 
 OVERSIZE = 20_000  # share of native iceberg fills that reach into the hidden part, of 65,536
+REFILL_FROM = 1_000_000  # ns; a synthetic iceberg's next slice comes 1 to 90 ms later, log-uniform
+REFILL_OCTAVES = 1_662  # Q8
 
 
 @njit
@@ -129,14 +130,19 @@ def unlink(m: Market, o: int) -> None:
 
 
 @njit
-def place(m: Market, side: int, tick: int, size: int, owner: int) -> int:
+def place(m: Market, side: int, tick: int, size: int, owner: int) -> Any:
     """Create a resting order without telling anyone; -1 when memory is full."""
     s = m.s
     o = s.free
-    if o < 0:
+    if o > 0:  # `free` counts from 1, so that fresh memory needs no list
+        o -= 1
+        s.free = m.orders[o].next
+    elif s.used < len(m.orders):
+        o = s.used
+        s.used += 1
+    else:
         return -1
     order = m.orders[o]
-    s.free = order.next
     s.next_id += 1 + (bits(s) >> 27)
     order.id = s.next_id
     order.size = size
@@ -145,7 +151,7 @@ def place(m: Market, side: int, tick: int, size: int, owner: int) -> int:
     order.owner = owner
     s.live += 1
     append(m, o)
-    return int(o)
+    return o
 
 
 @njit
@@ -158,7 +164,7 @@ def remove(m: Market, o: int) -> None:
     order.id = 0
     order.owner = 0
     order.next = s.free
-    s.free = o
+    s.free = o + 1
     s.live -= 1
 
 
@@ -174,7 +180,7 @@ def shrink(m: Market, o: int, by: int) -> None:
 
 
 @njit
-def inside(m: Market, side: int, tick: int) -> bool:
+def inside(m: Market, side: int, tick: int) -> Any:
     """Whether an order may rest there: within the window, and not crossing."""
     s = m.s
     if tick < s.low or tick > s.high:
@@ -183,7 +189,7 @@ def inside(m: Market, side: int, tick: int) -> bool:
 
 
 @njit
-def add(m: Market, side: int, tick: int, size: int, owner: int) -> int:
+def add(m: Market, side: int, tick: int, size: int, owner: int) -> Any:
     """Publish a new order; -1 when it may not rest there."""
     if size <= 0 or not inside(m, side, tick):
         return -1
@@ -208,7 +214,7 @@ def cancel(m: Market, o: int, size: int) -> None:
 
 
 @njit
-def modify(m: Market, o: int, tick: int, size: int) -> bool:
+def modify(m: Market, o: int, tick: int, size: int) -> Any:
     """Publish a new price and total size. Priority is kept only when nothing but size shrinks."""
     order = m.orders[o]
     if size <= 0 or (tick != order.tick and not inside(m, order.side, tick)):
@@ -237,14 +243,14 @@ def say(m: Market, code: int) -> None:
 
 
 @njit
-def next_display(m: Market, a: Any) -> int:
+def next_display(m: Market, a: Any) -> Any:
     """Size an iceberg shows next: about what it showed first, at most what is left."""
     shown = a.shown + ((bits(m.s) * (a.shown // 4 + 1)) >> 32)
     return min(shown, a.left)
 
 
 @njit
-def fill_one(m: Market, o: int, want: int) -> int:
+def fill_one(m: Market, o: int, want: int) -> Any:
     """Execute up to `want` lots of an order: F, then C, or M where a hidden reserve refills it."""
     order = m.orders[o]
     quantity = min(want, order.size)
@@ -270,18 +276,23 @@ def fill_one(m: Market, o: int, want: int) -> int:
             else:
                 put(m, CANCEL, side, tick, order.size, order_id, 0)
                 remove(m, o)
-            return int(quantity)
+            return quantity
+        if a.kind == REFILLER and quantity == order.size:
+            a.phase = 2
+            a.mark2 = m.s.ts
+            a.due = m.s.ts + spread_out(m.s, REFILL_FROM, REFILL_OCTAVES)
+            m.s.timer = min(m.s.timer, a.due)
     put(m, FILL, side, tick, quantity, order_id, 0)
     put(m, CANCEL, side, tick, quantity, order_id, 0)
     if quantity == order.size:
         remove(m, o)
     else:
         shrink(m, o, quantity)
-    return int(quantity)
+    return quantity
 
 
 @njit
-def take(m: Market, side: int, quantity: int, max_levels: int, planned: int) -> int:
+def take(m: Market, side: int, quantity: int, max_levels: int, planned: int) -> Any:
     """Run an aggressor into resting orders of `side`; return the lots executed.
 
     One T a price level (its size the sum of the F that follow), F and C or M a resting order.
@@ -321,17 +332,17 @@ def take(m: Market, side: int, quantity: int, max_levels: int, planned: int) -> 
         m.told[0] += 1
         t.ts_start = t.ts_end = s.recv
         t.tick, t.tick2, t.size, t.filled = first, last, done, done
-        t.base = t.multiple = t.mark2 = t.mark3 = 0
+        t.shown = t.base = t.multiple = t.mark2 = t.mark3 = 0
         t.mark1 = planned
         t.count, t.count2, t.lane, t.n_ids = levels, fills, m.lane, 0
-        t.kind, t.side, t.grade, t.outcome = SWEEP, ASKS if side == BIDS else BIDS, 0, FINISHED_OUTCOME
+        t.kind, t.side, t.grade, t.outcome = SWEEP, ASKS if side == BIDS else BIDS, 0, FINISHED
         for i in range(IDS):
             t.ids[i] = 0
     return done
 
 
 @njit
-def snapshot(m: Market) -> bool:
+def snapshot(m: Market) -> Any:
     """Write the opening book, as many records as fit; True once it is complete.
 
     R, then every order in price order away from the touch and in queue order at a price, all
@@ -364,4 +375,4 @@ def snapshot(m: Market) -> bool:
         s.snap_left -= 1
         if s.snap_left == 0:
             close_group(m)
-    return bool(s.snap_left == 0)
+    return s.snap_left == 0

@@ -14,18 +14,7 @@ from numba import types
 
 from depthscope.jit import kernel
 from depthscope.market.events import EVENT
-from depthscope.venues.synthetic_actors import (
-    count_bands,
-    band,
-    gap,
-    layering,
-    start_band,
-    start_gap,
-    start_layering,
-    start_wall,
-    tell,
-    wall,
-)
+from depthscope.venues.synthetic_actors import tell
 from depthscope.venues.synthetic_attacks import (
     absorption,
     burst,
@@ -41,15 +30,8 @@ from depthscope.venues.synthetic_attacks import (
     sweep,
 )
 from depthscope.venues.synthetic_book import cancel, open_group, snapshot
-from depthscope.venues.synthetic_flow import (
-    NS,
-    act_naturally,
-    narrow,
-    next_regime,
-    open_book,
-    pause,
-    tick_clock,
-)
+from depthscope.venues.synthetic_clock import NS, next_regime, tick_clock
+from depthscope.venues.synthetic_flow import act_naturally, pause
 from depthscope.venues.synthetic_layout import (
     ABSORPTION,
     ACTOR,
@@ -77,7 +59,19 @@ from depthscope.venues.synthetic_layout import (
     WALL,
     Market,
 )
+from depthscope.venues.synthetic_levels import narrow, open_book
 from depthscope.venues.synthetic_tables import below, between, njit, waiting
+from depthscope.venues.synthetic_walls import (
+    band,
+    count_bands,
+    gap,
+    layering,
+    start_band,
+    start_gap,
+    start_layering,
+    start_wall,
+    wall,
+)
 
 ROOM = 16  # records any step but an aggressor's may write
 TRUTH_ROOM = 64
@@ -97,44 +91,7 @@ def clear_actor(a: Any) -> None:
 
 
 @njit
-def begin(m: Market, i: int, kind: int) -> bool:
-    """Try to start an injection in slot `i`."""
-    s, a = m.s, m.actors[i]
-    clear_actor(a)
-    started = True
-    if kind == WALL:
-        started = start_wall(m, i)
-    elif kind == ICEBERG:
-        started = start_iceberg(m, i)
-    elif kind == REFILLER:
-        started = start_refiller(m, i)
-    elif kind == LAYERING:
-        started = start_layering(m, i)
-    elif kind == ABSORPTION:
-        started = start_absorption(m, i)
-    elif kind == SWEEP:
-        started = s.busy == 0
-    elif kind == BURST:
-        started = start_burst(m, i)
-    elif kind == EXHAUSTION:
-        started = start_exhaustion(m, i)
-    elif kind == GAP:
-        started = start_gap(m, i)
-    elif kind == BAND:
-        started = start_band(m, i, s.phase == SNAPSHOT_PHASE)
-    elif kind == HALT:
-        started = s.busy == 0
-        if started:
-            s.busy = i + 1
-    if started:
-        a.kind = kind
-        a.due = s.ts + between(s, 1, 4_000) * 1_000
-        s.timer = min(s.timer, a.due)
-    return started
-
-
-@njit
-def free_actor(m: Market) -> int:
+def free_actor(m: Market) -> Any:
     """Index of an idle injection slot, or -1."""
     for i in range(len(m.actors)):
         if m.actors[i].kind == NOTHING:
@@ -143,41 +100,74 @@ def free_actor(m: Market) -> int:
 
 
 @njit
+def started(m: Market, i: int, kind: int) -> Any:
+    """Wake the injection just drawn in slot `i` in a moment."""
+    s, a = m.s, m.actors[i]
+    a.kind = kind
+    a.due = s.ts + between(s, 1, 4_000) * 1_000
+    s.timer = min(s.timer, a.due)
+    return True
+
+
+@njit
 def schedule(m: Market) -> None:
     """Start what is due to be injected."""
     s, p = m.s, m.p
-    if s.halted:
+    i = free_actor(m) if not s.halted and (s.ts >= s.next_band or s.ts >= s.next_inject) else -1
+    if i < 0:
         return
+    clear_actor(m.actors[i])
     if s.ts >= s.next_band:
         s.next_band = s.ts + waiting(s, p.band_every)
-        i = free_actor(m)
-        if i >= 0 and count_bands(m) * 4 < len(m.actors) * 3:
-            begin(m, i, BAND)
-    if s.ts >= s.next_inject:
-        i = free_actor(m)
-        total = 0
-        for kind in range(len(p.weights)):
-            total += p.weights[kind]
-        u = below(s, max(total, 1))
-        kind = 0
-        while kind < len(p.weights) - 1 and u >= p.weights[kind]:
-            u -= p.weights[kind]
-            kind += 1
-        if i >= 0 and total > 0 and begin(m, i, kind):
-            s.next_inject = s.ts + waiting(s, p.inject_every)
-        else:
-            s.next_inject = s.ts + NS
+        if count_bands(m) * 4 < len(m.actors) * 3 and start_band(m, i, False):
+            started(m, i, BAND)
+        return
+    total = 0
+    for k in range(len(p.weights)):
+        total += p.weights[k]
+    u = below(s, max(total, 1))
+    kind = 0
+    while kind < len(p.weights) - 1 and u >= p.weights[kind]:
+        u -= p.weights[kind]
+        kind += 1
+    good = False
+    if kind == WALL:
+        good = start_wall(m, i)
+    elif kind == ICEBERG:
+        good = start_iceberg(m, i)
+    elif kind == REFILLER:
+        good = start_refiller(m, i)
+    elif kind == LAYERING:
+        good = start_layering(m, i)
+    elif kind == ABSORPTION:
+        good = start_absorption(m, i)
+    elif kind == SWEEP:
+        good = s.busy == 0
+    elif kind == BURST:
+        good = start_burst(m, i)
+    elif kind == EXHAUSTION:
+        good = start_exhaustion(m, i)
+    elif kind == GAP:
+        good = start_gap(m, i)
+    elif kind == HALT and s.busy == 0:
+        s.busy = i + 1
+        good = True
+    if good:
+        started(m, i, kind)
+        s.next_inject = s.ts + waiting(s, p.inject_every)
+    else:
+        s.next_inject = s.ts + NS
 
 
 @njit
 def wake(m: Market) -> None:
-    """Run the injections that are due now, one group each, and find the next due time."""
+    """Run the injection that is due now, at most a few groups, and find the next due time."""
     s = m.s
-    best, due = -1, NEVER
+    best, due = 0, NEVER
     for i in range(len(m.actors)):
         if m.actors[i].due < due:
             best, due = i, m.actors[i].due
-    if best >= 0 and due <= s.ts:
+    if due <= s.ts:
         a = m.actors[best]
         a.due = s.ts + NS  # every kind sets its own; this only keeps time moving
         if a.kind == WALL:
@@ -208,62 +198,6 @@ def wake(m: Market) -> None:
 
 
 @njit
-def open_market(m: Market) -> None:
-    """Regime, book and bands at the opening."""
-    s, p = m.s, m.p
-    s.ts = s.recv = s.start
-    s.clock_end = s.start
-    s.floor, s.roof = -NEVER, NEVER
-    s.extra_depth = 256
-    s.timer = NEVER
-    s.next_second = s.start + NS
-    s.next_inject = NEVER if p.inject_every >= NEVER else s.start + 45 * NS + waiting(s, p.inject_every)
-    s.next_band = NEVER if p.inject_every >= NEVER else s.start + waiting(s, p.band_every)
-    for o in range(len(m.orders)):
-        m.orders[o].next = o + 1
-    m.orders[len(m.orders) - 1].next = -1
-    for k in range(len(m.levels)):
-        m.levels[k].head = m.levels[k].tail = -1
-    for i in range(len(m.actors)):
-        clear_actor(m.actors[i])
-    next_regime(m)
-    open_book(m)
-    if p.inject_every < NEVER:
-        for i in range(len(m.actors) // 2):
-            begin(m, i, BAND)
-    tick_clock(m)
-    s.snap_left = -1
-    open_group(m)
-    s.recv = s.start
-
-
-@njit
-def step(m: Market) -> None:
-    """Advance to the next group and write it (or to the end of the stream)."""
-    s = m.s
-    while True:
-        victim = -1 if s.halted else narrow(m)
-        t = s.ts + (waiting(s, 25_000) if victim >= 0 else pause(m))
-        if t < s.clock_end and t < s.timer:
-            s.ts = t
-            if victim >= 0:
-                cancel(m, victim, m.orders[victim].size)
-            else:
-                act_naturally(m)
-            return
-        if s.timer <= s.clock_end:
-            s.ts = max(s.ts + 1, s.timer)
-            wake(m)
-            return
-        s.ts = max(s.ts, s.clock_end)
-        if s.ts >= s.end:
-            close_market(m)
-            return
-        tick_clock(m)
-        schedule(m)
-
-
-@njit
 def close_market(m: Market) -> None:
     """End of the stream: what still runs is told as open."""
     s = m.s
@@ -274,27 +208,114 @@ def close_market(m: Market) -> None:
     s.phase = DONE_PHASE
 
 
-@njit
-def refill(m: Market) -> None:
-    """Write the next records of an instrument into its buffer; none when its stream has ended."""
-    s = m.s
+def _records(dtype: Any, dimensions: int) -> Any:
+    return types.Array(numba.from_dtype(dtype), dimensions, "C")
+
+
+_NUMBERS = types.Array(types.int64, 1, "C")
+_LANES = (
+    _records(PROFILE, 1),
+    _records(STATE, 1),
+    _records(ORDER, 2),
+    _records(LEVEL, 2),
+    _records(ACTOR, 2),
+    _records(EVENT, 2),
+    _records(TRUTH, 1),
+    _NUMBERS,
+)
+
+
+@kernel(types.void(types.int64, *_LANES))
+def open_market(
+    lane: int,
+    profiles: Any,
+    states: Any,
+    orders: Any,
+    levels: Any,
+    actors: Any,
+    outs: Any,
+    truth: Any,
+    told: Any,
+) -> None:
+    """Set regime, book and bands of one instrument at the opening."""
+    s = states[lane]
+    p = profiles[s.profile]
+    m = Market(lane, p, s, orders[lane], levels[lane], actors[lane], outs[lane], truth, told)
+    s.ts = s.recv = s.start
+    s.clock_end = s.start
+    s.floor, s.roof = -NEVER, NEVER
+    s.extra_depth = 256
+    s.timer = NEVER
+    s.next_second = s.start + NS
+    s.next_inject = NEVER if p.inject_every >= NEVER else s.start + 45 * NS + waiting(s, p.inject_every)
+    s.next_band = NEVER if p.inject_every >= NEVER else s.start + waiting(s, p.band_every)
+    for k in range(len(m.levels)):
+        m.levels[k].head = m.levels[k].tail = -1
+    for i in range(len(m.actors)):
+        clear_actor(m.actors[i])
+    next_regime(m)
+    open_book(m)
+    if p.inject_every < NEVER:
+        for i in range(len(m.actors) // 2):
+            if start_band(m, i, True):
+                started(m, i, BAND)
+    tick_clock(m)
+    s.snap_left = -1
+    open_group(m)
+    s.recv = s.start
+
+
+@kernel(types.void(types.int64, *_LANES))
+def advance(
+    lane: int,
+    profiles: Any,
+    states: Any,
+    orders: Any,
+    levels: Any,
+    actors: Any,
+    outs: Any,
+    truth: Any,
+    told: Any,
+) -> None:
+    """Write the next records of one instrument into its buffer; none once its stream has ended.
+
+    Stops early when `truth` is nearly full; the caller empties it before each call.
+    """
+    s = states[lane]
+    p = profiles[s.profile]
+    m = Market(lane, p, s, orders[lane], levels[lane], actors[lane], outs[lane], truth, told)
     s.n = s.at = 0
-    room = 2 * m.p.max_fills + ROOM
-    while s.n + room <= len(m.out) and s.phase != DONE_PHASE:
-        if len(m.truth) - m.told[0] < TRUTH_ROOM:
-            return
-        if s.phase == OPEN_PHASE:
-            step(m)
-        elif snapshot(m):
+    room = 2 * p.max_fills + ROOM
+    while s.phase == SNAPSHOT_PHASE and s.n + room <= len(m.out):
+        if snapshot(m):
             s.phase = OPEN_PHASE
+    while s.phase == OPEN_PHASE and s.n + room <= len(m.out) and len(truth) - told[0] >= TRUTH_ROOM:
+        victim = -1 if s.halted else narrow(m)
+        t = s.ts + (waiting(s, 25_000) if victim >= 0 else pause(m))
+        if t < s.clock_end and t < s.timer:
+            s.ts = t
+            if victim >= 0:
+                cancel(m, victim, m.orders[victim].size)
+            else:
+                act_naturally(m)
+        elif s.timer <= s.clock_end:
+            s.ts = max(s.ts + 1, s.timer)
+            wake(m)
+        else:
+            s.ts = max(s.ts, s.clock_end)
+            if s.ts >= s.end:
+                close_market(m)
+            else:
+                tick_clock(m)
+                schedule(m)
 
 
 @njit
-def earlier(outs: Any, states: Any, a: int, b: int) -> bool:
+def earlier(outs: Any, states: Any, a: int, b: int) -> Any:
     """Whether lane `a` comes before lane `b`: by receive time, then by number."""
     x = outs[a, states[a].at].ts_recv
     y = outs[b, states[b].at].ts_recv
-    return bool(x < y or (x == y and a < b))
+    return x < y or (x == y and a < b)
 
 
 @njit
@@ -312,93 +333,29 @@ def sink(heap: Any, n: int, outs: Any, states: Any, at: int) -> None:
         at = child
 
 
-def _records(dtype: Any, dimensions: int) -> Any:
-    return types.Array(numba.from_dtype(dtype), dimensions, "C")
-
-
-_SIGNATURE = types.int64(
-    _records(EVENT, 1),
-    types.int64,
-    _records(PROFILE, 1),
-    _records(STATE, 1),
-    _records(ORDER, 2),
-    _records(LEVEL, 2),
-    _records(ACTOR, 2),
-    _records(EVENT, 2),
-    _records(TRUTH, 1),
-    types.Array(types.int64, 1, "C"),
-    types.Array(types.int64, 1, "C"),
-    types.Array(types.int64, 1, "C"),
+@kernel(
+    types.int64(_records(EVENT, 1), types.int64, _records(STATE, 1), _records(EVENT, 2), _NUMBERS, _NUMBERS)
 )
+def merge(out: Any, n: int, states: Any, outs: Any, heap: Any, running: Any) -> Any:
+    """Move events in receive order into `out` from position `n`; return how many it then holds.
 
-
-@kernel(_SIGNATURE)
-def produce(
-    out: Any,
-    n: int,
-    profiles: Any,
-    states: Any,
-    orders: Any,
-    levels: Any,
-    actors: Any,
-    outs: Any,
-    truth: Any,
-    told: Any,
-    heap: Any,
-    running: Any,
-) -> int:
-    """Write events into `out` from position `n`; return how many it then holds.
-
-    Returns early when `truth` is nearly full: the caller reads it, sets ``told[0]`` to 0 and
-    calls again. ``running[0]`` is -1 before the first call, then the lanes still running.
+    Returns early when the buffer of lane ``heap[0]`` is used up: the caller refills it. A lane
+    whose buffer stays empty has ended. ``running[0]`` counts the lanes left, and is set
+    negative (minus the lanes) by the caller before the first call.
     """
     if running[0] < 0:
-        running[0] = 0
-        for lane in range(len(states)):
-            heap[lane] = lane
-        for lane in range(len(states)):
-            m = Market(
-                lane,
-                profiles[states[lane].profile],
-                states[lane],
-                orders[lane],
-                levels[lane],
-                actors[lane],
-                outs[lane],
-                truth,
-                told,
-            )
-            open_market(m)
-            refill(m)
-        running[0] = len(states)
-        for at in range(len(states) // 2 - 1, -1, -1):
+        running[0] = -running[0]
+        for at in range(running[0] // 2 - 1, -1, -1):
             sink(heap, running[0], outs, states, at)
+    elif running[0] > 0 and states[heap[0]].at >= states[heap[0]].n:
+        running[0] -= 1
+        heap[0] = heap[running[0]]
+        sink(heap, running[0], outs, states, 0)
+    elif running[0] > 0:
+        sink(heap, running[0], outs, states, 0)
     while n < len(out) and running[0] > 0:
         lane = heap[0]
         s = states[lane]
-        if s.at >= s.n:
-            if len(truth) - told[0] < 2 * TRUTH_ROOM:
-                return n
-            refill(
-                Market(
-                    lane,
-                    profiles[s.profile],
-                    s,
-                    orders[lane],
-                    levels[lane],
-                    actors[lane],
-                    outs[lane],
-                    truth,
-                    told,
-                )
-            )
-            if s.n == 0:
-                if s.phase != DONE_PHASE:
-                    return n
-                running[0] -= 1
-                heap[0] = heap[running[0]]
-            sink(heap, running[0], outs, states, 0)
-            continue
         bound = np.int64(NEVER)
         second = lane
         for child in range(1, min(3, running[0])):
@@ -414,6 +371,7 @@ def produce(
             out[n] = outs[lane, s.at]
             n += 1
             s.at += 1
-        if s.at < s.n:
-            sink(heap, running[0], outs, states, 0)
+        if s.at >= s.n:
+            return n
+        sink(heap, running[0], outs, states, 0)
     return n

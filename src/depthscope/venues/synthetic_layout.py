@@ -39,7 +39,9 @@ KINDS: Final = (
     "halt",
     "band",
 )
-(NOTHING, WALL, ICEBERG, REFILLER, LAYERING, ABSORPTION, SWEEP, BURST, EXHAUSTION, GAP, HALT, BAND) = range(12)
+(NOTHING, WALL, ICEBERG, REFILLER, LAYERING, ABSORPTION, SWEEP, BURST, EXHAUSTION, GAP, HALT, BAND) = range(
+    12
+)
 
 OUTCOMES: Final = ("open", "held", "pulled", "traded", "withdrawn", "unfilled", "broken", "done")
 (STILL_OPEN, HELD, PULLED, TRADED, WITHDRAWN, UNFILLED, BROKEN, FINISHED) = range(8)
@@ -69,6 +71,7 @@ PROFILE: Final = np.dtype(
         ("impact", "<i8"),  # fair-value move by an aggressor of `base` lots, Q16 ticks
         ("chase", "<i8"),  # chance that a stale best price is corrected by the next group, Q16
         ("chase_take", "<i8"),  # of which by an aggressor, Q16
+        ("tighten", "<i8"),  # chance that a spread wider than wanted is narrowed by the next group, Q16
         ("modify", "<i8"),  # share of modifies among limit activity, Q16
         ("partial", "<i8"),  # share of partial cancels, Q16
         ("two_levels", "<i8"),  # share of aggressors that may cross a second level, Q16
@@ -143,7 +146,8 @@ STATE: Final = np.dtype(
         ("ask", "<i8"),
         ("low", "<i8"),  # every order rests in [low, high]
         ("high", "<i8"),
-        ("free", "<i8"),  # first free order
+        ("free", "<i8"),  # first given-back order + 1, 0 for none
+        ("used", "<i8"),  # orders ever in use: memory is touched as it is needed
         ("live", "<i8"),  # orders resting
         ("snap_tick", "<i8"),
         ("snap_order", "<i8"),
@@ -165,6 +169,7 @@ STATE: Final = np.dtype(
         ("depths", "<i8", (SECONDS,)),
         ("spreads", "<i8", (SECONDS,)),
         ("volumes", "<i8", (VOLUME_BUCKETS,)),
+        ("scratch", "<i8", (SECONDS,)),
     ]
 )
 
@@ -172,12 +177,11 @@ ORDER: Final = np.dtype(
     [
         ("id", "<i8"),
         ("size", "<i8"),
-        ("tick", "<i4"),
-        ("next", "<i4"),  # behind it in the queue; the free list
-        ("prev", "<i4"),
-        ("side", "u1"),
-        ("owner", "u1"),  # injection + 1, 0 for the background
-        ("pad", "<u2"),
+        ("tick", "<i8"),
+        ("next", "<i8"),  # behind it in the queue; the free list
+        ("prev", "<i8"),
+        ("side", "<i8"),
+        ("owner", "<i8"),  # injection + 1, 0 for the background
     ]
 )
 
@@ -185,12 +189,11 @@ LEVEL: Final = np.dtype(
     [
         ("size", "<i8"),
         ("owned", "<i8"),  # of which injected
-        ("head", "<i4"),
-        ("tail", "<i4"),
-        ("weight", "<i4"),  # price texture, Q8
-        ("rank", "<i4"),  # a level is in use where rank < density
-        ("boost", "<i4"),  # liquidity band, Q8
-        ("pad", "<i4"),
+        ("head", "<i8"),
+        ("tail", "<i8"),
+        ("weight", "<i8"),  # price texture, Q8
+        ("rank", "<i8"),  # a level is in use where rank < density
+        ("boost", "<i8"),  # liquidity band, Q8
     ]
 )
 
@@ -234,6 +237,7 @@ TRUTH: Final = np.dtype(
         ("tick", "<i8"),
         ("tick2", "<i8"),
         ("size", "<i8"),
+        ("shown", "<i8"),
         ("filled", "<i8"),
         ("base", "<i8"),
         ("multiple", "<i8"),  # thousandths

@@ -8,14 +8,36 @@ pseudorandom number generators", OOPSLA 2014.
 from __future__ import annotations
 
 from decimal import Decimal, localcontext
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numba
 import numpy as np
+from numba import types
 
 from depthscope.jit import OPTIONS
 
-njit: Any = numba.njit(**OPTIONS)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def njit(function: Callable[..., Any]) -> Any:
+    """Compile a helper of the kernels: once, for plain integers, and callable only from kernels.
+
+    numba would compile a helper again for every constant it is called with; here constants
+    count as integers. Helpers allocate nothing and are never called from Python, so neither
+    reference counts nor Python wrappers are made. Together a quarter of the compile time is left.
+    """
+    lean: Any = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, **OPTIONS}
+    dispatcher = numba.njit(**lean)(function)
+    unliteral: Callable[[Any], Any] = types.unliteral
+    template = dispatcher.get_call_template
+
+    def plain(args: Any, kws: Any) -> Any:
+        return template(tuple(unliteral(a) for a in args), {k: unliteral(v) for k, v in kws.items()})
+
+    dispatcher.get_call_template = plain
+    return dispatcher
+
 
 CELLS: Final = 1_024
 GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
