@@ -71,6 +71,27 @@ def _batches(source: Source, engine: Engine, threads: int, progress: Progress | 
     yield engine.finish()
 
 
+def _arrow(values: npt.NDArray[Any], kind: Any, missing: npt.NDArray[np.bool_] | None = None) -> Any:
+    """Arrow array over numpy memory. `pyarrow.array` would import pandas where it is installed."""
+    import pyarrow as pa
+
+    validity, nulls = None, 0
+    if missing is not None and missing.any():
+        nulls = int(np.count_nonzero(missing))
+        validity = pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    data = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(kind, len(values), [validity, data], nulls)
+
+
+def _arrow_text(words: list[str]) -> Any:
+    """Arrow array of strings, without pandas (see `_arrow`)."""
+    import pyarrow as pa
+
+    raw = [word.encode() for word in words]
+    offsets = np.cumsum([0, *map(len, raw)], dtype=np.int32)
+    return pa.StringArray.from_buffers(len(raw), pa.py_buffer(offsets), pa.py_buffer(b"".join(raw)))
+
+
 class _Tables:
     """Turns engine batches into Arrow record batches of one schema."""
 
@@ -123,29 +144,26 @@ class _Tables:
             index: npt.NDArray[Any], names: list[str], missing: npt.NDArray[np.bool_] | None = None
         ) -> Any:
             return pa.DictionaryArray.from_arrays(
-                pa.array(index.astype(np.int32), mask=missing), pa.array(names, pa.string())
+                _arrow(index.astype(np.int32), pa.int32(), missing), _arrow_text(names)
             )
 
         stamp = pa.timestamp("ns", "UTC")
         arrays = [
-            pa.array(np.ascontiguousarray(meta["ts_event"]), pa.int64()).cast(stamp),
-            pa.array(np.ascontiguousarray(meta["ts"]), pa.int64()).cast(stamp),
-            pa.array(np.ascontiguousarray(meta["sequence"])),
+            _arrow(meta["ts_event"], stamp),
+            _arrow(meta["ts"], stamp),
+            _arrow(meta["sequence"], pa.uint64()),
             words(meta["slot"], symbols),
             words(meta["state"], list(STATE_NAMES)),
         ]
         for k in self.order:
             c, line = self.columns[k], values[k]
-            if c.labels or c.integer:
-                missing = np.isnan(line)
-                filled = np.where(missing, 0.0, line)
-                arrays.append(
-                    words(filled, list(c.labels), missing)
-                    if c.labels
-                    else pa.array(filled.astype(np.int64), mask=missing if missing.any() else None)
-                )
+            missing = np.isnan(line)
+            if c.labels:
+                arrays.append(words(np.where(missing, 0.0, line), list(c.labels), missing))
+            elif c.integer:
+                arrays.append(_arrow(np.where(missing, 0.0, line).astype(np.int64), pa.int64(), missing))
             else:
-                arrays.append(pa.array(line, from_pandas=True))
+                arrays.append(_arrow(line, pa.float64(), missing))
         if self.by_event:
             seen, index = np.unique(meta["action"], return_inverse=True)
             arrays.append(words(index, [chr(code) for code in seen]))

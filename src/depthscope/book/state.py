@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from numba import types
 
-from depthscope.jit import njit
+from depthscope.jit import kernel
 from depthscope.market.events import EVENT
 from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.layouts import OFI_LEVELS, SAMPLE, SYNCING, TRACE
@@ -160,7 +161,7 @@ class Pool:
         return twin
 
 
-@njit
+@kernel(types.void(types.uint64[:, ::1], types.int64, types.int64, types.int64, types.int64))
 def _rehash(table: Any, old: int, old_rows: int, new: int, bits: int) -> None:
     mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
     shift = np.uint64(64 - bits)
