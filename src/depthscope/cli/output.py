@@ -13,7 +13,7 @@ from depthscope.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-GROUP_ROWS: Final = 32_768  # rows gathered before they are handed on: bounded memory, sane row groups
+GROUP_ROWS: Final = 16_384  # rows gathered before they are handed on: bounded memory, sane row groups
 SUFFIXES: Final = (".parquet", ".csv", ".arrow")
 
 

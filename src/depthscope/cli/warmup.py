@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Step = tuple[str, "Callable[[], object]"]
 
-PATIENCE = 0.7  # seconds of compiling after which we say what takes so long
+PATIENCE = 2.5  # seconds: loading kept machine code takes less, compiling a good deal more
 
 
 def steps(features: Iterable[str] | None = None, *, every_venue: bool = False) -> list[Step]:
