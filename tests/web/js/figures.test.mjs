@@ -147,7 +147,7 @@ test('colour cut-offs by percentile keep still for small changes', () => {
   histogram.update(store, 0, 2);
   assert.equal(histogram.total, 7);
   const tone = automaticTone({ low: 0, high: 1 }, histogram, 50);
-  assert.ok(tone.low < Math.log1p(5), 'the smallest size differs from nothing');
+  assert.ok(tone.low < Math.log1p(10) && tone.low > 0, 'what is usual is dim');
   assert.ok(Math.abs(tone.high - Math.log1p(40)) < 0.03);
   assert.equal(automaticTone(tone, histogram, 52), tone);
   assert.ok(upperPercentile(0) > upperPercentile(50) && upperPercentile(50) > upperPercentile(100));

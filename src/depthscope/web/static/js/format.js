@@ -7,11 +7,12 @@ const DASH = '–';
 export function formatSize(value, decimals = 3) {
   if (!Number.isFinite(value)) return DASH;
   const size = Math.abs(value);
+  if (size === 0) return '0';
   if (size >= 1e9) return `${(value / 1e9).toFixed(size >= 1e10 ? 1 : 2)}G`;
   if (size >= 1e6) return `${(value / 1e6).toFixed(size >= 1e7 ? 1 : 2)}M`;
   if (size >= 1e5) return `${(value / 1e3).toFixed(0)}k`;
   if (size >= 1e4) return `${(value / 1e3).toFixed(1)}k`;
-  const digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 || size === 0 ? 2 : 3;
+  const digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3;
   return value.toFixed(Math.min(decimals, digits));
 }
 

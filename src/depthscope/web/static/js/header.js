@@ -6,7 +6,7 @@ import { FONT_SMALL, THEMES, buildLut } from './palette.js';
 import { MARKS, describePhase, missingCapabilities } from './status.js';
 import { Surface, element, setText } from './surface.js';
 import { utcTime } from './time.js';
-import { toneSize } from './tone.js';
+import { FIRST_SHADE, toneSize } from './tone.js';
 
 /** Symbols shown as buttons; with more, the rest go into a list. */
 const MOST_BUTTONS = 6;
@@ -171,7 +171,7 @@ export class Header {
     const { width, height } = this.legend;
     const lut = buildLut(palette, theme);
     for (let x = 0; x < width; x++) {
-      const i = Math.floor((x / width) * 255) * 4;
+      const i = (FIRST_SHADE + Math.floor((x / width) * (255 - FIRST_SHADE))) * 4;
       g.fillStyle = `rgb(${lut[i]},${lut[i + 1]},${lut[i + 2]})`;
       g.fillRect(x, 2, 1, height - 15);
     }
@@ -187,7 +187,7 @@ export class Header {
     const places = /** @type {[number, CanvasTextAlign][]} */ ([[0, 'left'], [0.5, 'center'], [1, 'right']]);
     for (const [x, align] of places) {
       g.textAlign = align;
-      g.fillText(`${x === 0 ? '≤' : x === 1 ? '≥' : ''}${format.size(toneSize(tone, x, Number(symbol.lot)))}`, x * width, height - 1);
+      g.fillText(`${x === 0 ? '≤' : x === 1 ? '≥' : ''}${format.size(Math.max(Number(symbol.lot), toneSize(tone, x, Number(symbol.lot))))}`, x * width, height - 1);
     }
   }
 

@@ -7,6 +7,7 @@
  * cells: a wall one column or one level wide survives any zoom.
  */
 import { CAPACITY } from './store.js';
+import { FIRST_SHADE } from './tone.js';
 
 const RING = CAPACITY;
 const MASK = RING - 1;
@@ -182,14 +183,14 @@ export class CanvasHeatmap {
       }
     }
     const { low, high } = this.tone;
-    const scale = 255 / (high - low);
+    const scale = (255 - FIRST_SHADE) / (high - low);
     for (let r = 0, p = (ROWS - 1) * BATCH + x; r < ROWS; r++, p -= BATCH) {
       const v = row[r];
       if (v < 0) pixels[p] = unknown;
       else if (v === 0) pixels[p] = lut[0];
       else {
-        const shade = (v - low) * scale;
-        pixels[p] = lut[shade >= 255 ? 255 : shade <= 0 ? 0 : shade | 0];
+        const shade = FIRST_SHADE + (v - low) * scale;
+        pixels[p] = lut[shade >= 255 ? 255 : shade <= FIRST_SHADE ? FIRST_SHADE : shade | 0];
       }
     }
   }

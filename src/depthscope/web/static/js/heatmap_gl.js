@@ -5,6 +5,7 @@
  * the cells in a pixel.
  */
 import { CAPACITY } from './store.js';
+import { FIRST_SHADE } from './tone.js';
 
 const MASK = CAPACITY - 1;
 
@@ -49,8 +50,9 @@ void main() {
     for (int j = 0; j < count.y; j++) v = max(v, cell(origin.x + first.x + i, origin.y + first.y + j));
   if (v < 0.0) colour = vec4(unknown, 1.0);
   else {
-    float x = v == 0.0 ? 0.0 : clamp((v - tone.x) / (tone.y - tone.x), 0.0, 1.0);
-    colour = texelFetch(lut, ivec2(int(x * 255.0), 0), 0);
+    float x = clamp((v - tone.x) / (tone.y - tone.x), 0.0, 1.0);
+    int shade = v == 0.0 ? 0 : ${FIRST_SHADE} + int(x * ${255 - FIRST_SHADE}.0);
+    colour = texelFetch(lut, ivec2(shade, 0), 0);
   }
 }`;
 

@@ -113,7 +113,7 @@ function drawRow(g, row, y, x, o, largest, busiest, swing) {
     drawOrders(g, o, row.tick, x.bought - 4, middle);
   }
   g.font = FONT_SMALL;
-  if (Number.isFinite(row.change) && Math.abs(row.change) > swing * 0.004) {
+  if (Number.isFinite(row.change) && Math.abs(row.change) > swing * 0.03) {
     const up = row.change > 0;
     const half = (x.right - x.change - 4) * (Math.abs(row.change) / swing);
     g.fillStyle = up ? theme.bidBar : theme.askBar;

@@ -37,7 +37,8 @@ export function buildLut(name, theme) {
   const stops = theme === 'dark' ? ramp : [[255, 255, 255], ...ramp.slice(1).reverse(), [12, 4, 22]];
   const lut = new Uint8ClampedArray(1024);
   for (let i = 0; i < 256; i++) {
-    const x = (i / 255) * (stops.length - 1);
+    // White paper needs more room before it darkens than a dark screen before it glows.
+    const x = (i / 255) ** (theme === 'dark' ? 1 : 1.9) * (stops.length - 1);
     const k = Math.min(stops.length - 2, Math.floor(x));
     for (let c = 0; c < 3; c++) lut[i * 4 + c] = stops[k][c] + (stops[k + 1][c] - stops[k][c]) * (x - k);
     lut[i * 4 + 3] = 255;

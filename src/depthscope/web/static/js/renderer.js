@@ -189,7 +189,10 @@ export class Renderer {
     perf.overlayMs += t2 - t1;
     perf.columnsMs += t3 - t2;
     perf.stripsMs += performance.now() - t3;
-    if (perf.firstPaintMs === 0 && fine.head >= 0) perf.firstPaintMs = performance.now();
+    if (perf.firstPaintMs === 0 && fine.head >= 0) {
+      perf.firstPaintMs = performance.now();
+      document.body.dataset.painted = '1';
+    }
     if (slow) this.app.onScale();
   }
 

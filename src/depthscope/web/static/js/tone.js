@@ -2,6 +2,8 @@
 /** Which sizes get which colour: cut-offs by percentile of what is on show, or exact sizes. Works on log1p(lots). */
 
 const BINS = 1024;
+/** First colour of a level with size: colour 0 is kept for empty ones, so that a thin level differs from none. */
+export const FIRST_SHADE = 18;
 /** log1p of four billion lots: beyond any displayed size. */
 const TOP = 22.2;
 
@@ -73,10 +75,10 @@ export function upperPercentile(contrast) {
  */
 export function automaticTone(old, histogram, contrast) {
   if (histogram.total === 0) return old;
-  const small = histogram.quantile(0.05);
-  const high = Math.max(small + 0.7, histogram.quantile(upperPercentile(contrast)));
-  // The first colour lies below the smallest sizes: a thin level must differ from an empty one.
-  const low = Math.max(0, small - 0.25 * (high - small));
+  const usual = histogram.quantile(0.5);
+  const high = Math.max(usual + 0.7, histogram.quantile(upperPercentile(contrast)));
+  // What is usual stays dim, at some three tenths of the scale: the eye is for what stands out.
+  const low = Math.max(0, usual - 0.4 * (high - usual));
   const near = Math.abs(low - old.low) < 0.12 && Math.abs(high - old.high) < 0.12;
   return near ? old : { low, high };
 }
