@@ -10,11 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from depthscope.engine import Engine
+from depthscope.engine import META, Batch, Engine
 from depthscope.market import events as ev
+from depthscope.market.layouts import SAMPLE
 
 MS = 1_000_000
 RING = 4  # a source's buffers stay valid until three more were produced
+BLOCK = 4_096  # rows hashed at a time
+
+# `at` is an index into scratch memory, different for each cut of the stream.
+HASHED = [("meta", name) for name in META.names or ()]
+HASHED += [("samples", name) for name in SAMPLE.names or () if name != "at"]
 
 
 @dataclass
@@ -23,15 +29,16 @@ class Table:
 
     meta: npt.NDArray[Any]
     columns: dict[str, npt.NDArray[np.float64]]
-    samples: npt.NDArray[Any] | None = None
+    samples: npt.NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.meta)
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Table:
         """Rows a mask selects."""
-        samples = None if self.samples is None else self.samples[mask]
-        return Table(self.meta[mask], {name: line[mask] for name, line in self.columns.items()}, samples)
+        return Table(
+            self.meta[mask], {name: line[mask] for name, line in self.columns.items()}, self.samples[mask]
+        )
 
     def of(self, slot: int) -> Table:
         """Rows of one instrument."""
@@ -39,29 +46,66 @@ class Table:
 
     def digest(self) -> str:
         """Hash of every byte."""
-        out = hashlib.sha256()
-        for name in self.meta.dtype.names or ():
-            out.update(name.encode() + np.ascontiguousarray(self.meta[name]).tobytes())
-        for name in () if self.samples is None else self.samples.dtype.names or ():
-            if name != "at":  # an index into scratch memory, different for each cut of the stream
-                out.update(name.encode() + np.ascontiguousarray(self.samples[name]).tobytes())
-        for name in sorted(self.columns):
-            out.update(name.encode() + np.ascontiguousarray(self.columns[name]).tobytes())
-        return out.hexdigest()
+        hashes = Hashes()
+        hashes.rows(self.meta, self.samples, np.array(list(self.columns.values())))
+        return hashes.digest()
 
 
-def collect(batches: Iterable[Any]) -> Table:
-    """Copy batches out of the engine and join them."""
-    metas, samples, columns = [], [], {}
-    for batch in batches:
-        metas.append(batch.meta)
-        samples.append(batch.samples)
-        for column, values in zip(batch.columns, batch.values, strict=True):
-            columns.setdefault(column.name, []).append(values)
+class Hashes:
+    """Running hashes of every field, so that the cuts between batches leave no trace."""
+
+    def __init__(self) -> None:
+        self.fields = [hashlib.sha256() for _ in HASHED]
+        self.lines: list[Any] = []
+        self.held: list[Batch] = []
+        self.waiting = 0
+
+    def add(self, batch: Batch) -> None:
+        """Take a batch."""
+        if len(batch):
+            self.held.append(batch)
+            self.waiting += len(batch)
+        if self.waiting >= BLOCK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hash what is held."""
+        if self.held:
+            table = collect(self.held)
+            self.held, self.waiting = [], 0
+            self.rows(table.meta, table.samples, np.array(list(table.columns.values())))
+
+    def rows(self, meta: npt.NDArray[Any], samples: npt.NDArray[Any], lines: npt.NDArray[np.float64]) -> None:
+        """Hash some rows."""
+        if not len(meta):
+            return
+        where = {"meta": meta, "samples": samples}
+        for (part, name), one in zip(HASHED, self.fields, strict=True):
+            one.update(np.ascontiguousarray(where[part][name]).tobytes())
+        if not self.lines:
+            self.lines = [hashlib.sha256() for _ in lines]
+        for line, one in zip(lines, self.lines, strict=True):
+            one.update(line.tobytes())
+
+    def digest(self) -> str:
+        """Hash of the hashes."""
+        self.flush()
+        return hashlib.sha256(b"".join(one.digest() for one in [*self.fields, *self.lines])).hexdigest()
+
+
+def collect(batches: Iterable[Batch]) -> Table:
+    """Join batches."""
+    held = list(batches)
+    some = [batch for batch in held if len(batch)]
+    names = [column.name for column in held[0].columns]
+    if not some:
+        return Table(np.zeros(0, META), {name: np.zeros(0) for name in names}, np.zeros(0, SAMPLE))
+    values = np.concatenate([batch.values for batch in some], axis=1)
+    samples = [batch.samples for batch in some if batch.samples is not None]
     return Table(
-        np.concatenate(metas),
-        {name: np.concatenate(parts) for name, parts in columns.items()},
-        None if samples[0] is None else np.concatenate(samples),
+        np.concatenate([batch.meta for batch in some]),
+        dict(zip(names, values, strict=True)),
+        np.concatenate(samples) if samples else np.zeros(values.shape[1], SAMPLE),
     )
 
 
@@ -79,18 +123,22 @@ def buffered(events: ev.Events, sizes: Iterable[int]) -> Iterator[ev.Events]:
     assert at >= len(events)
 
 
-def cuts(n: int, size: int) -> list[int]:
-    """Chunk sizes covering `n` events."""
-    return [size] * (-(-n // size)) or [0]
+def batches(engine: Engine, events: ev.Events, size: int | None = None) -> Iterator[Batch]:
+    """Feed everything in chunks of `size` (whole when None) and finish."""
+    size = size or max(len(events), 1)
+    for piece in buffered(events, [size] * (-(-len(events) // size))):
+        yield engine.process(piece)
+    yield engine.finish()
 
 
 def run(engine: Engine, events: ev.Events, size: int | None = None) -> Table:
-    """Feed everything in chunks of `size` (whole when None) and finish."""
-    sizes = cuts(len(events), size or max(len(events), 1))
+    """Every row of a run."""
+    return collect(batches(engine, events, size))
 
-    def batches() -> Iterator[Any]:
-        for piece in buffered(events, sizes):
-            yield engine.process(piece)
-        yield engine.finish()
 
-    return collect(batches())
+def digest(engine: Engine, events: ev.Events, size: int | None = None) -> str:
+    """Hash of a run, in little memory."""
+    hashes = Hashes()
+    for batch in batches(engine, events, size):
+        hashes.add(batch)
+    return hashes.digest()

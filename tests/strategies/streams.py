@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from depthscope.market import events as ev
@@ -320,6 +320,7 @@ def examples(n: int) -> settings:
         max_examples=n,
         deadline=None,
         print_blob=True,
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
 
@@ -378,3 +379,29 @@ def streams(
     program = draw(st.binary(min_size=8 * n, max_size=8 * n))
     decoder = _Decoder(desks, interleave=mixed, clean=clean, calm=draw(st.booleans()), step=step)
     return Stream(decoder.run(program), found)
+
+
+def seeded_stream(seed: int, events: int, instruments: int = 3, *, clean: bool = True) -> Stream:
+    """One long stream without hypothesis: the same bytes in every process.
+
+    Parameters
+    ----------
+    seed : int
+    events : int
+        Codes to decode; bulk groups make more events of some.
+    instruments : int
+        Order-by-order books, levels and quotes in turn.
+    clean : bool
+        As in `streams`.
+    """
+    random = np.random.default_rng(seed)
+    kinds = (MBO, MBO, L2, L1)
+    desks, found = [], {}
+    for i in range(instruments):
+        kind = kinds[i % len(kinds)]
+        tick = TICKS[2 + i % 4]
+        key = KEYS[i] if i < len(KEYS) else (1, 1000 + i)
+        found[key] = Instrument("test", f"S{i}", tick, capabilities=CAPABILITIES[kind])
+        desks.append(_Desk(key, kind, tick, 20_000, (0, 1, -1)[i % 3], (12, 3, 60)[i % 3]))
+    decoder = _Decoder(desks, interleave=True, clean=clean, calm=True, step=100 * MS)
+    return Stream(decoder.run(random.bytes(8 * events)), found)

@@ -1,0 +1,143 @@
+"""Every row of the fast engine = the slow engine's: samples, flow since the previous row, features."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from depthscope.engine import Engine
+from depthscope.features.registry import all_features
+from depthscope.market import events as ev
+from depthscope.market.instruments import Instrument
+from tests.engine.harness import MS, Table, run
+from tests.reference.book import Event
+from tests.reference.engine import Desk, Row, SlowEngine, as_events
+from tests.reference.features import SlowFeatures
+from tests.strategies.streams import CAPABILITIES, L2, START, Stream, examples, streams
+
+GRIDS = ("event", 100 * MS, 1_000 * MS)
+# Sums of many terms: last-digit differences are rounding. Everything else is one division.
+ROUNDED = {
+    "weighted_mid", "spread_bps", "weighted_imbalance", "book_pressure", "depth_weighted_price", "ofi_norm",
+    "slope_bid", "slope_ask", "vwap",
+}  # fmt: skip
+SLOPES = ("slope_bid", "slope_ask")
+
+
+def flat(row: Row) -> dict[str, Any]:
+    """A slow row under the names of SAMPLE."""
+    flow, (high, low) = row.flow, row.flow.extremes
+    return {
+        "ts": row.ts, "ts_event": row.ts_event, "ts_recv": row.ts_recv,
+        "sequence": row.sequence, "slot": row.slot,
+        "state": row.state, "incomplete": row.incomplete, "action": row.action, "changed": flow.groups > 0,
+        "bids": row.bids, "asks": row.asks, "bid_depth": row.bid_depth, "ask_depth": row.ask_depth,
+        "ofi": flow.ofi, "groups": flow.groups, "high": high, "low": low,
+        "buy_volume": flow.volume(1), "sell_volume": flow.volume(-1), "unknown_volume": flow.volume(0),
+        "buy_trades": flow.count(1), "sell_trades": flow.count(-1), "unknown_trades": flow.count(0),
+        "last_price": row.last[0], "last_size": row.last[1],
+    }  # fmt: skip
+
+
+def unpack(sample: Any) -> dict[str, Any]:
+    """A SAMPLE record under the same names."""
+    out = {name: sample[name].tolist() for name in sample.dtype.names if name != "at"}
+    for side in ("bid", "ask"):
+        levels = zip(*(out.pop(f"{side}_{name}") for name in ("price", "size", "orders")), strict=True)
+        out[f"{side}s"] = list(levels)[: out.pop(f"n_{side}")]
+    return out
+
+
+def same_rows(
+    stream: Stream,
+    every: int | str,
+    *,
+    sparse: bool = False,
+    features: list[str] | None = None,
+    skip: tuple[str, ...] = (),
+    size: int | None = None,
+) -> Table:
+    """Run both engines over a stream and compare all they say."""
+    fast = Engine(stream.resolve, every=every, sparse=sparse, features=features, keep_samples=True)
+    table = run(fast, stream.events, size)
+    slow = SlowEngine(stream.resolve, every, sparse=sparse)
+    slow.feed(as_events(stream.events))
+    slow.finish()
+    assert len(table) == len(slow.rows)
+    makers = [SlowFeatures(desk, by_event=every == "event") for desk in slow.desks.values()]
+    for k, (sample, row) in enumerate(zip(table.samples, slow.rows, strict=True)):
+        got, want = unpack(sample), flat(row)
+        assert got.pop("notional") == pytest.approx(float(row.flow.notional), rel=1e-12)
+        assert got == want, f"row {k}: {[name for name in want if got[name] != want[name]]}"
+        if table.columns:
+            same_features(table, k, makers[row.slot](row), skip)
+    return table
+
+
+def same_features(table: Table, k: int, values: dict[str, float], skip: tuple[str, ...]) -> None:
+    """Compare one row of feature columns."""
+    assert set(table.columns) <= set(values)
+    for name in set(table.columns) - set(skip):
+        want = values[name]
+        got = float(table.columns[name][k])
+        if isnan(want) or isnan(got):
+            assert isnan(want) and isnan(got), f"row {k} {name}: {got!r} != {want!r}"
+        elif name in ROUNDED:
+            assert got == pytest.approx(want, rel=1e-9, abs=1e-12), f"row {k} {name}"
+        else:
+            assert got == pytest.approx(want, rel=1e-15, abs=0), f"row {k} {name}"
+
+
+@examples(200)
+@given(streams(events=(0, 200)), st.sampled_from(GRIDS), st.booleans())
+def test_samples(stream: Stream, every: int | str, sparse: bool) -> None:
+    same_rows(stream, every, sparse=sparse, features=[])
+
+
+@examples(120)
+@given(streams(events=(0, 120)), st.sampled_from(GRIDS), st.sampled_from((None, 1, 5)))
+def test_features(stream: Stream, every: int | str, size: int | None) -> None:
+    same_rows(stream, every, skip=SLOPES, size=size)
+
+
+@pytest.mark.parametrize("size", [None, 1, 3])
+def test_windows_that_outgrow_their_memory_between_two_rows(size: int | None) -> None:
+    """The growing entry comes when rows before it have been written and older ones have expired."""
+    times = [5, *[990] * 15, 1_250, 1_260]
+    events = ev.empty_events(2 * len(times) + 2)
+    events["publisher"] = events["instrument_id"] = 1
+    events["flags"] = ev.LAST
+    events["ts_recv"] = START + np.repeat([1, *times], 2) * MS
+    events["action"], events["side"], events["price"], events["size"] = ev.LEVEL, ev.BID, 100, 1
+    events["side"][0], events["price"][0] = ev.ASK, 101
+    events["size"][2::2] = np.arange(2, len(times) + 2)  # one lot joins the bid, one trades
+    events["action"][3::2] = ev.TRADE
+    instrument = Instrument("test", "S", 1, capabilities=CAPABILITIES[L2])
+    table = same_rows(Stream(events, {(1, 1): instrument}), 100 * MS, size=size)
+    assert table.columns["ofi_1s"].tolist()[:12] == [1.0] * 9 + [16.0, 15.0, 15.0]
+    assert table.columns["trades_5s"].tolist()[:12] == [1.0] * 9 + [16.0, 16.0, 16.0]
+
+
+@examples(60)
+@given(streams(events=(0, 120)), st.sampled_from(GRIDS))
+def test_slopes_at_any_sizes(stream: Stream, every: int | str) -> None:
+    same_rows(stream, every, features=list(SLOPES))
+
+
+def test_the_reference_knows_every_shipped_feature() -> None:
+    names = {column.name for feature in all_features() for column in feature.columns}
+    desk = Desk(0, Instrument("test", "S", 1))
+    desk.apply([Event(1, 1, 0, 1, 1, 1, 1, 0, 1, 0, ev.LEVEL, ev.BID, ev.LAST, 0)], 1)
+    assert set(SlowFeatures(desk, by_event=True)(desk.row(1))) == names
+
+
+@pytest.mark.slow
+@examples(10_000)
+@given(streams(events=(0, 300)), st.sampled_from(GRIDS), st.booleans())
+def test_many_more_rows(stream: Stream, every: int | str, sparse: bool) -> None:
+    same_rows(stream, every, sparse=sparse)
