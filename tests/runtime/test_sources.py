@@ -97,6 +97,14 @@ def test_options_are_checked(tmp_path: Path) -> None:
     assert max(len(e) for e in open_source([path], SourceOptions(chunk=1)).chunks()) == 1
 
 
+def test_what_is_not_a_file_is_named_with_a_colon(tmp_path: Path) -> None:
+    source = open_source("synthetic:seed=7,minutes=1", chunk=500)
+    assert source.info.format == "synthetic"
+    assert 0 < len(next(iter(source.chunks()))) <= 500
+    with pytest.raises(InputError, match="name it alone"):
+        open_source(["synthetic:seed=7", tmp_path])
+
+
 # --- nothing there, or nothing readable ----------------------------------------------------------
 
 
@@ -376,6 +384,19 @@ def test_warnings_of_every_file_are_kept(tmp_path: Path) -> None:
     source = open_source(tmp_path)
     read(source)
     assert [w.split(":")[0] for w in source.info.warnings] == ["1.dbn", "2.dbn"]
+
+
+@pytest.mark.real_data
+def test_recorded_days_in_order(data_dir: Path) -> None:
+    folder = data_dir / "databento"
+    days = [folder / f"esh4-glbx-mdp3-202312{day}.mbo.dbn.zst" for day in (25, 24)]
+    events = read(open_source(days))
+    assert letters(events[:8_726]) == "A" * 8_725 + "R"
+    assert len(events) == 8_725 + 1 + 68_792
+    assert events["ts_recv"][8_725] == events["ts_recv"][8_726] == 1_703_462_400 * 10**9
+    assert read(open_source(str(folder / "esh4*.mbo.*"))).tobytes() == events.tobytes()
+    with pytest.raises(InputError, match="several schemas"):
+        open_source(folder)
 
 
 # --- the registry --------------------------------------------------------------------------------

@@ -503,6 +503,27 @@ def test_consolidated_publishers_are_venues_of_their_own() -> None:
     assert venue_of(9_999, "") == "publisher 9999"
 
 
+@pytest.mark.parametrize(
+    ("dataset", "publisher", "symbol", "tick", "multiplier"),
+    [
+        ("GLBX.MDP3", 1, "TNH4", 15_625_000, "1000"),
+        ("GLBX.MDP3", 1, "6BH4", 100_000, "62500"),
+        ("OPRA.PILLAR", 22, "SPY   240119P00340000", 10_000_000, "100"),
+        ("XNAS.ITCH", 2, "NVDA", 10_000_000, "1"),
+    ],
+)
+def test_shipped_grids(
+    dataset: str, publisher: int, symbol: str, tick: int, multiplier: str, tmp_path: Path
+) -> None:
+    mappings = {symbol: [(date(2020, 1, 1), date(2030, 1, 1), "5")]}
+    head = header(dataset=dataset, mappings=mappings)
+    instrument = opened(write(tmp_path / "x.dbn", [mbo(publisher=publisher)], head=head)).resolve(
+        publisher, 5
+    )
+    assert (instrument.symbol, instrument.tick, str(instrument.multiplier)) == (symbol, tick, multiplier)
+    assert instrument.venue == ("OPRA.PILLAR.XCBO" if publisher == 22 else dataset)
+
+
 def test_unknown_option(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="colour"):
         opened(write(tmp_path / "x.dbn", [mbo()]), extra={"colour": "red"})

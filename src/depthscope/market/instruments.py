@@ -121,7 +121,7 @@ class _Row:
 
 
 # Shipped tick table: (dataset prefix, root) -> row. Sources: CME contract specifications,
-# SEC Rule 612 (US equities $0.01, $0.0001 under $1), Binance USD-M exchangeInfo.
+# SEC Rule 612 (US equities $0.01, $0.0001 under $1), OPRA, Binance USD-M exchangeInfo.
 _CME = "CME_Equity"
 TICK_TABLE: Final[Mapping[tuple[str, str], _Row]] = {
     ("GLBX.MDP3", "ES"): _Row("0.25", multiplier="50", calendar=_CME),
@@ -143,9 +143,17 @@ TICK_TABLE: Final[Mapping[tuple[str, str], _Row]] = {
     ("GLBX.MDP3", "ZB"): _Row("0.03125", multiplier="1000", calendar=_CME),
     ("GLBX.MDP3", "ZF"): _Row("0.0078125", multiplier="1000", calendar=_CME),
     ("GLBX.MDP3", "ZT"): _Row("0.00390625", multiplier="2000", calendar=_CME),
+    ("GLBX.MDP3", "UB"): _Row("0.03125", multiplier="1000", calendar=_CME),
+    ("GLBX.MDP3", "TN"): _Row("0.015625", multiplier="1000", calendar=_CME),
+    ("GLBX.MDP3", "SR3"): _Row("0.0025", multiplier="2500", calendar=_CME),
     ("GLBX.MDP3", "6E"): _Row("0.00005", multiplier="125000", calendar=_CME),
+    ("GLBX.MDP3", "6B"): _Row("0.0001", multiplier="62500", calendar=_CME),
+    ("GLBX.MDP3", "SIL"): _Row("0.005", multiplier="1000", calendar=_CME),
+    ("GLBX.MDP3", "MHG"): _Row("0.0005", multiplier="2500", calendar=_CME),
     ("GLBX.MDP3", "BTC"): _Row("5", multiplier="5", calendar=_CME),
     ("GLBX.MDP3", "MBT"): _Row("5", multiplier="0.1", calendar=_CME),
+    ("GLBX.MDP3", "ETH"): _Row("0.5", multiplier="50", calendar=_CME),
+    ("GLBX.MDP3", "MET"): _Row("0.5", multiplier="0.1", calendar=_CME),
     ("binance", "BTCUSDT"): _Row("0.1", "0.001"),
     ("binance", "ETHUSDT"): _Row("0.01", "0.001"),
     ("binance", "BNBUSDT"): _Row("0.01", "0.01"),
@@ -162,6 +170,7 @@ TICK_TABLE: Final[Mapping[tuple[str, str], _Row]] = {
 # 0.01 is the quoting increment above it, and a finer price is kept exactly as off-tick.
 VENUE_TABLE: Final[Mapping[str, _Row]] = {
     "SYNTH": _Row("0.01"),
+    "OPRA": _Row("0.01", multiplier="100", calendar="NYSE"),  # its 0.05 and 0.10 classes lie on it
 } | {
     prefix: _Row("0.01", calendar="NYSE")
     for prefix in (
