@@ -56,7 +56,7 @@ class LineReader:
     overlong : int
         Lines over 4 MiB, left out.
     unended : bool
-        Whether the last line read had no end of its own.
+        Whether the last line of a file had no end of its own.
     """
 
     def __init__(self, openers: Iterable[Callable[[], Stream]]) -> None:
@@ -110,8 +110,8 @@ class LineReader:
         self.pos, self._filled = 0, tail
         n = self._read(len(self._memory) - PADDING - 1 - tail)
         self._filled += n
-        self.unended = n == 0 and tail > 0
-        if self.unended:  # the last line of a file need not have an end
+        if n == 0 and tail:  # the last line of a file need not have an end
+            self.unended = True
             self._memory[self._filled] = 10
             self._filled += 1
         self._memory[self._filled : self._filled + PADDING] = bytes(PADDING)
