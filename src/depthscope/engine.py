@@ -18,7 +18,7 @@ from depthscope.book import state as s
 from depthscope.book.groups import regroup
 from depthscope.book.state import COUNTERS, Books
 from depthscope.book.view import OrderBook
-from depthscope.errors import InputError, UnknownName
+from depthscope.errors import CorruptData, InputError, UnknownName
 from depthscope.features.driver import (
     D_COMPONENT,
     D_DONE,
@@ -36,7 +36,7 @@ from depthscope.features.driver import (
 from depthscope.features.registry import FeatureSet, select
 from depthscope.market.events import EVENT, LAST, Events
 from depthscope.market.instruments import Capability, Instrument
-from depthscope.market.times import parse_every
+from depthscope.market.times import format_time, parse_every
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -425,6 +425,13 @@ class Engine:
             books.grow_big()
         elif code == s.RECENTRE:
             books.recentre(slot, int(context[s.C_NEED_TICK]), int(context[s.C_NEED_WIDTH]))
+        elif code == s.LEAP:
+            reached, far = int(context[s.C_NEXT]), int(chunk["ts_recv"].max()) if len(chunk) else self.clock
+            raise CorruptData(
+                f"Receive time leaps from {format_time(reached)} to {format_time(far)}: a row at every "
+                "boundary between would be meaningless. A timestamp is damaged, or files far apart were "
+                "put together; ask for sparse rows (sparse=True, --sparse) or every='event' to go on."
+            )
         elif code == NEED_RING:
             component = int(self._driver[D_COMPONENT])
             self._features.grow_ring(component, int(self._features.frame[0]["need_slot"]))

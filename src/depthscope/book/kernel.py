@@ -211,7 +211,7 @@ def advance(m: Int, events: Any) -> Int:
             # Up to two level changes: (side, price, old size, new size).
             side_1 = side_2 = np.int64(-1)
             price_1 = price_2 = old_1 = old_2 = new_1 = new_2 = np.int64(0)
-            if action == ADD or action == MODIFY:
+            if action == MODIFY or (action == ADD and not event.flags & TOB):
                 flags |= G_BOOK
                 if event.flags & SNAPSHOT:
                     flags |= G_RESTART
@@ -248,13 +248,6 @@ def advance(m: Int, events: Any) -> Int:
                             status = s.NEED_ORDERS
                         if status != s.DONE:
                             break
-                    if event.flags & TOB and action == ADD:
-                        clear_side(m, book, side)
-                        if side == 0:
-                            bid_mode = np.int64(2)
-                        else:
-                            ask_mode = np.int64(2)
-                        row = find(table, first_row, shift, mask, event.order_id)
                     if tick * book.tick != price:
                         book.off_tick += 1
                     if row < 0:
@@ -328,16 +321,18 @@ def advance(m: Int, events: Any) -> Int:
                 if row >= 0:
                     before_price, tick, side, before_size = unpack(m, book, table[row, 1])
                     after_size = before_size
-            elif action == LEVEL or (action == QUOTE and book.l1):
+            elif action == LEVEL or action == ADD or (action == QUOTE and book.l1):
+                # An add marked TOB is its side's best quote, not an order: its id means nothing.
                 flags |= G_BOOK
                 if event.flags & SNAPSHOT:
                     flags |= G_RESTART
                 price, size = event.price, event.size
                 side = side_of(event.side)
-                empties = action == QUOTE and (price == UNDEF_PRICE or size == 0) and size >= 0
+                empties = (action != LEVEL and price == UNDEF_PRICE) or (action == QUOTE and size == 0)
                 if (
                     side < 0
                     or size < 0
+                    or (size == 0 and action == ADD and not empties)
                     or (not empties and (price == UNDEF_PRICE or (price < 0 and not book.negative)))
                 ):
                     book.rejected += 1
@@ -349,9 +344,9 @@ def advance(m: Int, events: Any) -> Int:
                             break
                         if tick * book.tick != price:
                             book.off_tick += 1
-                    if action == QUOTE or event.flags & TOB:
+                    if action != LEVEL or event.flags & TOB:
                         mode = bid_mode if side == 0 else ask_mode
-                        same = book.top_n[side] == 1 and book.top_price[side, 0] == price
+                        same = book.top_n[side] == 1 and book.top_price[side, 0] == price and book.live == 0
                         if empties or mode != 0 or not same:
                             clear_side(m, book, side)
                             if side == 0:
@@ -360,7 +355,9 @@ def advance(m: Int, events: Any) -> Int:
                                 ask_mode = np.int64(2)
                     if not empties:
                         side_1, price_1 = side, price
-                        old_1, new_1 = set_level(m, book, side, price, size, np.int64(event.aux))
+                        old_1, new_1 = set_level(
+                            m, book, side, price, size, np.int64(0 if action == ADD else event.aux)
+                        )
                         if old_1 == new_1:
                             side_1 = np.int64(-1)
             elif action == CLEAR:

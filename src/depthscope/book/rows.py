@@ -95,6 +95,8 @@ def due_rows(m: Int, ts: Int, at: Int) -> Int:
     while c[s.C_NEXT] <= ts:
         if c[s.C_SAMPLE_CAP] - c[s.C_SAMPLE_N] < n:
             return s.FLUSH
+        if ts - c[s.C_NEXT] > s.LONGEST_GAP and not c[s.C_SPARSE]:
+            return s.LEAP
         before = c[s.C_SAMPLE_N]
         for k in range(n):
             if books[k].started and (books[k].changed or not c[s.C_SPARSE]):

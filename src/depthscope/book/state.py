@@ -110,11 +110,13 @@ NEED_BIG: Final = 5  # no room for an odd-sized order
 RECENTRE: Final = 6  # the ladder of C_NEED_SLOT wants C_NEED_TICK at its centre, C_NEED_WIDTH cells
 FLUSH: Final = 7  # the sample buffer is full
 BLOCK: Final = 8  # the trace buffer is full
+LEAP: Final = 10  # the clock leapt so far that a dense grid cannot be meant
 BOUNDARY: Final = 9  # rows of one boundary were emitted and the caller asked to stop there
 
 FIRST_WIDTH: Final = 512
 MAX_WIDTH: Final = 1 << 16
 FIRST_BITS: Final = 7
+LONGEST_GAP: Final = 45 * 86_400 * 1_000_000_000  # longer than any holiday
 EMPTY_KEY: Final = -1
 NEVER: Final = 2**63 - 1  # time of the next boundary while no row is due
 UNKNOWN: Final = -1  # slot of an instrument not met before

@@ -38,17 +38,19 @@ def slope(n: int, price: Any, size: Any, middle: float, info: Any) -> float:
     """Least-squares slope of distance in ticks on cumulative size."""
     if n < 2:
         return NAN
-    total = 0.0
-    sx = sy = sxx = sxy = 0.0
+    # Two passes: centred sums lose no digits when sizes are large and alike.
+    total = mean_x = mean_y = 0.0
     for k in range(n):
         total += as_size(size[k], info)
-        y = abs(price[k] - middle) / info.tick_fixed
-        sx += total
-        sy += y
-        sxx += total * total
-        sxy += total * y
-    spread = n * sxx - sx * sx
-    return (n * sxy - sx * sy) / spread if spread > 0.0 else NAN
+        mean_x += total / n
+        mean_y += abs(price[k] - middle) / info.tick_fixed / n
+    total = sxx = sxy = 0.0
+    for k in range(n):
+        total += as_size(size[k], info)
+        x = total - mean_x
+        sxx += x * x
+        sxy += x * (abs(price[k] - middle) / info.tick_fixed - mean_y)
+    return sxy / sxx if sxx > 0.0 else NAN
 
 
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:

@@ -29,8 +29,9 @@ NEED_RING: Final = 20  # component D_COMPONENT wants a longer ring for an instru
 TABLE: Final = np.dtype([("address", "i8"), ("state", "i8"), ("column", "i8"), ("by_event", "i8")])
 
 (
-    D_TABLE, D_N, D_OUT, D_STRIDE, D_FRAME, D_DONE, D_PHASE, D_COMPONENT, D_START, D_CODE, D_FIRST, D_SIZE,
-) = range(12)  # fmt: skip
+    D_TABLE, D_N, D_OUT, D_STRIDE, D_FRAME, D_DONE, D_PHASE, D_COMPONENT, D_START, D_CODE, D_FIRST,
+    D_RESUMED, D_SIZE,
+) = range(13)  # fmt: skip
 
 SAMPLE_SIZE = SAMPLE.itemsize
 EVENT_SIZE = EVENT.itemsize
@@ -68,12 +69,15 @@ def run_features(m: Int, d: Any, events_address: Int) -> Int:
         n = f.n_events if t.by_event else f.n_samples
         if n > 0 or f.n_samples > 0:
             f.start = d[D_START]
+            f.resumed = d[D_RESUMED]
             out = d[D_OUT] + (t.column * d[D_STRIDE] + d[D_DONE]) * 8
             reached = call(t.address, d[D_FRAME], np.int64(n), t.state, out)
             if reached < n:
                 d[D_START] = reached
+                d[D_RESUMED] = 1
                 return NEED_RING
         d[D_START] = 0
+        d[D_RESUMED] = 0
         d[D_COMPONENT] += 1
     d[D_COMPONENT] = 0
     d[D_DONE] = c[s.C_SAMPLE_N]

@@ -39,7 +39,8 @@ CONTEXT: Final = np.dtype(
         ("n_events", "i8"),
         ("samples", "i8"),
         ("n_samples", "i8"),
-        ("start", "i8"),  # where to resume
+        ("start", "i8"),  # where to begin
+        ("resumed", "i8"),  # 1: rows up to `start` have been written
         ("stride", "i8"),  # rows between columns of `out`
         ("info", "i8"),  # address of the INFO records
         ("n_slots", "i8"),
@@ -185,7 +186,7 @@ def as_size(lots: Any, info: Any) -> Any:
 def first_row(ctx: Any, rows: Any) -> int:
     """First SAMPLE row an event-level function still has to write (see `start`)."""
     j = 0
-    if frame_of(ctx).start > 0:
+    if frame_of(ctx).resumed:
         while j < frame_of(ctx).n_samples and rows[j].at <= frame_of(ctx).start:
             j += 1
     return j
