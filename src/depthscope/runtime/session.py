@@ -99,6 +99,7 @@ class Session:
         self._source: Source | None = None
         self._player: Player | None = None
         self._resolved: dict[tuple[int, int], Instrument] = {}
+        self._cancelled = False
         self._after_seek: State = "playing"
         self._pacer, self._meter = Pacer(), Meter()
 
@@ -170,6 +171,8 @@ class Session:
         todo = [*jit.pending(), *registry.pending(registry.select(self._features))]
         for done, (_, build) in enumerate(todo):
             self._set(warm=("preparing the engine", done, len(todo)))
+            if self._cancelled:
+                raise BookUnavailable("The session was closed before its engine was ready.")
             build()
         self._set(warm=("building the opening book", len(todo), len(todo)))
         return Engine(resolve=self.resolve, every="50ms", features=self._features, sparse=True)
@@ -205,6 +208,10 @@ class Session:
         # Those that have had events: a file may name a hundred thousand others.
         if len(self.engine.slots) != len(self.symbols):
             self.symbols.register(self.engine.slots)
+
+    def cancel(self) -> None:
+        """Give up opening as soon as possible. May be called from any thread."""
+        self._cancelled = True
 
     def close(self) -> None:
         """Stop reading. The session cannot be used again."""

@@ -67,7 +67,8 @@ def create_app(hub: Hub, gate: Gate, *, depth_rows: int = 20, folder: Path | Non
     Parameters
     ----------
     hub : Hub
-        Started and stopped with the application.
+        Started once the server listens, so that importing the compiler delays nobody; stopped
+        with the application.
     gate : Gate
     depth_rows : int
         Levels a side where a request names none.
@@ -77,7 +78,6 @@ def create_app(hub: Hub, gate: Gate, *, depth_rows: int = 20, folder: Path | Non
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        hub.start()
         yield
         await hub.stop()
 
@@ -249,6 +249,8 @@ def serve(
             f"The page is served on this machine only: {host} is open to others and needs TLS and a "
             "token of your own. Leave --host out, or tunnel the port over SSH."
         )
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"Port {port} does not exist: give one from 1 to 65535, or 0 for a free one.")
     if token is not None and len(token) < 16:
         raise ConfigError("A token must have at least 16 characters; leave it out for a random one.")
     sock = _listen(host, port)
@@ -265,6 +267,7 @@ def serve(
             address = Address(url, f"{url}?token={gate.token}", gate.token, port, stop)
             if ready is not None:
                 ready(address)
+            hub.start()
             if open_browser:
                 threading.Thread(target=webbrowser.open, args=(address.open_url,), daemon=True).start()
 

@@ -16,7 +16,7 @@ __all__ = ["MAX_BEHIND", "Client"]
 MAX_BEHIND: Final = 60  # ticks sent but not acknowledged: kernel buffers hide a slow reader, acks do not
 SILENT_SECONDS: Final = 120.0
 _RATE: Final = 40.0  # commands a second, with a burst of twice that
-_MAX_CONTROL: Final = 64
+_MAX_CONTROL: Final = 128
 
 
 class Client:

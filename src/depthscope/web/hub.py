@@ -10,9 +10,8 @@ import asyncio
 import logging
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from depthscope.errors import DepthscopeError
 from depthscope.runtime.readahead import last_time
@@ -23,22 +22,20 @@ from depthscope.web.info import info_message
 from depthscope.web.messages import Ack, Ping, Sub
 from depthscope.web.recorder import Recorder
 from depthscope.web.stream import Head
+from depthscope.web.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from depthscope.runtime.session import Session
     from depthscope.runtime.status import Status
 
 __all__ = ["Hub"]
 
 MAX_CLIENTS: Final = 64
+_PATIENCE: Final = 3.0  # seconds a compiling engine is waited for at the end
 _BUDGET: Final = 0.025
 _BUDGET_MAX: Final = 0.040  # flat out: speed max, seeks
 _SCAN_LIMIT: Final = 512 << 20  # files larger than this are not read a second time for their end
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 _log = logging.getLogger("depthscope.web")
 
 
@@ -64,7 +61,8 @@ class Hub:
         self.seq = 0
         self.started = time.monotonic()
         self.longest_tick = 0.0
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="depthscope-session")
+        self._worker = Worker("depthscope-session")
+        self.call = self._worker.call
         self._tasks: list[asyncio.Task[None]] = []
         self._fills: set[asyncio.Task[None]] = set()
         self._stop = threading.Event()
@@ -72,11 +70,6 @@ class Hub:
         self._epoch = session.status.epoch
         self._refill = False
         self._worked = 0  # the last tick worked out, as the worker knows it
-
-    async def call(self, do: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run something in the session's thread and return what it returns."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, lambda: do(*args, **kwargs))
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -96,8 +89,9 @@ class Hub:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._worker.submit(self.session.close)
-        await asyncio.to_thread(self._worker.shutdown, wait=True)
+        self.session.cancel()
+        self._worker.post(self.session.close)
+        await asyncio.to_thread(self._worker.stop, _PATIENCE)
 
     async def _run(self) -> None:
         try:
@@ -123,11 +117,15 @@ class Hub:
             await asyncio.sleep(max(0.0, -late))
 
     async def _watch(self) -> None:
-        """Tell clients how the opening goes, and drop those that went silent."""
+        """Tell clients how the opening goes (or that it failed), and drop those that went silent."""
+        beat = 0
         while True:
             await asyncio.sleep(0.1)
+            beat += 1
             if not self.recorder.ready or self.session.status.state == "failed":
                 self._announce()
+                if beat % 5 == 0:
+                    self.tell_session()
             now = time.monotonic()
             for client in self.clients:
                 if client.silent(now):
@@ -145,7 +143,7 @@ class Hub:
         except DepthscopeError:
             return  # the end stays unknown; playing will reach the trouble and say so
         if end is not None and not self._stop.is_set():
-            self._worker.submit(self.session.found_end, end + 1)
+            self._worker.post(lambda: self.session.found_end(end + 1))
 
     # -- the tick -----------------------------------------------------------------------------
 

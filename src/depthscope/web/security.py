@@ -127,12 +127,13 @@ class Guard:
                 message = {**message, "headers": [*kept, *own]}
             await send(message)
 
-        try:
-            body = _bounded(receive, headers)
-        except Refusal as refusal:
-            await self._refuse(scope, receive, send, refusal)
-            return
-        await self.app(scope, body, guarded_send)
+        if scope["method"] not in _SAFE:
+            try:
+                receive = _replayed(await _body(receive))
+            except Refusal as refusal:
+                await self._refuse(scope, receive, send, refusal)
+                return
+        await self.app(scope, receive, guarded_send)
 
     # -- checks -------------------------------------------------------------------------------
 
@@ -257,25 +258,33 @@ def _headers(scope: Scope) -> dict[bytes, list[str]]:
     return found
 
 
-def _bounded(receive: Receive, headers: dict[bytes, list[str]]) -> Receive:
-    """Body no longer than MAX_BODY: told too long it is refused, found too long it is cut off.
+async def _body(receive: Receive) -> bytes:
+    """Body of a request.
 
     Raises
     ------
     Refusal
-        When the announced length is over the limit or no number.
+        When it is longer than MAX_BODY, whatever was announced, or breaks off.
     """
-    for length in headers.get(b"content-length", []):
-        if not length.isdigit() or int(length) > MAX_BODY:
-            raise Refusal(413, "too_large", f"A request body may have at most {MAX_BODY} bytes.")
-    taken = 0
-
-    async def bounded() -> Message:
-        nonlocal taken
+    body = b""
+    while True:
         message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > MAX_BODY:
-            return {"type": "http.disconnect"}
-        return message
+        if message["type"] != "http.request":
+            raise Refusal(400, "broken_off", "The request broke off.")
+        body += bytes(message.get("body", b""))
+        if len(body) > MAX_BODY:
+            raise Refusal(413, "too_large", f"A request body may have at most {MAX_BODY} bytes.")
+        if not message.get("more_body"):
+            return body
 
-    return bounded
+
+def _replayed(body: bytes) -> Receive:
+    """Give the application a body already read."""
+    waiting = [body]
+
+    async def receive() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return {"type": "http.disconnect"}
+
+    return receive
