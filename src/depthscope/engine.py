@@ -6,7 +6,6 @@ session replays to the same bytes; time comes only from the events.
 
 from __future__ import annotations
 
-import difflib
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +18,7 @@ from depthscope.book.groups import regroup
 from depthscope.book.state import COUNTERS, Books
 from depthscope.book.view import OrderBook
 from depthscope.errors import CorruptData, InputError, UnknownName
+from depthscope.features.batch import META, Batch, nearest, satisfying
 from depthscope.features.driver import (
     D_COMPONENT,
     D_DONE,
@@ -35,67 +35,21 @@ from depthscope.features.driver import (
 )  # fmt: skip
 from depthscope.features.registry import FeatureSet, select
 from depthscope.market.events import EVENT, LAST, Events
-from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.times import format_time, parse_every
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from depthscope.features.kit import Column
+    from depthscope.market.instruments import Instrument
 
 __all__ = ["META", "Batch", "Engine", "EngineSnapshot"]
 
-META: Final = np.dtype(
-    [
-        ("ts", "i8"),
-        ("ts_event", "i8"),
-        ("ts_recv", "i8"),
-        ("sequence", "u8"),
-        ("slot", "u4"),
-        ("state", "u1"),
-        ("incomplete", "u1"),
-        ("action", "u1"),
-        ("changed", "u1"),
-    ]
-)
 _META_NAMES = META.names or ()
 
 TRACE_ROWS: Final = 8192
 SAMPLE_ROWS: Final = 1024
 LONGEST_GROUP: Final = 1 << 22
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Rows produced by one call.
-
-    Attributes
-    ----------
-    meta : structured array (n,)
-        ``ts`` (boundary, or group time by event), ``ts_event``, ``ts_recv``, ``sequence`` of
-        the last group applied, ``slot``, ``state``, ``incomplete``, ``action``, ``changed``.
-    values : float64 array (columns, n)
-        One line per feature column, NaN where undefined.
-    columns : tuple of Column
-        Names and units of the lines.
-    samples : structured array (n,) or None
-        The SAMPLE rows, when the engine keeps them.
-    """
-
-    meta: npt.NDArray[Any]
-    values: npt.NDArray[np.float64]
-    columns: tuple[Column, ...]
-    samples: npt.NDArray[Any] | None = None
-
-    def __len__(self) -> int:
-        return len(self.meta)
-
-    def __getitem__(self, name: str) -> npt.NDArray[np.float64]:
-        for k, column in enumerate(self.columns):
-            if column.name == name:
-                line: npt.NDArray[np.float64] = self.values[k]
-                return line
-        raise UnknownName(_near(name, [c.name for c in self.columns], "column"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +62,6 @@ class EngineSnapshot:
     keys: tuple[tuple[int, int], ...]
     pending: npt.NDArray[Any]
     incomplete_groups: int
-
-
-def _satisfying(requires: Capability) -> Capability:
-    """Capabilities any of which meets a requirement: more depth implies less."""
-    order = (Capability.L1, Capability.L2, Capability.MBO)
-    if requires in order:
-        found = Capability(0)
-        for c in order[order.index(requires) :]:
-            found |= c
-        return found
-    return requires
-
-
-def _near(name: str, names: list[str], kind: str) -> str:
-    near = difflib.get_close_matches(name, names, n=3)
-    return f"No {kind} is called {name!r}." + (f" Did you mean {', '.join(near)}?" if near else "")
 
 
 class Engine:
@@ -223,7 +161,7 @@ class Engine:
                 return k
             if publisher and instrument.symbol == name and str(self._keys[k][0]) == publisher:
                 return k
-        raise UnknownName(_near(symbol, self.symbols, "symbol seen so far"))
+        raise UnknownName(nearest(symbol, self.symbols, "symbol seen so far"))
 
     def book(self, symbol: str | int) -> OrderBook:
         """Read-only view of the present book of `symbol` (or slot), valid until the next call."""
@@ -471,7 +409,7 @@ class Engine:
         """Find which features the feeds of which instruments cannot support."""
         self._lacking, first = [], 0
         for f in self._features.features:
-            slots = [k for k, i in enumerate(self.slots) if not i.capabilities & _satisfying(f.requires)]
+            slots = [k for k, i in enumerate(self.slots) if not i.capabilities & satisfying(f.requires)]
             if slots:
                 self._lacking.append((first, first + len(f.columns), np.array(slots)))
             first += len(f.columns)
