@@ -38,8 +38,10 @@ def _books(prefix: str) -> tuple[Entry, ...]:
         Entry(f"{prefix}-hftbacktest", "peers.hftbacktest_noop:HftBacktestNoop", TILES),
         Entry(f"{prefix}-order-book", "peers.python_books:OrderBookPackage", 10),
         Entry(f"{prefix}-sorteddict", "peers.python_books:SortedDictBook", 10, quick=True),
+        Entry(f"{prefix}-sorteddict-every", "peers.python_books:SortedDictEveryEvent", 10),
         Entry(f"{prefix}-databento", "peers.databento_example:DatabentoBook", 5),
         Entry(f"{prefix}-naive", "peers.python_books:NaiveBook", 1, quick=True),
+        Entry(f"{prefix}-naive-every", "peers.python_books:NaiveEveryEvent", 1),
     )
 
 

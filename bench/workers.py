@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import selectors
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +67,15 @@ class Worker:
     def _answer(self) -> dict[str, Any]:
         out = self._process.stdout
         assert out is not None
-        with selectors.DefaultSelector() as wait:
-            wait.register(out, selectors.EVENT_READ)
-            if not wait.select(PATIENCE):
-                raise WorkerFailed(f"gave no answer within {PATIENCE:.0f} s")
-        line = out.readline()
+        alarm = threading.Timer(PATIENCE, self._process.kill)  # selectors cannot wait for pipes on Windows
+        alarm.start()
+        try:
+            line = out.readline()
+        finally:
+            late = not alarm.is_alive()
+            alarm.cancel()
+        if late:
+            raise WorkerFailed(f"gave no answer within {PATIENCE:.0f} s")
         if not line:
             raise WorkerFailed(self._story(f"ended with exit code {self._process.wait()}"))
         answer: dict[str, Any] = json.loads(line)

@@ -31,26 +31,36 @@ def _kinds() -> tuple[np.ndarray, np.ndarray]:
     return action, side
 
 
-def _known_fills(events: np.ndarray) -> np.ndarray:
-    """Mask without fills of orders that are not in the book (the auction of the ES file has seven)."""
-    live: set[int] = set()
+def _acceptable(events: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """Events in a form it can run: without fills of unknown orders, partial cancels as modifications.
+
+    It stops with an error at the fill of an order that is not in the book (the auction of the ES file has
+    seven), and takes any cancel as the end of the order, so that the next message of that order stops it.
+    """
+    out = events.copy()
     keep = np.ones(len(events), bool)
-    rows = zip(events["action"].tolist(), events["order_id"].tolist(), strict=True)
-    sizes: dict[int, int] = {}
-    for at, ((action, order_id), size) in enumerate(zip(rows, events["size"].tolist(), strict=True)):
-        letter = chr(action)
-        if letter in "AM":
-            live.add(order_id)
-            sizes[order_id] = size
-        elif letter == "C" and order_id in live:
-            sizes[order_id] -= size
-            if sizes[order_id] <= 0:
-                live.discard(order_id)
-        elif letter == "R":
+    live: dict[int, tuple[int, int]] = {}  # price, size
+    partial = 0
+    names = ("action", "order_id", "price", "size")
+    rows = zip(*(events[name].tolist() for name in names), strict=True)
+    for at, (code, order_id, price, size) in enumerate(rows):
+        action = chr(code)
+        if action in "AM":
+            live[order_id] = price, size
+        elif action == "C" and order_id in live:
+            at_price, had = live[order_id]
+            if size < had:
+                live[order_id] = at_price, had - size
+                partial += 1
+                row = out[at]
+                row["action"], row["price"], row["size"] = ord("M"), at_price, had - size
+            else:
+                del live[order_id]
+        elif action == "R":
             live.clear()
-        elif letter == "F" and order_id not in live:
+        elif action == "F" and order_id not in live:
             keep[at] = False
-    return keep
+    return out[keep], int((~keep).sum()), partial
 
 
 class HftBacktestNoop(Contestant):
@@ -71,9 +81,7 @@ class HftBacktestNoop(Contestant):
 
         events = inputs.events(job.stream, job.tiles, job.total)
         count = len(events)
-        keep = _known_fills(events)
-        self.left_out = int((~keep).sum())
-        events = events[keep]
+        events, self.left_out, self.partial = _acceptable(events)
         action, side = _kinds()
         rows = np.zeros(len(events), event_dtype)
         rows["ev"] = action[events["action"]] | side[events["side"]]
@@ -125,15 +133,15 @@ class HftBacktestNoop(Contestant):
         self.code = self.idle(self.backtest, STEP)
 
     def final(self) -> Final:
+        if self.code != 1:
+            raise RuntimeError(f"hftbacktest stopped with its error {self.code} before the end of the data")
         depth = self.backtest.depth(0)
         bids, asks = depth.bid_depth, depth.ask_depth
-        notes = (
-            [f"{self.left_out} fills of orders not in the book left out of its input"]
-            if self.left_out
-            else []
-        )
-        if self.code != 1:
-            notes.append(f"stopped with its error {self.code} before the end of the data")
+        notes = []
+        if self.left_out:
+            notes.append(f"{self.left_out:,} fills of orders not in the book left out of its input")
+        if self.partial:
+            notes.append(f"{self.partial:,} partial cancels given to it as modifications")
         final = Final(
             round(depth.best_bid_tick * 0.25 * 1e9),
             round(depth.best_ask_tick * 0.25 * 1e9),

@@ -1,13 +1,15 @@
 """Order books in Python as they are usually written: two dicts, SortedDict, a C sorted dict.
 
-All three keep an order dict and price -> size maps, read the book at LAST only (nothing may read it in the
-middle of a group), and take their columns as plain lists, the fastest form for a Python loop.
+All keep an order dict and price -> size maps and take their columns as plain lists, the fastest form for a
+Python loop. They read the book at LAST, where its groups end; two of them also after every event, as programs
+do that know of no groups.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.contestant import Contestant, Final, Job
 
@@ -21,6 +23,8 @@ TOP = 5
 
 class _ListInput(Contestant):
     """Columns as lists, one pass of zip."""
+
+    every_event: ClassVar[bool] = False  # read the book after every event, groups or not
 
     def load(self, inputs: Inputs, job: Job) -> int:
         events = inputs.events(job.stream, job.tiles, job.total)
@@ -49,7 +53,7 @@ class SortedDictBook(_ListInput):
         self.totals = (0, 0.0, 0.0)
 
     def run(self) -> None:
-        orders, bids, asks = self.orders, self.bids, self.asks
+        orders, bids, asks, always = self.orders, self.bids, self.asks, self.every_event
         ofi, imbalance_sum, mid_sum = 0, 0.0, 0.0
         bid_before = ask_before = size_bid_before = size_ask_before = 0
         compare = False
@@ -87,7 +91,7 @@ class SortedDictBook(_ListInput):
                 bids.clear()
                 asks.clear()
                 compare = False
-            if flags & 128:
+            if always or flags & 128:
                 if bids and asks:
                     bid_keys, ask_keys = list(islice(bids, TOP)), list(islice(asks, TOP))
                     bid, ask = -bid_keys[0], ask_keys[0]
@@ -122,6 +126,16 @@ class SortedDictBook(_ListInput):
         )  # fmt: skip
 
 
+class SortedDictEveryEvent(SortedDictBook):
+    """The same, read after every event: for programs that do not know of groups."""
+
+    work = "apply; best prices, weighted mid, top-5 imbalance and OFI at every event"
+    every_event = True
+
+    def final(self) -> Final:
+        return replace(super().final(), ofi=None, imbalance5=None, weighted_mid=None)
+
+
 class NaiveBook(_ListInput):
     """Two plain dicts, sorted whenever the book is read."""
 
@@ -135,7 +149,7 @@ class NaiveBook(_ListInput):
         self.totals = (0, 0.0, 0.0)
 
     def run(self) -> None:
-        orders, bids, asks = self.orders, self.bids, self.asks
+        orders, bids, asks, always = self.orders, self.bids, self.asks, self.every_event
         ofi, imbalance_sum, mid_sum = 0, 0.0, 0.0
         before: tuple[int, int, int, int] | None = None
         for action, side, order_id, price, size, flags in self.rows():
@@ -158,7 +172,7 @@ class NaiveBook(_ListInput):
                 bids.clear()
                 asks.clear()
                 before = None
-            if flags & 128:
+            if always or flags & 128:
                 best_bids = sorted(bids, reverse=True)[:TOP]
                 best_asks = sorted(asks)[:TOP]
                 if best_bids and best_asks:
@@ -184,6 +198,16 @@ class NaiveBook(_ListInput):
             bid, ask, bids[bid], asks[ask], sum(bids.values()), sum(asks.values()), len(bids), len(asks),
             len(self.orders), ofi, imbalance, mid,
         )  # fmt: skip
+
+
+class NaiveEveryEvent(NaiveBook):
+    """The same, sorted after every event."""
+
+    work = "apply; best prices, weighted mid, top-5 imbalance and OFI at every event"
+    every_event = True
+
+    def final(self) -> Final:
+        return replace(super().final(), ofi=None, imbalance5=None, weighted_mid=None)
 
 
 class OrderBookPackage(_ListInput):
