@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +76,22 @@ def test_version(command: Command) -> None:
     assert {"python", "numpy", "numba", "pyarrow", "platform"} <= set(done.document)
     assert "depthscope     0.1.0" in command("version").out
     assert command("--version").out == "depthscope 0.1.0\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str, tmp_path: Path) -> None:
+    environ = {
+        **os.environ,
+        "_DEPTHSCOPE_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": "depthscope fe",
+        "COMP_CWORD": "1",
+        "_TYPER_COMPLETE_ARGS": "depthscope fe",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    program = Path(sys.executable).with_name("depthscope")
+    done = subprocess.run([program], env=environ, cwd=tmp_path, capture_output=True, text=True)
+    assert "features" in done.stdout, done.stderr
+    assert "replay" not in done.stdout
 
 
 # -- book -------------------------------------------------------------------------------------
@@ -274,6 +293,22 @@ def test_features_of_some_symbols(command: Command, two_instruments: Path) -> No
     assert {row["symbol"] for row in csv.DictReader(io.StringIO(done.out))} == {"NQH4"}
 
 
+def test_settings_of_features(command: Command, small_file: Path) -> None:
+    def last(*more: str) -> float:
+        done = command("features", small_file, "--every", "event", "--features", "weighted_imbalance", *more)
+        return float(list(csv.DictReader(io.StringIO(done.out)))[-1]["weighted_imbalance"])
+
+    sizes = {"bid": range(1, 11), "ask": range(2, 11)}
+
+    def expected(decay: float) -> float:
+        bid, ask = (sum(decay**k * q for k, q in enumerate(sizes[side])) for side in ("bid", "ask"))
+        return (bid - ask) / (bid + ask)
+
+    assert last("--set", "min_volume_threshold=0") == pytest.approx(expected(0.8))
+    both = last("--set", "min_volume_threshold=0", "--set", "decay=0.5")
+    assert both == pytest.approx(expected(0.5))
+
+
 def test_sparse_leaves_unchanged_rows_out(command: Command, small_file: Path) -> None:
     dense = command("features", small_file, "--every", "100ms", "--features", "mid").out.splitlines()
     sparse = command(
@@ -293,6 +328,10 @@ def test_sparse_leaves_unchanged_rows_out(command: Command, small_file: Path) ->
         ["--tick", "zero"],
         ["--tick", "-0.25"],
         ["--lot", "0"],
+        ["--set", "decay"],
+        ["--set", "decay=much"],
+        ["--set", "decay=nan"],
+        ["--set", "dekay=0.5"],
         ["--out", "table.xlsx"],
         ["--out", "no/such/folder/t.csv"],
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -19,11 +20,35 @@ from depthscope.cli.common import (
     say,
     settings,
 )
+from depthscope.errors import InputError
 
 
 def names(text: str | None) -> list[str] | None:
     """Split a comma-separated list; None stays None."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def setting_values(pairs: list[str] | None) -> dict[str, float]:
+    """Feature settings of ``--set NAME=NUMBER`` options.
+
+    Raises
+    ------
+    InputError
+        When one of them is not of that form.
+    """
+    found = {}
+    for pair in pairs or []:
+        name, equals, text = pair.partition("=")
+        try:
+            if not (name and equals) or "_" in text:
+                raise ValueError
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise InputError(f"--set {pair!r} is not NAME=NUMBER, such as --set decay=0.9.")
+        found[name.strip()] = value
+    return found
 
 
 def features(
@@ -44,6 +69,10 @@ def features(
     sparse: Annotated[
         bool, typer.Option("--sparse", help="Leave rows out in which nothing changed.")
     ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=NUMBER", help="A feature's setting, such as decay=0.9."),
+    ] = None,
     tick: Tick = None,
     lot: Lot = None,
     json: Json = False,
@@ -68,7 +97,7 @@ def features(
     from depthscope.market.times import parse_every
 
     parse_every(every)  # a wrong one should not cost the opening of a large file
-    only, wanted = names(symbols), names(chosen)
+    only, wanted, values = names(symbols), names(chosen), setting_values(set_)
     with table_output(out, lines_of_json=json) as writer:
         source = open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))
         warm(None if wanted is None else ["quotes", *wanted])
@@ -79,6 +108,7 @@ def features(
                 symbols=only,
                 features=wanted,
                 sparse=sparse,
+                settings=values,
                 threads=preferences.threads,
                 progress=advance,
             ):
