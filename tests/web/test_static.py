@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,9 +13,12 @@ import pytest
 
 from depthscope.web.assets import STATIC
 
+from .browser import absent
+
 ROOT = Path(__file__).resolve().parents[2]
 JS = STATIC / "js"
-TYPESCRIPT = "5.9.3"
+JS_TESTS = Path(__file__).parent / "js"
+CHECKER = ("typescript@5.9.3", "@types/node@20.19.1")
 
 
 class Page(HTMLParser):
@@ -95,35 +97,34 @@ def test_the_page_is_light() -> None:
     assert total < 300_000
 
 
+def run(*command: str | Path, seconds: int = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(c) for c in command], capture_output=True, text=True, timeout=seconds, check=False
+    )
+
+
+def test_units_under_node() -> None:
+    node = shutil.which("node")
+    if node is None:
+        absent("node is missing")
+    done = run(str(node), "--test", JS_TESTS)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert re.search(r"^# pass [1-9]", done.stdout, re.M), done.stdout[-500:]
+
+
 def test_types() -> None:
     """`tsc --checkJs --strict`; the checker comes from npm into a folder that git ignores."""
-    npm, tools = shutil.which("npm"), ROOT / ".venv-node"
+    node, npm, tools = shutil.which("node"), shutil.which("npm"), ROOT / ".venv-node"
     checker = tools / "node_modules" / "typescript" / "bin" / "tsc"
     if not checker.is_file():
-        if npm is None:
-            pytest.skip("no npm here")
-        install = [
-            npm,
-            "install",
-            "--no-save",
-            "--no-package-lock",
-            "--prefix",
-            str(tools),
-            f"typescript@{TYPESCRIPT}",
-            "@types/node@20",
-        ]
+        if npm is None or node is None:
+            absent("npm is missing")
         tools.mkdir(exist_ok=True)
-        done = subprocess.run(install, capture_output=True, text=True, timeout=300, check=False)
+        quiet = ("--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", tools)
+        done = run(str(npm), "install", *quiet, *CHECKER, seconds=300)
         if done.returncode != 0:
-            message = f"the type checker cannot be installed: {done.stderr[-300:]}"
-            pytest.fail(message) if os.environ.get("DEPTHSCOPE_REQUIRE_BROWSER") == "1" else pytest.skip(
-                message
-            )
-    for config in (ROOT / "jsconfig.json", ROOT / "tests" / "web" / "js" / "jsconfig.json"):
+            absent(f"the type checker cannot be installed: {done.stderr[-300:]}")
+    for config in (ROOT / "jsconfig.json", JS_TESTS / "jsconfig.json"):
         assert json.loads(config.read_text("utf-8"))["compilerOptions"]["strict"] is True
-        node = shutil.which("node")
-        assert node is not None
-        done = subprocess.run(
-            [node, str(checker), "-p", str(config)], capture_output=True, text=True, timeout=120, check=False
-        )
+        done = run(str(node), checker, "-p", config)
         assert done.returncode == 0, done.stdout
