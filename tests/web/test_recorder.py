@@ -72,7 +72,7 @@ def test_every_column_is_the_book_of_its_end(played: tuple, symbol: int) -> None
     assert np.isnan(run.ofi[-1]), "the column cut short by the end of the data has no row"
     for k, col in enumerate(cols):
         expected = [truth.levels[col].get(int(run.base[k]) + j, 0.0) for j in range(200)]
-        assert dequantise(run.q[k], track.unit) == pytest.approx(expected, rel=4.3e-4)
+        assert np.allclose(dequantise(run.q[k], track.unit), expected, rtol=4.3e-4, atol=0)
         assert run.base[k] <= run.bid[k] < run.ask[k] < run.base[k] + 200
 
 
@@ -146,11 +146,13 @@ def test_ticks_alone_rebuild_the_history(played: tuple) -> None:
             for t in added:
                 volume[t["col"], t["tick"], t["tick_fraction"], t["side"]] += t["size"]
         held = level.run(level.tail + 1, level.head)
-        for k in range(len(held.base)):
-            base, bid, ask, cvd, size = columns[held.first + k]
-            assert (base, bid, ask, cvd) == (held.base[k], held.bid[k], held.ask[k], held.cvd[k])
-            assert size == pytest.approx(dequantise(held.q[k], track.unit), rel=5e-4)
-            assert ofi.get(held.first + k, np.nan) == pytest.approx(held.ofi[k], nan_ok=True)
+        span = range(held.first, held.first + len(held.base))
+        assert [columns[c][:4] for c in span] == list(
+            zip(held.base, held.bid, held.ask, held.cvd, strict=True)
+        )
+        got = np.array([columns[c][4] for c in span])
+        assert np.allclose(got, dequantise(held.q, track.unit), rtol=5e-4, atol=0)
+        assert np.allclose([ofi.get(c, np.nan) for c in span], held.ofi, rtol=1e-5, equal_nan=True)
         kept: dict[tuple, float] = defaultdict(float)
         for r in level.trades.between(0, 2**32 - 2):
             kept[int(r["col"]), int(r["tick"]), float(r["fraction"]), int(r["side"])] += float(r["size"])

@@ -27,7 +27,7 @@ class Checkpoint:
     clamp : int
         Receive time of the last of them.
     engine, spectator : object
-        Their own snapshots.
+        Their own snapshots; an engine of None stands for one begun anew (at the first checkpoint).
     size : int
         Bytes they take.
     """
@@ -90,6 +90,10 @@ class Checkpoints:
     def due(self, ts: int) -> bool:
         """Whether a checkpoint at `ts` would be far enough from those before it."""
         return not self._kept or ts - self._kept[-1].ts >= self.gap
+
+    def room_for(self, size: int) -> bool:
+        """Whether one of `size` bytes is worth its memory: several must fit."""
+        return size <= self._limit // 4
 
     def add(self, checkpoint: Checkpoint) -> None:
         """Keep it, thinning out the others when it is one too many. Older ones must come first."""

@@ -28,14 +28,15 @@ class Player:
 
     Parameters
     ----------
-    engine : Engine
-        Fed by this player alone.
+    make_engine : callable
+        Makes the engine, fed by this player alone.
     cursor : Cursor
         At the beginning of the source.
     open_source : callable
         Opens the source anew, to go back.
     checkpoint_bytes : int
-        Memory for checkpoints.
+        Memory for checkpoints. Where an engine is too large for it (thousands of instruments),
+        going back means playing from the beginning.
 
     Attributes
     ----------
@@ -48,13 +49,19 @@ class Player:
     """
 
     def __init__(
-        self, engine: Engine, cursor: Cursor, open_source: Callable[[], Source], checkpoint_bytes: int
+        self,
+        make_engine: Callable[[], Engine],
+        cursor: Cursor,
+        open_source: Callable[[], Source],
+        checkpoint_bytes: int,
     ) -> None:
-        self.engine, self.cursor = engine, cursor
+        self._make_engine = make_engine
+        self.engine, self.cursor = make_engine(), cursor
         self.clock = 0
         self.finished = False
         self.spectator: Spectator | None = None
         self.checkpoints = Checkpoints(checkpoint_bytes)
+        self._next_checkpoint = 0
         self._open_source = open_source
 
     def begin(self) -> int:
@@ -144,14 +151,22 @@ class Player:
     def _maybe_checkpoint(self, upcoming: int) -> None:
         """Take a checkpoint where a whole second passes with nothing half-applied around it."""
         second = upcoming // SECOND * SECOND
-        if second >= self.clock and self.checkpoints.due(second):
+        if second >= self.clock and second >= self._next_checkpoint and self.checkpoints.due(second):
+            self._next_checkpoint = second + self.checkpoints.gap
             self.checkpoint(second)
 
     def checkpoint(self, ts: int) -> None:
-        """Keep the present state as that of market time `ts`, a whole second."""
-        engine = self.engine.snapshot()
+        """Keep the present state as that of market time `ts`, a whole second.
+
+        The first is kept in any case; a later one only when several of its size have room.
+        """
+        size = memory_of(self.engine)
+        fits = self.checkpoints.room_for(size)
+        if not fits and len(self.checkpoints):
+            return
+        engine = self.engine.snapshot() if fits else None
         spectator = self.spectator.snapshot() if self.spectator is not None else None
-        size = memory_of(engine) + memory_of(spectator)
+        size = (size if fits else 0) + memory_of(spectator)
         self.checkpoints.add(Checkpoint(ts, self.cursor.index, self.cursor.last, engine, spectator, size))
 
     def rewind(self, ts: int) -> Source:
@@ -159,8 +174,12 @@ class Player:
         checkpoint = self.checkpoints.before(ts)
         self.cursor.close()
         source = self._open_source()
-        self.cursor = Cursor(source, checkpoint.index, checkpoint.clamp)
-        self.engine.restore(checkpoint.engine)
+        if checkpoint.engine is None:
+            self.engine, self.cursor = self._make_engine(), Cursor(source)
+            self.begin()
+        else:
+            self.cursor = Cursor(source, checkpoint.index, checkpoint.clamp)
+            self.engine.restore(checkpoint.engine)
         self.clock, self.finished = checkpoint.ts, False
         if self.spectator is not None:
             self.spectator.restore(checkpoint.spectator, checkpoint.ts)

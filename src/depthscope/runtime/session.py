@@ -156,16 +156,17 @@ class Session:
             self._set(state="connecting", warm=("opening the source", 0, 1))
             self._source = self.open_source()
             cursor = Cursor(self._source)
-            self._player = Player(self._warm_engine(), cursor, self.open_source, self._checkpoint_bytes)
+            self._warm_engine()
+            self._player = Player(self._make_engine, cursor, self.open_source, self._checkpoint_bytes)
             self._begin()
         except DepthscopeError as error:
             self._set(state="failed", error=str(error), warm=None)
 
-    def _warm_engine(self) -> Engine:
-        """Compile (or load) every kernel, telling how far it is, and make the engine."""
+    def _warm_engine(self) -> None:
+        """Compile (or load) every kernel, telling how far it is."""
         self._set(state="warming", warm=("loading the compiler", 0, 1))
-        from depthscope import jit  # numba: only once the page is being served
-        from depthscope.engine import Engine
+        import depthscope.engine  # noqa: F401 - numba: only once the page is being served
+        from depthscope import jit
         from depthscope.features import registry
 
         todo = [*jit.pending(), *registry.pending(registry.select(self._features))]
@@ -175,6 +176,10 @@ class Session:
                 raise BookUnavailable("The session was closed before its engine was ready.")
             build()
         self._set(warm=("building the opening book", len(todo), len(todo)))
+
+    def _make_engine(self) -> Engine:
+        from depthscope.engine import Engine
+
         return Engine(resolve=self.resolve, every="50ms", features=self._features, sparse=True)
 
     def resolve(self, publisher: int, instrument_id: int) -> Instrument:

@@ -7,6 +7,8 @@ anything that may change state a custom header and a JSON body, which no foreign
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
 import json
 import secrets
@@ -24,6 +26,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY: Final = 4096
+_BODY_SECONDS: Final = 5.0
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _PAGE: Final = (
     "<!doctype html><meta charset=utf-8><title>depthscope</title><h1>Not open here</h1>"
@@ -113,6 +116,10 @@ class Guard:
                 return
             self._check(scope, headers)
         except Refusal as refusal:
+            if scope["type"] == "http" and scope["method"] not in _SAFE:
+                # An answer given before the body was read may be lost with the connection.
+                with contextlib.suppress(Refusal, TimeoutError):
+                    await asyncio.wait_for(_body(receive), _BODY_SECONDS)
             await self._refuse(scope, receive, send, refusal)
             return
         if scope["type"] == "websocket":
@@ -129,9 +136,10 @@ class Guard:
 
         if scope["method"] not in _SAFE:
             try:
-                receive = _replayed(await _body(receive))
-            except Refusal as refusal:
-                await self._refuse(scope, receive, send, refusal)
+                receive = _replayed(await asyncio.wait_for(_body(receive), _BODY_SECONDS))
+            except (Refusal, TimeoutError) as error:
+                late = Refusal(408, "too_slow", "The request's body did not come in time.")
+                await self._refuse(scope, receive, send, error if isinstance(error, Refusal) else late)
                 return
         await self.app(scope, receive, guarded_send)
 
