@@ -416,3 +416,10 @@ def test_settings_are_checked_first(command: Command, small_file: Path, tmp_path
     good = tmp_path / "good.toml"
     good.write_text("depth_rows = 3")
     assert len(command("book", small_file, "--config", good, "--json").document["asks"]) == 3
+
+
+def test_warmup(command: Command) -> None:
+    done = command("warmup", "--json")
+    assert done.code == 0
+    assert set(done.document) == {"compiled", "seconds", "cache"}
+    assert command("warmup").out == ""

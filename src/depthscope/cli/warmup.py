@@ -57,6 +57,7 @@ def compile_steps(todo: list[Step], *, always: bool = False) -> None:
                 said = True
             advance(done, len(todo))
             build()
+            advance(done + 1, len(todo))
 
 
 def warm(features: Iterable[str] | None = None) -> None:

@@ -1,0 +1,158 @@
+"""Commands as processes: terminals, pipes that close, faults of our own, light imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from depthscope.cli.warmup import compile_steps
+
+PROGRAM = [sys.executable, "-m", "depthscope"]
+PATIENCE = 240.0
+
+
+def in_terminal(arguments: list[str], folder: Path) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command whose three streams are terminals."""
+    pty = pytest.importorskip("pty")
+    import threading
+
+    ends = [pty.openpty() for _ in range(2)]
+    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "XDG_CONFIG_HOME": str(folder)}
+    process = subprocess.Popen(
+        [*PROGRAM, *arguments],
+        cwd=folder,
+        env=environ,
+        stdin=ends[0][1],
+        stdout=ends[0][1],
+        stderr=ends[1][1],
+    )
+    said = [b"", b""]
+
+    def read(k: int) -> None:
+        while True:
+            try:
+                piece = os.read(ends[k][0], 4096)
+            except OSError:  # the other end is closed: Linux says so with an error
+                return
+            if not piece:
+                return
+            said[k] += piece
+
+    readers = [threading.Thread(target=read, args=(k,), daemon=True) for k in range(2)]
+    for k, reader in enumerate(readers):
+        os.close(ends[k][1])
+        reader.start()
+    code = process.wait(PATIENCE)
+    for reader in readers:
+        reader.join(10)
+    for master, _ in ends:
+        os.close(master)
+    return code, said[0].decode(), said[1].decode()
+
+
+def test_progress_is_shown_in_a_terminal(small_file: Path, tmp_path: Path) -> None:
+    code, _, err = in_terminal(["warmup"], tmp_path)
+    assert code == 0
+    assert "compiling kernels" in err
+    assert "100%" in err
+    assert "kernels ready in" in err
+    code, _, err = in_terminal(["features", str(small_file), "--out", "t.csv"], tmp_path)
+    assert code == 0
+    assert "features" in err
+    assert "t.csv: " in err
+
+
+def test_json_is_indented_in_a_terminal(small_file: Path, tmp_path: Path) -> None:
+    code, out, _ = in_terminal(["book", str(small_file), "--json", "--levels", "1"], tmp_path)
+    assert code == 0
+    assert '\n  "symbol": "ESH4"' in out.replace("\r", "")
+    assert json.loads(out)["symbol"] == "ESH4"
+
+
+def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:
+    source = "synthetic:seed=3,minutes=30,symbols=1"
+    process = subprocess.Popen(
+        [*PROGRAM, "features", source, "--every", "100ms", "--features", "mid"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline().startswith(b'"ts_event"')
+    process.stdout.close()
+    err = process.stderr.read().decode()
+    assert process.wait(PATIENCE) == 1
+    process.stderr.close()
+    assert "Traceback" not in err
+    assert "error" not in err
+
+
+FAULT = """
+import sys
+from depthscope.cli.app import app, run
+
+@app.command()
+def explode(debug: bool = False) -> None:
+    raise RuntimeError("first line\\nsecond line")
+
+run(["explode"] if len(sys.argv) < 2 else ["--debug", "explode"])
+"""
+
+
+def test_a_fault_of_ours_is_one_paragraph(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FAULT], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert " ".join(done.stderr.split()).startswith(
+        "error: depthscope failed unexpectedly (RuntimeError: first line)"
+    )
+    assert "Traceback" not in done.stderr
+    told = subprocess.run(
+        [sys.executable, "-c", FAULT, "debug"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert told.returncode == 1
+    assert "Traceback" in told.stderr
+    assert "second line" in told.stderr
+
+
+def test_warnings_are_notes(tmp_path: Path, small_file: Path) -> None:
+    """Where compiled kernels cannot be kept, one line says so and the command works."""
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    environ = {**os.environ, "DEPTHSCOPE_CACHE_DIR": str(blocked), "XDG_CONFIG_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [*PROGRAM, "info", str(small_file), "--json"],
+        cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["records"] == 23
+    notes = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 1
+    assert "DEPTHSCOPE_CACHE_DIR" in notes[0]
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_every_step_is_taken_once_and_in_order(always: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    taken: list[int] = []
+    compile_steps([(str(k), lambda k=k: taken.append(k)) for k in range(5)], always=always)
+    assert taken == [0, 1, 2, 3, 4]
+    assert ("about half a minute" in capfd.readouterr().err) is always
+
+
+def test_slow_steps_are_announced(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    from depthscope.cli import warmup
+
+    monkeypatch.setattr(warmup, "PATIENCE", 0.01)
+    taken: list[int] = []
+
+    def slow(k: int) -> None:
+        time.sleep(0.02)
+        taken.append(k)
+
+    compile_steps([(str(k), lambda k=k: slow(k)) for k in range(3)])
+    assert taken == [0, 1, 2]
+    assert capfd.readouterr().err.count("compiling kernels") == 1
