@@ -280,7 +280,8 @@ test('the badge', () => {
   assert.match(describeStatus({ ...base, info: { ...info, incomplete: true } }).text, /incomplete/);
   assert.deepEqual(describeStatus({ ...base, feed: 'waiting', reason: 'no server answers', retrySeconds: 2.2 }),
     { kind: 'offline', text: 'DISCONNECTED', detail: 'no server answers; trying again in 3 s' });
-  assert.equal(describeStatus({ ...base, hello: null }).kind, 'connecting');
+  assert.equal(describeStatus({ ...base, feed: 'connecting', hello: null }).kind, 'connecting');
+  assert.equal(describeStatus({ ...base, feed: 'connecting', reason: 'the connection broke' }).kind, 'offline');
   assert.equal(describeStatus({ ...base, session: /** @type {any} */ ({ state: 'ended' }) }).text, 'HISTORY ONLY');
   assert.equal(describeStatus({ ...base, session: /** @type {any} */ ({ state: 'failed', error: 'disk' }) }).detail, 'disk');
   assert.match(describeStatus({ ...base, session: /** @type {any} */ ({ state: 'warming', warm: { stage: 'book', done: 2, of: 9 } }) }).detail, /book \(2 of 9\)/);
@@ -294,4 +295,23 @@ test('book issues leave plain tallies out', () => {
 test('reconnects back off with jitter to ten seconds', () => {
   assert.deepEqual([0, 1, 2, 10, 99].map((n) => reconnectDelay(n, 0.5)), [250, 500, 1000, 10_000, 10_000]);
   assert.ok(reconnectDelay(0, 0) === 187.5 && reconnectDelay(0, 1) === 312.5 && reconnectDelay(20, 1) === 10_000);
+});
+
+test('rows follow the range and the span the history, until the user zooms', () => {
+  const view = new View();
+  view.fit(1000, 1010, 200, 1);
+  assert.equal(view.rows, 54);
+  view.fit(1000, 1060, 200, 1);
+  for (let i = 0; i < 60; i++) view.settle(20_000);
+  assert.ok(Math.abs(view.rows - 61 * 2.2) < 1e-9, `${view.rows}`);
+  assert.equal(view.span, 21_200);
+  view.settle(1e6);
+  assert.equal(view.span, 60_000);
+  view.zoomPrice(2, 0.5);
+  view.zoomTime(0.5, 1, 0);
+  const { rows, span } = view;
+  view.settle(1e6);
+  assert.deepEqual([view.rows, view.span], [rows, span]);
+  view.fit(0, 10_000, 200, 10);
+  assert.equal(view.maxRows, 20_000);
 });

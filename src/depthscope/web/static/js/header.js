@@ -215,6 +215,7 @@ export class Header {
       g.fillText(text, x + 2 * r + 3, 11.5);
       x += 2 * r + 3 + g.measureText(text).width + 7;
     }
+    this.dotsKey.canvas.style.width = `${Math.ceil(x)}px`;
   }
 
   /** Scales that change with the market. */

@@ -20,7 +20,8 @@ function showNotice() {
   const status = app.status();
   const empty = app.market.fine === null || app.market.fine.head < 0;
   const notice = element('notice', HTMLElement);
-  notice.hidden = !empty && (status.kind === 'live' || status.kind === 'history');
+  // With columns on show, the half second until the first figures come is not worth a word.
+  notice.hidden = !empty && (status.kind === 'live' || status.kind === 'history' || status.text === 'LOADING');
   notice.dataset.kind = status.kind;
   notice.dataset.empty = empty ? '1' : '0';
   setText(element('notice-title', HTMLElement), empty && status.kind === 'live' ? 'NO DEPTH YET' : status.text);

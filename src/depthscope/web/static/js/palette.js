@@ -37,10 +37,15 @@ export function buildLut(name, theme) {
   const stops = theme === 'dark' ? ramp : [[255, 255, 255], ...ramp.slice(1).reverse(), [12, 4, 22]];
   const lut = new Uint8ClampedArray(1024);
   for (let i = 0; i < 256; i++) {
-    // White paper needs more room before it darkens than a dark screen before it glows.
-    const x = (i / 255) ** (theme === 'dark' ? 1 : 1.9) * (stops.length - 1);
+    const share = (i / 255) ** 1.2;
+    const x = share * (stops.length - 1);
     const k = Math.min(stops.length - 2, Math.floor(x));
-    for (let c = 0; c < 3; c++) lut[i * 4 + c] = stops[k][c] + (stops[k + 1][c] - stops[k][c]) * (x - k);
+    // White paper bears little colour before it looks full: the lower half is thinned with white.
+    const ink = theme === 'dark' ? 1 : Math.min(1, 0.15 + share * 1.7);
+    for (let c = 0; c < 3; c++) {
+      const colour = stops[k][c] + (stops[k + 1][c] - stops[k][c]) * (x - k);
+      lut[i * 4 + c] = 255 - (255 - colour) * ink;
+    }
     lut[i * 4 + 3] = 255;
   }
   return lut;

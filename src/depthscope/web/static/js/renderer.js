@@ -150,7 +150,8 @@ export class Renderer {
     const { market, view, perf, settings, clock } = this.app;
     const { fine, symbol, hello } = market;
     if (fine === null || symbol === null || hello === null) return;
-    this.#fitView(fine);
+    const due = now - this.lastSlow > 1000;
+    this.#fitView(fine, due);
     this.res = chooseResolution(view.span, this.res, hello.res);
     market.want(this.res);
     const store = market.storeFor(this.res) ?? fine;
@@ -196,14 +197,15 @@ export class Renderer {
     if (slow) this.app.onScale();
   }
 
-  /** A new history starts in the middle of the plot; rows are fitted to it once. @param {import('./store.js').ColumnStore} fine */
-  #fitView(fine) {
+  /** A new history starts in the middle of the plot, with rows fitted to it. @param {import('./store.js').ColumnStore} fine @param {boolean} slow */
+  #fitView(fine, slow) {
     const { view, market } = this.app;
     if (this.fitStore !== fine) {
       this.fitStore = fine;
       this.generation = fine.generation;
       view.center = NaN;
       view.fitted = false;
+      view.autoRows = true;
       view.edge = null;
       this.ladder.recentre();
       this.dots.reference = NaN;
@@ -214,16 +216,25 @@ export class Renderer {
       view.edge = null;
       this.ladder.recentre();
     }
-    if (view.fitted || market.filling || fine.head < 0) return;
+    if (market.filling || fine.head < 0) return;
+    if (!view.fitted || (slow && view.autoRows)) this.#fitRows(fine);
+    view.settle((fine.head - fine.oldest + 1) * fine.ms);
+  }
+
+  /** Fit the rows to the quotes of the last while. @param {import('./store.js').ColumnStore} fine */
+  #fitRows(fine) {
+    const { view } = this.app;
     let low = Infinity;
     let high = -Infinity;
-    for (let c = Math.max(fine.oldest, fine.head - view.span / fine.ms); c <= fine.head; c++) {
-      const mid = fine.mid(Math.floor(c));
+    for (let c = Math.max(fine.oldest, Math.floor(fine.head - view.span / fine.ms)); c <= fine.head; c++) {
+      const mid = fine.mid(c);
       if (mid < low) low = mid;
       if (mid > high) high = mid;
     }
-    if (high >= low) {
-      view.fit(low, high, fine.levels, fine.row);
+    if (!(high >= low)) return;
+    const first = !view.fitted;
+    view.fit(low, high, fine.levels, fine.row);
+    if (first) {
       view.center = (low + high) / 2 + 0.5;
       this.lastSlow = 0;
     }

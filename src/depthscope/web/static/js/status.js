@@ -32,9 +32,9 @@ export function describeStatus(o) {
     const when = o.retrySeconds >= 1 ? `trying again in ${Math.ceil(o.retrySeconds)} s` : 'trying again';
     return { kind: 'offline', text: 'DISCONNECTED', detail: `${o.reason}; ${when}` };
   }
-  if (o.feed === 'connecting' || hello === null) {
-    return { kind: 'connecting', text: 'CONNECTING', detail: o.reason ? `${o.reason}; connecting again` : 'connecting to the server' };
-  }
+  // A retry under way is still a lost connection: the badge must not blink between the two.
+  if (o.feed === 'connecting' && o.reason !== '') return { kind: 'offline', text: 'DISCONNECTED', detail: `${o.reason}; trying again` };
+  if (o.feed === 'connecting' || hello === null) return { kind: 'connecting', text: 'CONNECTING', detail: 'connecting to the server' };
   const state = session?.state ?? hello.state;
   const warm = session?.warm ?? hello.warm;
   if (state === 'failed') return { kind: 'failed', text: 'FAILED', detail: session?.error ?? hello.error ?? 'the source failed' };

@@ -77,8 +77,8 @@ export function automaticTone(old, histogram, contrast) {
   if (histogram.total === 0) return old;
   const usual = histogram.quantile(0.5);
   const high = Math.max(usual + 0.7, histogram.quantile(upperPercentile(contrast)));
-  // What is usual stays dim, at some three tenths of the scale: the eye is for what stands out.
-  const low = Math.max(0, usual - 0.4 * (high - usual));
+  // What is usual stays dim, at a fifth of the scale: the eye is for what stands out.
+  const low = Math.max(0, usual - 0.25 * (high - usual));
   const near = Math.abs(low - old.low) < 0.12 && Math.abs(high - old.high) < 0.12;
   return near ? old : { low, high };
 }

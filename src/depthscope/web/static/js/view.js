@@ -7,6 +7,8 @@ export const MIN_SPAN = 4_000;
 export const MIN_ROWS = 12;
 export const MAX_ROWS = 2_000;
 export const DEFAULT_SPAN = 60_000;
+/** The least of it shown at the start of a recording, which then grows. */
+const SHORT_SPAN = 15_000;
 /** Share of the width kept free right of the newest column, so that its dots are whole. */
 const LEAD = 0.045;
 /** The mid may wander this share of the height from the centre before the view follows … */
@@ -24,7 +26,11 @@ export class View {
     this.rows = 60;
     this.followPrice = true;
     this.easing = false;
-    /** Rows are fitted to the market once, when its first columns are there. */
+    /** Rows follow the range of the quotes, and the span what history there is, until the user zooms. */
+    this.autoRows = true;
+    this.autoSpan = true;
+    /** Rows the view is on its way to. */
+    this.targetRows = 60;
     this.fitted = false;
     this.maxSpan = 3_600_000;
     this.maxRows = MAX_ROWS;
@@ -78,10 +84,20 @@ export class View {
    * @param {number} row  ticks of a level
    */
   fit(low, high, levels, row) {
-    const wanted = Math.max(high - low + 1, 6) * 2.4;
-    this.rows = Math.min(Math.max(wanted, 54 * row), levels * row * 0.8);
+    const wanted = Math.min(Math.max(Math.max(high - low + 1, 6) * 2.2, 54 * row), levels * row * 0.9);
     this.maxRows = MAX_ROWS * row;
+    if (!this.fitted) this.rows = this.targetRows = wanted;
+    else if (wanted > this.targetRows * 1.2 || wanted < this.targetRows * 0.55) this.targetRows = wanted;
     this.fitted = true;
+  }
+
+  /** One step towards the fitted rows, and the span of the history held while that is short. @param {number} held ms of history */
+  settle(held) {
+    if (this.autoRows) {
+      const away = this.targetRows - this.rows;
+      this.rows = Math.abs(away) < this.targetRows * 0.01 ? this.targetRows : this.rows + away * EASE;
+    }
+    if (this.autoSpan && this.following) this.span = Math.min(DEFAULT_SPAN, Math.max(SHORT_SPAN, held * 1.06));
   }
 
   /** Zoom time about a point. @param {number} factor @param {number} x  0…1 of the width @param {number} now */
@@ -90,6 +106,7 @@ export class View {
     const span = Math.min(this.maxSpan, Math.max(MIN_SPAN, this.span * factor));
     if (this.edge !== null) this.edge = from + x * this.span + (1 - x) * span;
     this.span = span;
+    this.autoSpan = false;
   }
 
   /** Zoom price about a point. @param {number} factor @param {number} y  0…1 from the top */
@@ -99,7 +116,7 @@ export class View {
     // While the view follows the mid, zooming keeps the centre: it would only drift back.
     if (!this.followPrice) this.center = anchor - (0.5 - y) * rows;
     this.rows = rows;
-    this.fitted = true;
+    this.autoRows = false;
   }
 
   /**
@@ -141,6 +158,8 @@ export class View {
     this.easing = false;
     this.center = NaN;
     this.fitted = false;
+    this.autoRows = true;
+    this.autoSpan = true;
   }
 }
 
