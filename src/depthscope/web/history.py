@@ -218,14 +218,14 @@ class History:
     def __init__(self, origin: int, levels: int, plan: tuple[tuple[int, int], ...] = PLAN) -> None:
         self.origin = origin
         self.levels = [Level(ms, cols, levels, finest=i == 0) for i, (ms, cols) in enumerate(plan)]
-        self.until = origin  # market time up to which columns are written
+        self.until: int | None = None  # market time up to which columns are written
         self.last: Sample | None = None
 
     def advance(self, ts: int, sample: Sample) -> None:
         """Write `sample` into every column from where the last one ended until `ts` (exclusive)."""
-        if ts <= self.until and self.last is not None:
+        start = ts - 1 if self.until is None else self.until
+        if ts <= start:
             return
-        start = self.until if self.last is not None else ts - 1
         for level in self.levels:
             level.write((start - self.origin) // level.ns, max(0, (ts - 1 - self.origin) // level.ns), sample)
         self.until, self.last = ts, sample
@@ -258,6 +258,6 @@ class History:
         """Forget everything from `ts` on, a whole second at which `unfinished` was taken."""
         for level, flow in zip(self.levels, unfinished, strict=True):
             level.truncate((ts - self.origin) // level.ns, flow)
-        self.until = min(self.until, ts)
+        self.until = ts
         if self.levels[0].head < 0:
             self.last = None

@@ -98,6 +98,8 @@ class Recorder:
         self._keys: dict[int, int] = {}  # publisher << 32 | instrument_id -> symbol id
         self._rows: list[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.float64]]] = []
         self._final = 0
+        self._wanted: tuple[int, ...] = ()
+        self._slots_seen = -1
 
     @property
     def session(self) -> Session:
@@ -128,29 +130,39 @@ class Recorder:
 
     def watch(self, wanted: tuple[int, ...]) -> None:
         """Record these symbols besides the first few; unwatched ones make room."""
-        session = self.session
-        eager = [session.symbols.id_of(i) for i in session.engine.slots[:_EAGER]]
-        new = [
-            s for s in dict.fromkeys((*wanted, *eager)) if s not in self.tracks and s < len(session.symbols)
-        ]
-        for symbol_id in new:
-            for other in list(self.tracks):
-                if len(self.tracks) < _MOST:
-                    break
-                if other not in wanted:
-                    del self.tracks[other]
+        self._wanted = wanted
+        for symbol_id in self._missing():
+            self._make_room()
             if len(self.tracks) < _MOST:
-                self._track(symbol_id)
+                track = self._track(symbol_id)
+                track.history.advance(self.session.clock, self._sample(track))
 
-    def _track(self, symbol_id: int) -> None:
+    def _missing(self) -> list[int]:
+        """Symbols to be recorded that are not."""
+        session = self.session
+        self._slots_seen = len(session.engine.slots)
+        eager = [session.symbols.id_of(i) for i in session.engine.slots[:_EAGER]]
+        both = dict.fromkeys((*self._wanted, *eager))
+        return [s for s in both if s not in self.tracks and s < len(session.symbols)]
+
+    def _make_room(self) -> None:
+        for other in list(self.tracks):
+            if len(self.tracks) >= _MOST and other not in self._wanted:
+                del self.tracks[other]
+
+    def _track(self, symbol_id: int) -> Track:
         history = History(self.origin, self.n_levels, self.plan)
         track = self.tracks[symbol_id] = Track(symbol_id, self.session.symbols[symbol_id], history)
         track.row_ts = self.session.clock
-        if self.session.clock > self.origin:
-            history.advance(self.session.clock, self._sample(track))
+        return track
 
     def fed(self, events: Events, times: npt.NDArray[np.int64], batch: Batch) -> None:
         """Take prints from the events, OFI and CVD from the rows."""
+        if len(self.session.engine.slots) != self._slots_seen:
+            # A symbol's first events: it is recorded from the last column on, these prints included.
+            for symbol_id in self._missing():
+                if len(self.tracks) < _MOST:
+                    self._track(symbol_id).history.until = self.session.clock
         self._take_prints(events, times)
         if len(batch):
             self._take_rows(batch)
@@ -203,6 +215,7 @@ class Recorder:
     def restore(self, state: tuple[int, dict[int, tuple[Any, ...]]], ts: int) -> None:
         """Go back to `ts`. A symbol not recorded then starts anew."""
         self._rows.clear()
+        self._slots_seen = -1
         self._final, tracks = state
         for symbol_id, track in list(self.tracks.items()):
             if symbol_id in tracks:
