@@ -133,6 +133,28 @@ def test_numbers_are_exact_or_refused(price: str, size: str, decimals: int, odd_
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("decimals", range(10))
+@pytest.mark.parametrize("whole", [1, 2, 5, 7, 8, 9, 10, 12, 17])
+def test_numbers_of_every_length_stay_on_the_fast_path(whole: int, decimals: int) -> None:
+    rng = random.Random(whole * 10 + decimals)
+    digits = "".join(rng.choice("123456789") for _ in range(whole + decimals))
+    text = f"{digits[:whole]}.{digits[whole:]}" if decimals else digits
+    decoder = Decoder(tick=1, lot=10**9 // 10**decimals, only_symbol="BTCUSDT")
+    decoder.step(snapshot(1), NS)
+    decoder.take()
+    fits = whole + decimals <= 18
+    price = text if fits and whole <= 9 else "5"
+    taken = fits and int(digits) <= 10**15
+    frame = depth(1, 2, 0, [[price, text]])
+    assert was_fast(decoder, frame) == taken
+    decoder.step(frame, NS)
+    event = as_dicts(decoder.take())[0]
+    if taken:
+        assert (event["price"], event["size"]) == (Decimal(price) * 10**9, int(digits))
+    else:
+        assert chr(event["action"]) == "X"
+
+
 def mutate(rng: random.Random, frame: bytes) -> bytes:
     """One to four small damages."""
     data = bytearray(frame)

@@ -100,16 +100,15 @@ class Decoder:
         capacity: int = 16_384, fast: bool = True,
     ) -> None:  # fmt: skip
         self.only_symbol, self.fast = only_symbol, fast
-        self.table = SymbolTable(tick, lot)
+        self._state = np.zeros(b.STATE, np.int64)
+        self._state[b.T_LAG_LEAST], self._state[b.T_LAG_MOST] = b.MOST_NS, -b.MOST_NS
+        self.table = SymbolTable(self._state, tick, lot)
         self.out = RowRing(capacity)
         self.requests: list[Request] = []
         self.skipped: dict[str, int] = {}
         self.rejected: dict[str, int] = {}
         self._syncs: list[BookSync] = []
         self._books = {"gaps": 0, "snapshots": 0}
-        self._head = np.zeros(b.HEAD, np.int64)
-        self._counts = np.zeros(b.COUNTS, np.int64)
-        self._clock = np.array([0, 0, b.MOST_NS, -b.MOST_NS], np.int64)
         self._scratch = np.zeros(16_384, np.uint8)
         self._bytes = self._scratch.data
 
@@ -120,7 +119,7 @@ class Decoder:
 
     def counters(self) -> dict[str, int]:
         """Frames, depth messages, level changes, trades, quotes, snapshots, gaps, times going back."""
-        c = self._counts
+        c = self._state
         return {
             "frames": int(c[b.N_FRAMES]), "depth messages": int(c[b.N_DEPTH]),
             "level changes": int(c[b.N_LEVELS]), "trades": int(c[b.N_TRADES]), "quotes": int(c[b.N_QUOTES]),
@@ -129,7 +128,7 @@ class Decoder:
 
     def clock(self) -> dict[str, int]:
         """Ns: largest step back of the receive time; least and most of receive minus venue time."""
-        back, least, most = (int(v) for v in self._clock[1:])
+        back, least, most = self._state[b.T_BACK_MOST : b.T_LAG_MOST + 1].tolist()
         return {"back": back, "least lag": least, "most lag": most} if least <= most else {"back": back}
 
     def waiting(self) -> dict[str, int]:
@@ -171,12 +170,13 @@ class Decoder:
         answer = self._scan_frame(frame, ts_recv) if self.fast else b.UNSURE
         if answer == b.DONE:
             return self.out.n - before
-        self._counts[b.N_FRAMES] += 1
+        self._state[b.N_FRAMES] += 1
         if answer == b.RULE:
-            head = self._head.tolist()
+            head = self._state[: b.N_FRAMES].tolist()
             rows = self.out.rows[before : before + head[b.H_LEVELS]].copy()
             update = Update(head[b.H_FIRST], head[b.H_FINAL], head[b.H_PREVIOUS], head[b.H_TIME], rows)
-            self._depth(head[b.H_SYMBOL], update, ts_recv)
+            index = (head[b.H_SYMBOL] - b.AT_SYMBOLS) // b.SYMBOL_COLUMNS
+            self._depth(index, update, ts_recv)
             return self.out.n - before
         self._keep_time(ts_recv, None)
         try:
@@ -214,7 +214,7 @@ class Decoder:
         answer = self._scan(buf, start, stop, framing, until)
         if answer == b.ROOM and self.out.n == 0:
             self.out.grow()
-        return int(self._head[b.H_POS]), b.UNSURE if answer == b.RULE else answer
+        return int(self._state[b.H_POS]), b.UNSURE if answer == b.RULE else answer
 
     def disconnect(self, ts_recv: int, symbols: frozenset[str] | None = None) -> int:
         """Note a lost connection: `X` for each book in sync, of `symbols` or of all; give their number."""
@@ -237,7 +237,7 @@ class Decoder:
 
     def reject(self, reason: str) -> None:
         """Count a damaged frame."""
-        self._counts[b.N_FRAMES] += 1
+        self._state[b.N_FRAMES] += 1
         _count(self.rejected, reason)
 
     def take(self) -> Events:
@@ -251,7 +251,7 @@ class Decoder:
         return copy.deepcopy({
             "table": self.table.save(),
             "syncs": [(list(k.pending), k.held, k.asked, k.buffered) for k in self._syncs],
-            "counts": self._counts, "clock": self._clock, "books": self._books,
+            "counts": self._state[b.N_FRAMES : b.AT_SLOTS], "books": self._books,
             "skipped": self.skipped, "rejected": self.rejected, "requests": self.requests,
         })  # fmt: skip
 
@@ -259,7 +259,7 @@ class Decoder:
         """Become what :meth:`snapshot` described; output not taken is dropped."""
         state = copy.deepcopy(state)
         self.table.load(state["table"])
-        self._counts, self._clock, self._books = state["counts"], state["clock"], state["books"]
+        self._state[b.N_FRAMES : b.AT_SLOTS], self._books = state["counts"], state["books"]
         self.skipped, self.rejected, self.requests = state["skipped"], state["rejected"], state["requests"]
         self._syncs = [
             BookSync(self.table.columns[i], PUBLISHER, self.skipped, deque(pending), *rest)
@@ -270,13 +270,10 @@ class Decoder:
     # ── the scanner ──
 
     def _scan(self, buf: npt.NDArray[np.uint8], start: int, stop: int, framing: int, until: int) -> int:
-        table, out, head = self.table, self.out, self._head
-        answer = scan(
-            buf, start, stop, framing, until, PUBLISHER, table.slots, table.words, table.columns, out.rows,
-            out.n, head, self._counts, self._clock,
-        )  # fmt: skip
-        out.n = int(head[b.H_N])
-        return int(answer)
+        out = self.out
+        result: int = scan(buf, out.rows, self._state, start, stop, framing, until, PUBLISHER, out.n)
+        out.n = result >> 2
+        return result & 3
 
     def _scan_frame(self, frame: bytes, ts_recv: int) -> int:
         size = len(frame)
@@ -352,8 +349,8 @@ class Decoder:
 
     def _depth(self, index: int, update: Update, ts_recv: int) -> None:
         self._keep_time(ts_recv, update.ts_event)
-        self._counts[b.N_DEPTH] += 1
-        self._counts[b.N_LEVELS] += len(update.rows)
+        self._state[b.N_DEPTH] += 1
+        self._state[b.N_LEVELS] += len(update.rows)
         sync = self._syncs[index]
         before = int(sync.state[b.S_LAST])
         reason = "no snapshot yet"
@@ -397,7 +394,7 @@ class Decoder:
             word7 = b.pack7(PUBLISHER, ev.QUOTE, side, flags)
             rows.append((ts_event, ts_recv, 0, fixed or ev.UNDEF_PRICE, size, sequence, index + 1, word7))
         self._keep_time(ts_recv, ts_event)
-        self._counts[b.N_QUOTES] += 1
+        self._state[b.N_QUOTES] += 1
         self.out.append(np.array(rows, np.int64))
 
     def _slow_trade(self, message: dict[str, Any], ts_recv: int) -> None:
@@ -425,17 +422,17 @@ class Decoder:
         side = ev.NO_SIDE if maker is None else ev.ASK if maker else ev.BID
         word7 = b.pack7(PUBLISHER, ev.TRADE, side, ev.LAST, OFF_BOOK if off_book else 0)
         self._keep_time(ts_recv, ts_event)
-        self._counts[b.N_TRADES] += 1
+        self._state[b.N_TRADES] += 1
         self.out.append(np.array([(ts_event, ts_recv, 0, fixed, size, sequence, index + 1, word7)], np.int64))
 
     def _keep_time(self, ts_recv: int, ts_event: int | None) -> None:
-        clock = self._clock
+        clock = self._state
         if ts_event is not None:
             clock[b.T_LAG_LEAST] = min(clock[b.T_LAG_LEAST], ts_recv - ts_event)
             clock[b.T_LAG_MOST] = max(clock[b.T_LAG_MOST], ts_recv - ts_event)
         back = int(clock[b.T_LAST]) - ts_recv
         if back > 0:
-            self._counts[b.N_BACK] += 1
+            self._state[b.N_BACK] += 1
             clock[b.T_BACK_MOST] = max(clock[b.T_BACK_MOST], back)
         clock[b.T_LAST] = ts_recv
 

@@ -33,24 +33,31 @@ BARE: Final = 0  # one message; its receive time stands in `until`
 NANOS: Final = 1  # lines of "<nanoseconds> {json}"
 SECONDS: Final = 2  # lines of "<seconds.fraction>: {json}"
 
-# Columns of `head`, the scratch of one message. Decimals take two: digits, number of decimals.
-H_NOWHERE, H_POS, H_N, H_SEEN, H_KIND, H_SYMBOL, H_LEVELS = 0, 1, 2, 3, 4, 5, 6
+# What scanner and decoder share stands in one array: an argument costs a call more than its use.
+# First the scratch of one message; decimals take two places, digits and number of decimals.
+H_NOWHERE, H_POS, H_SEEN, H_KIND, H_SYMBOL, H_LEVELS = 0, 1, 2, 3, 4, 5
 H_TIME, H_FIRST, H_FINAL, H_PREVIOUS, H_MAKER, H_ID, H_AGG_ID = 7, 8, 9, 10, 11, 12, 13
 H_PRICE, H_QTY, H_NORMAL, H_BID, H_BID_QTY, H_ASK, H_ASK_QTY = 14, 16, 18, 20, 22, 24, 26
-HEAD: Final = 28
-
-# Columns of the symbol table, shared with the decoder.
-S_ID, S_STATE, S_LAST, S_TIME, S_TRADES, S_LOT, S_LOT_DECIMALS, S_FRESH = 0, 1, 2, 3, 4, 5, 6, 7
+# Then counters and times.
+N_FRAMES, N_DEPTH, N_LEVELS, N_TRADES, N_QUOTES, N_BACK = 28, 29, 30, 31, 32, 33
+T_LAST, T_BACK_MOST, T_LAG_LEAST, T_LAG_MOST = 34, 35, 36, 37
+# Then the symbols: a hash table of index + 1 (0 for none), names as words, and rows of S_*.
+MOST_SYMBOLS: Final = 4_096  # the venue lists a few hundred
+SLOTS: Final = 4 * MOST_SYMBOLS
+WORDS: Final = SYMBOL_BYTES // 8
 SYMBOL_COLUMNS: Final = 8
+S_ID, S_STATE, S_LAST, S_TIME, S_TRADES, S_LOT, S_LOT_DECIMALS, S_FRESH = 0, 1, 2, 3, 4, 5, 6, 7
+AT_SLOTS: Final = 40
+AT_WORDS: Final = AT_SLOTS + SLOTS
+AT_SYMBOLS: Final = AT_WORDS + MOST_SYMBOLS * WORDS
+STATE: Final = AT_SYMBOLS + MOST_SYMBOLS * SYMBOL_COLUMNS
+
+# Multipliers of the hash of a name's words: odd, below 2**63.
+HASH_0, HASH_1 = 0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9
+HASH_2, HASH_3 = 0x14D049BB133111EB, 0x2545F4914F6CDD1D
+
 SYNCING, LIVE, UNKNOWN = 0, 1, 2  # S_STATE; UNKNOWN: no tick is known, so nothing is written
 NO_TRADES, SINGLE_TRADES, AGGREGATE_TRADES = 0, 1, 2  # S_TRADES: the trade stream in use
-
-# Columns of `counts` and of `clock`.
-N_FRAMES, N_DEPTH, N_LEVELS, N_TRADES, N_QUOTES, N_BACK = 0, 1, 2, 3, 4, 5
-COUNTS: Final = 6
-T_LAST, T_BACK_MOST, T_LAG_LEAST, T_LAG_MOST = 0, 1, 2, 3
-CLOCK: Final = 4
-
 DEPTH_UPDATE, SINGLE_TRADE, AGGREGATE_TRADE, BOOK_TICKER = 1, 2, 3, 4  # H_KIND
 
 MOST_MS: Final = 9_000_000_000_000  # a later millisecond would not fit int64 nanoseconds

@@ -70,7 +70,7 @@ def _word(buf: Any, i: Any, end: Any) -> Any:
     """Up to eight bytes of buf[i:end] as one little-endian number."""
     word = np.int64(0)
     for k in range(min(end - i, 8)):
-        word |= np.int64(buf[i + k]) << (k * 8)
+        word |= t.byte(buf, i + k) << (k * 8)
     return word
 
 
@@ -92,30 +92,29 @@ def _kind(buf: Any, i: Any, end: Any) -> Any:
 def _is_difference_or_other(buf: Any, i: Any, end: Any) -> Any:
     """Whether a stream name is free of a book in full (``@depth5``, ``@rpiDepth``)."""
     for k in range(i, end):
-        if buf[k] == 64:  # @
-            if buf[k + 1] == 114:  # r
+        if t.byte(buf, k) == 64:  # @
+            if t.byte(buf, k + 1) == 114:  # r
                 return False
-            if _word(buf, k, k + 6) == _DEPTH and 48 <= buf[k + 6] <= 57:
+            if _word(buf, k, k + 6) == _DEPTH and 48 <= t.byte(buf, k + 6) <= 57:
                 return False
     return True
 
 
 @njit
 def payload(
-    buf: Any, i: Any, ts_recv: Any, publisher: Any, slots: Any, words: Any, symbols: Any, rows: Any, n: Any,
-    head: Any,
+    buf: Any, i: Any, ts_recv: Any, publisher: Any, state: Any, rows: Any, n: Any
 ) -> Any:  # fmt: skip
-    """Read the message object that opens at i into `head`, levels straight into rows from n on.
+    """Read the message object that opens at i into the state, levels straight into rows from n on.
 
     Returns its end, -1 when unsure, -2 when the rows are full.
     """
     seen = np.int64(0)
     met = np.int64(0)
     top = n
-    head[b.H_KIND] = 0
+    state[b.H_KIND] = 0
     i = t.space(buf, i + 1)
     while True:
-        if buf[i] != t.QUOTE_MARK:
+        if t.byte(buf, i) != t.QUOTE_MARK:
             return -1
         i += 1
         end = t.text_end(buf, i)
@@ -124,12 +123,12 @@ def payload(
         # One letter is its own number; two of the longer keys have numbers below them.
         key = np.int64(0)
         if end == i + 1:
-            key = np.int64(buf[i])
+            key = t.byte(buf, i)
             if key < 64:
                 return -1
-        elif end == i + 2 and buf[i] == 112 and buf[i + 1] == 117:
+        elif end == i + 2 and t.byte(buf, i) == 112 and t.byte(buf, i + 1) == 117:
             key = np.int64(KEY_PREVIOUS)
-        elif end == i + 2 and buf[i] == 110 and buf[i + 1] == 113:
+        elif end == i + 2 and t.byte(buf, i) == 110 and t.byte(buf, i + 1) == 113:
             key = np.int64(KEY_NORMAL)
         # A key met twice, whatever its type, is for the slow path.
         mark = np.int64(1) << (key & 63) if key else np.int64(0)
@@ -137,17 +136,17 @@ def payload(
             return -1
         met |= mark
         i = end + 1
-        if buf[i] != t.COLON:
+        if t.byte(buf, i) != t.COLON:
             i = t.space(buf, i)
-            if buf[i] != t.COLON:
+            if t.byte(buf, i) != t.COLON:
                 return -1
         i = t.space(buf, i + 1)
-        c = buf[i]
+        c = t.byte(buf, i)
         if c == t.QUOTE_MARK:
             at = DECIMAL_AT[key]
             bit = DECIMAL_BIT[key]
             if at:
-                end, head[at], head[at + 1] = t.decimal(buf, i + 1)
+                end, state[at], state[at + 1] = t.decimal(buf, i + 1)
                 if end < 0:
                     return -1
             else:
@@ -155,14 +154,14 @@ def payload(
                 if end < 0:
                     return -1
                 if key == KEY_KIND:
-                    bit, head[b.H_KIND] = K_KIND, _kind(buf, i + 1, end)
-                    if head[b.H_KIND] == 0:
+                    bit, state[b.H_KIND] = K_KIND, _kind(buf, i + 1, end)
+                    if state[b.H_KIND] == 0:
                         return -1
                 elif key == KEY_SYMBOL:
-                    bit, symbol = K_SYMBOL, t.find_symbol(buf, i + 1, end, slots, words)
-                    if symbol < 0 or symbols[symbol, b.S_STATE] == b.UNKNOWN:
+                    bit, symbol = K_SYMBOL, t.find_symbol(buf, i + 1, end, state)
+                    if symbol == 0 or state[symbol + b.S_STATE] == b.UNKNOWN:
                         return -1
-                    head[b.H_SYMBOL] = symbol
+                    state[b.H_SYMBOL] = symbol
                 elif key == KEY_STATUS:
                     if end - i != 7 or _word(buf, i + 1, end) != _MARKET:
                         return -1
@@ -173,38 +172,46 @@ def payload(
             if i < 0:
                 return -1
             bit = INTEGER_BIT[key]
-            head[INTEGER_AT[key]] = value
+            state[INTEGER_AT[key]] = value
         elif c == t.OPEN_LIST:
             # The grid, the time and the id must be known by now; the venue sends them first.
             if key not in (KEY_BIDS, KEY_ASKS) or seen & NEED_LEVELS != NEED_LEVELS:
                 return -1
-            if head[b.H_TIME] == 0 or head[b.H_TIME] > b.MOST_MS:
+            if state[b.H_TIME] == 0 or state[b.H_TIME] > b.MOST_MS:
                 return -1
-            symbol = head[b.H_SYMBOL]
+            symbol = state[b.H_SYMBOL]
             is_bid = key == KEY_BIDS
             bit = np.int64(K_BIDS if is_bid else K_ASKS)
             i, n = t.levels(
-                buf, i, rows, n, head[b.H_TIME] * b.NS_A_MS, ts_recv, head[b.H_FINAL],
-                symbols[symbol, b.S_ID], np.int64(b.LEVEL_BID if is_bid else b.LEVEL_ASK) | publisher,
-                symbols[symbol, b.S_LOT], symbols[symbol, b.S_LOT_DECIMALS],
+                buf, i, rows, n, state[b.H_TIME] * b.NS_A_MS, ts_recv, state[b.H_FINAL],
+                state[symbol + b.S_ID], np.int64(b.LEVEL_BID if is_bid else b.LEVEL_ASK) | publisher,
+                state[symbol + b.S_LOT], state[symbol + b.S_LOT_DECIMALS],
             )  # fmt: skip
             if i < 0:
                 return i
-        elif c == 116 and buf[i + 1] == 114 and buf[i + 2] == 117 and buf[i + 3] == 101:  # true
+        elif (
+            c == 116 and t.byte(buf, i + 1) == 114 and t.byte(buf, i + 2) == 117 and t.byte(buf, i + 3) == 101
+        ):  # true
             i += 4
-            bit, head[b.H_MAKER] = (K_MAKER, 1) if key == KEY_MAKER else (0, head[b.H_MAKER])
-        elif c == 102 and buf[i + 1] == 97 and buf[i + 2] == 108 and buf[i + 3] == 115 and buf[i + 4] == 101:
+            bit, state[b.H_MAKER] = (K_MAKER, 1) if key == KEY_MAKER else (0, state[b.H_MAKER])
+        elif (
+            c == 102
+            and t.byte(buf, i + 1) == 97
+            and t.byte(buf, i + 2) == 108
+            and t.byte(buf, i + 3) == 115
+            and t.byte(buf, i + 4) == 101
+        ):
             i += 5
-            bit, head[b.H_MAKER] = (K_MAKER, 0) if key == KEY_MAKER else (0, head[b.H_MAKER])
+            bit, state[b.H_MAKER] = (K_MAKER, 0) if key == KEY_MAKER else (0, state[b.H_MAKER])
         else:
             return -1
         seen |= bit
         i = t.space(buf, i)
-        if buf[i] == t.COMMA:
+        if t.byte(buf, i) == t.COMMA:
             i = t.space(buf, i + 1)
-        elif buf[i] == t.CLOSE_OBJECT:
-            head[b.H_SEEN] = seen
-            head[b.H_LEVELS] = n - top
+        elif t.byte(buf, i) == t.CLOSE_OBJECT:
+            state[b.H_SEEN] = seen
+            state[b.H_LEVELS] = n - top
             return i + 1
         else:
             return -1
@@ -219,7 +226,7 @@ def wrapper(buf: Any, i: Any) -> Any:
     """
     seen = 0
     while True:
-        if buf[i] != t.QUOTE_MARK:
+        if t.byte(buf, i) != t.QUOTE_MARK:
             return -1, seen
         end = t.text_end(buf, i + 1)
         if end < 0:
@@ -228,13 +235,13 @@ def wrapper(buf: Any, i: Any) -> Any:
         if not is_data and (seen or end - i != 7 or _word(buf, i + 1, end) != _STREAM):
             return -1 if seen else i, seen
         i = t.space(buf, end + 1)
-        if buf[i] != t.COLON:
+        if t.byte(buf, i) != t.COLON:
             return -1, seen
         i = t.space(buf, i + 1)
         if is_data:
-            return i if buf[i] == t.OPEN_OBJECT else -1, seen | 1
+            return i if t.byte(buf, i) == t.OPEN_OBJECT else -1, seen | 1
         seen, i = 2, _stream(buf, i)
-        if i < 0 or buf[i] != t.COMMA:
+        if i < 0 or t.byte(buf, i) != t.COMMA:
             return -1, seen
         i = t.space(buf, i + 1)
 
@@ -242,7 +249,7 @@ def wrapper(buf: Any, i: Any) -> Any:
 @njit
 def _stream(buf: Any, i: Any) -> Any:
     """Position after the stream name at i and spaces; -1 when unsure of it."""
-    if buf[i] != t.QUOTE_MARK:
+    if t.byte(buf, i) != t.QUOTE_MARK:
         return -1
     end = t.text_end(buf, i + 1)
     if end < 0 or not _is_difference_or_other(buf, i + 1, end):
@@ -254,15 +261,15 @@ def _stream(buf: Any, i: Any) -> Any:
 def after(buf: Any, i: Any, seen: Any) -> Any:
     """End of a wrapper whose message ended at i: ``}`` or ``,"stream":"…"}``; -1 when unsure."""
     i = t.space(buf, i)
-    if buf[i] == t.COMMA and seen == 1:
+    if t.byte(buf, i) == t.COMMA and seen == 1:
         i = t.space(buf, i + 1)
         end = t.text_end(buf, i + 1)
-        if buf[i] != t.QUOTE_MARK or end - i != 7 or _word(buf, i + 1, end) != _STREAM:
+        if t.byte(buf, i) != t.QUOTE_MARK or end - i != 7 or _word(buf, i + 1, end) != _STREAM:
             return -1
         i = t.space(buf, end + 1)
-        if buf[i] != t.COLON:
+        if t.byte(buf, i) != t.COLON:
             return -1
         i = _stream(buf, t.space(buf, i + 1))
         if i < 0:
             return -1
-    return i + 1 if buf[i] == t.CLOSE_OBJECT else -1
+    return i + 1 if t.byte(buf, i) == t.CLOSE_OBJECT else -1

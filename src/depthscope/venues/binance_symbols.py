@@ -11,14 +11,14 @@ from depthscope.errors import UnknownInstrument
 from depthscope.market.events import PRICE_SCALE
 from depthscope.market.instruments import Capability, find_instrument
 from depthscope.venues import binance_layout as b
-from depthscope.venues.binance_tokens import symbol_hash
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from depthscope.market.instruments import Instrument
 
 VENUE: Final = "binance"
 PUBLISHER: Final = 1
-MOST_SYMBOLS: Final = 4_096  # the venue lists a few hundred
 CAPABILITIES: Final = Capability.TRADES | Capability.L1 | Capability.L2 | Capability.AGGRESSOR
 
 
@@ -27,6 +27,8 @@ class SymbolTable:
 
     Parameters
     ----------
+    state : int64[STATE]
+        The scanner's state: the table lives in it.
     tick, lot : int, optional
         Increments in 1e-9 units of every symbol; they win over definitions and the shipped table.
 
@@ -34,20 +36,20 @@ class SymbolTable:
     ----------
     columns : int64[MOST_SYMBOLS, SYMBOL_COLUMNS]
         One row a symbol (`S_*` of the scanner).
-    slots, words : int32[:], uint64[:, 4]
-        The scanner's hash table and the names in it.
+    slots, words : int64[SLOTS], int64[MOST_SYMBOLS, WORDS]
+        The scanner's hash table (index + 1, 0 for none) and the names in it.
     """
 
-    def __init__(self, tick: int | None, lot: int | None) -> None:
+    def __init__(self, state: npt.NDArray[np.int64], tick: int | None, lot: int | None) -> None:
         self.tick, self.lot = tick, lot
         self.index: dict[str, int] = {}
         self.names: list[str] = []
         self.instruments: dict[tuple[int, int], Instrument] = {}
         self.definitions: dict[str, dict[str, int]] = {}
         self.unknown: dict[str, str] = {}
-        self.slots = np.full(4 * MOST_SYMBOLS, -1, np.int32)
-        self.words = np.zeros((MOST_SYMBOLS, b.SYMBOL_BYTES // 8), np.uint64)
-        self.columns = np.zeros((MOST_SYMBOLS, b.SYMBOL_COLUMNS), np.int64)
+        self.slots = state[b.AT_SLOTS : b.AT_WORDS]
+        self.words = state[b.AT_WORDS : b.AT_SYMBOLS].reshape(-1, b.WORDS)
+        self.columns = state[b.AT_SYMBOLS : b.STATE].reshape(-1, b.SYMBOL_COLUMNS)
 
     def add(self, name: str) -> int | None:
         """Index of a symbol, new if need be; None when the table is full."""
@@ -55,16 +57,15 @@ class SymbolTable:
         if known is not None:
             return known
         index = len(self.names)
-        if index == MOST_SYMBOLS:
+        if index == b.MOST_SYMBOLS:
             return None
         self.names.append(name)
         self.index[name] = index
-        self.words[index] = np.frombuffer(name.encode().ljust(b.SYMBOL_BYTES, b"\0"), "<u8")
-        mask = len(self.slots) - 1
-        at = (int(symbol_hash(*self.words[index])) >> 32) & mask
-        while self.slots[at] >= 0:
-            at = (at + 1) & mask
-        self.slots[at] = index
+        self.words[index] = np.frombuffer(name.encode().ljust(b.SYMBOL_BYTES, b"\0"), "<i8")
+        at = _hash(self.words[index].tolist())
+        while self.slots[at]:
+            at = (at + 1) & (b.SLOTS - 1)
+        self.slots[at] = index + 1
         self.columns[index, b.S_ID] = index + 1
         self.settle(name)
         return index
@@ -105,5 +106,13 @@ class SymbolTable:
         self.names, self.instruments = state["names"], state["instruments"]
         self.definitions, self.unknown = state["definitions"], state["unknown"]
         self.index = {name: i for i, name in enumerate(self.names)}
-        self.slots = state["slots"]
+        self.slots[:] = state["slots"]
         self.columns[:n], self.words[:n] = state["columns"], state["words"]
+
+
+def _hash(words: list[int]) -> int:
+    """Place of a name in the hash table, as the scanner computes it in 64 bits."""
+    h = 0
+    for word, factor in zip(words, (b.HASH_0, b.HASH_1, b.HASH_2, b.HASH_3), strict=True):
+        h = (h ^ word) * factor & (1 << 64) - 1
+    return h >> 32 & (b.SLOTS - 1)

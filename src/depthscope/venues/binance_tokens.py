@@ -15,12 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from depthscope.jit import OPTIONS
 from depthscope.venues import binance_layout as b
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+U0, U3, EIGHT = np.uint64(0), np.uint64(3), np.uint64(8)
+BYTE_BITS = np.uint64(0x78)
+ONES, HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+ZEROS, QUOTES, DOTS = (np.uint64(byte * 0x0101010101010101) for byte in b'0".')
+ABOVE_NINE = np.uint64(0x7676767676767676)
+PAIRS = np.uint64(0x000000FF000000FF)
+MUL_1, MUL_2 = np.uint64(0x000F424000000064), np.uint64(0x0000271000000001)
 
 QUOTE_MARK, COMMA, COLON = 34, 44, 58
 OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT = 91, 93, 123, 125
@@ -31,10 +42,49 @@ def njit(function: Callable[..., Any]) -> Any:
     return numba.njit(**OPTIONS)(function)
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a helper into its callers: results that come back through memory take longer than it does."""
+    return numba.njit(forceinline=True, **OPTIONS)(function)
+
+
+def _byte(typing_context: Any, buf: Any, i: Any) -> Any:
+    """Byte i of the text at an address, as int64."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(builder.add(args[0], args[1]), ir.IntType(8).as_pointer())
+        return builder.zext(builder.load(pointer), ir.IntType(64))
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+def _eight_bytes(typing_context: Any, buf: Any, i: Any) -> Any:
+    """Bytes i to i + 7 of the text at an address, as one little-endian uint64."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(builder.add(args[0], args[1]), ir.IntType(64).as_pointer())
+        return builder.load(pointer, align=1)
+
+    return types.uint64(types.int64, types.int64), codegen
+
+
+def _trailing_zeros(typing_context: Any, word: Any) -> Any:
+    """Number of zero bits below the lowest set bit of a uint64, 64 for none."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), codegen
+
+
+byte: Any = intrinsic(_byte)
+eight_bytes: Any = intrinsic(_eight_bytes)
+trailing_zeros: Any = intrinsic(_trailing_zeros)
+
+
 @njit
 def space(buf: Any, i: Any) -> Any:
     """First position from i on that is not a space, tab or carriage return."""
-    while buf[i] == 32 or buf[i] == 9 or buf[i] == 13:
+    while byte(buf, i) == 32 or byte(buf, i) == 9 or byte(buf, i) == 13:
         i += 1
     return i
 
@@ -42,8 +92,8 @@ def space(buf: Any, i: Any) -> Any:
 @njit
 def text_end(buf: Any, i: Any) -> Any:
     """End (its closing quote) of a plain string that starts at i; -1 when it has an odd byte."""
-    while buf[i] != QUOTE_MARK:
-        c = buf[i]
+    while byte(buf, i) != QUOTE_MARK:
+        c = byte(buf, i)
         if c < 32 or c == 92 or c >= 127:
             return -1
         i += 1
@@ -55,49 +105,110 @@ def integer(buf: Any, i: Any, most: Any) -> Any:
     """(end, value) of an unsigned integer of at most `most` digits; end -1 when unsure."""
     value = np.int64(0)
     start = i
-    c = np.int64(buf[i]) - 48
+    c = byte(buf, i) - 48
     while 0 <= c <= 9:
         value = value * 10 + c
         i += 1
-        c = np.int64(buf[i]) - 48
+        c = byte(buf, i) - 48
     digits = i - start
-    if digits == 0 or digits > most or (digits > 1 and buf[start] == 48):
+    if digits == 0 or digits > most or (digits > 1 and byte(buf, start) == 48):
         return -1, value
     return i, value
 
 
 @njit
-def decimal(buf: Any, i: Any) -> Any:
-    """(end, digits as an integer, decimals) of a decimal inside quotes; end -1 when unsure."""
+def long_decimal(buf: Any, i: Any) -> Any:
+    """`decimal` for numbers of any length, a digit at a time."""
     value = np.int64(0)
     start = i
     decimals = 0
-    c = np.int64(buf[i]) - 48
+    c = byte(buf, i) - 48
     while 0 <= c <= 9:
         value = value * 10 + c
         i += 1
-        c = np.int64(buf[i]) - 48
+        c = byte(buf, i) - 48
     digits = i - start
     if digits == 0:
         return -1, value, decimals
     if c == -2:
         i += 1
         dot = i
-        c = np.int64(buf[i]) - 48
+        c = byte(buf, i) - 48
         while 0 <= c <= 9:
             value = value * 10 + c
             i += 1
-            c = np.int64(buf[i]) - 48
+            c = byte(buf, i) - 48
         decimals = i - dot
         digits += decimals
         if decimals == 0 or decimals > 9:
             return -1, value, decimals
-    if digits > b.DIGITS or buf[i] != QUOTE_MARK:
+    if digits > b.DIGITS or byte(buf, i) != QUOTE_MARK:
         return -1, value, decimals
     return i, value, decimals
 
 
-@njit
+@inlined
+def _equal(word: Any, pattern: Any) -> Any:
+    """High bit of the lowest byte of `word` that equals the byte repeated in `pattern`; 0 for none.
+
+    (Bytes above that one may be flagged too.)
+    """
+    x = word ^ pattern
+    return (x - ONES) & ~x & HIGH_BITS
+
+
+@inlined
+def _value(word: Any) -> Any:
+    """(whether all eight bytes are 0 to 9, the number they spell, first byte first)."""
+    sound = (word + ABOVE_NINE | word) & HIGH_BITS == U0
+    word = word * np.uint64(10) + (word >> np.uint64(8))
+    pairs = (word & PAIRS) * MUL_1 + ((word >> np.uint64(16)) & PAIRS) * MUL_2
+    return sound, np.int64(pairs >> np.uint64(32))
+
+
+@inlined
+def decimal(buf: Any, i: Any) -> Any:
+    """(end, digits as an integer, decimals) of a decimal inside quotes; end -1 when unsure.
+
+    Finds the closing quote in eight bytes at a time, because where the next token starts is what
+    everything after it waits for; the digits are then worth a few multiplications, on the side.
+    """
+    word = eight_bytes(buf, i)
+    found = _equal(word, QUOTES)
+    if found != U0:
+        bits = trailing_zeros(found) & BYTE_BITS  # eight times the length
+        dot = _equal(word, DOTS)
+        point = trailing_zeros(dot) & BYTE_BITS
+        if dot == U0 or point > bits:
+            if bits == U0:
+                return -1, np.int64(0), 0
+            sound, value = _value((word ^ ZEROS) << (np.uint64(64) - bits))
+            return i + np.int64(bits >> U3) if sound else -1, value, 0
+        if point == U0 or point + EIGHT == bits:
+            return -1, np.int64(0), 0
+        below = (np.uint64(1) << point) - np.uint64(1)
+        word = (word & below) | ((word >> EIGHT) & ~below)  # without the point
+        sound, value = _value((word ^ ZEROS) << (np.uint64(72) - bits))
+        return i + np.int64(bits >> U3) if sound else -1, value, np.int64((bits - point) >> U3) - 1
+    found = _equal(eight_bytes(buf, i + 8), QUOTES)
+    dot = _equal(word, DOTS)
+    if U0 in (found, dot):
+        return long_decimal(buf, i)
+    length = np.int64(trailing_zeros(found) >> U3) + 8
+    point = trailing_zeros(dot) & BYTE_BITS
+    before = np.int64(point >> U3)
+    decimals = length - before - 1
+    if before == 0 or decimals > 8:
+        return long_decimal(buf, i)
+    sound, value = _value((word ^ ZEROS) << (np.uint64(64) - point))
+    tail = eight_bytes(buf, i + before + 1) ^ ZEROS
+    sound_tail, fraction = _value(tail << (np.uint64(64) - np.uint64(8 * decimals)))
+    if not (sound and sound_tail):
+        return -1, np.int64(0), 0
+    return i + length, value * b.POW10[decimals] + fraction, decimals
+
+
+@inlined
 def lots_of(value: Any, decimals: Any, lot: Any, lot_decimals: Any) -> Any:
     """Whole lots of a decimal, -1 when it is not a multiple of the lot or absurd."""
     if lot_decimals >= decimals:
@@ -122,29 +233,29 @@ def levels(
     """Write ``[["price","size"],…]`` from i on as L rows; (end, n), end -1 unsure, -2 no room."""
     room = rows.shape[0]
     i = space(buf, i + 1)
-    if buf[i] == CLOSE_LIST:
+    if byte(buf, i) == CLOSE_LIST:
         return i + 1, n
     while True:
-        if buf[i] != OPEN_LIST:
+        if byte(buf, i) != OPEN_LIST:
             return -1, n
         i += 1
-        if buf[i] != QUOTE_MARK:
+        if byte(buf, i) != QUOTE_MARK:
             i = space(buf, i)
-            if buf[i] != QUOTE_MARK:
+            if byte(buf, i) != QUOTE_MARK:
                 return -1, n
         i, price, decimals = decimal(buf, i + 1)
         if i < 0 or price == 0 or price > b.PRICE_MOST[decimals]:
             return -1, n
         price *= b.POW10[9 - decimals]
         i += 1
-        if buf[i] == COMMA and buf[i + 1] == QUOTE_MARK:
+        if byte(buf, i) == COMMA and byte(buf, i + 1) == QUOTE_MARK:
             i += 2
         else:
             i = space(buf, i)
-            if buf[i] != COMMA:
+            if byte(buf, i) != COMMA:
                 return -1, n
             i = space(buf, i + 1)
-            if buf[i] != QUOTE_MARK:
+            if byte(buf, i) != QUOTE_MARK:
                 return -1, n
             i += 1
         i, size, decimals = decimal(buf, i)
@@ -165,40 +276,30 @@ def levels(
         rows[n, 7] = word7
         n += 1
         i += 1
-        if buf[i] != CLOSE_LIST:
+        if byte(buf, i) != CLOSE_LIST:
             i = space(buf, i)
-            if buf[i] != CLOSE_LIST:
+            if byte(buf, i) != CLOSE_LIST:
                 return -1, n
         i += 1
-        if buf[i] == COMMA and buf[i + 1] == OPEN_LIST:
+        if byte(buf, i) == COMMA and byte(buf, i + 1) == OPEN_LIST:
             i += 1
             continue
         i = space(buf, i)
-        if buf[i] == CLOSE_LIST:
+        if byte(buf, i) == CLOSE_LIST:
             return i + 1, n
-        if buf[i] != COMMA:
+        if byte(buf, i) != COMMA:
             return -1, n
         i = space(buf, i + 1)
 
 
 @njit
-def symbol_hash(w0: Any, w1: Any, w2: Any, w3: Any) -> Any:
-    """Hash of a symbol's 32 zero-padded bytes, as four little-endian words."""
-    h = w0 * np.uint64(0x9E3779B97F4A7C15)
-    h = (h ^ w1) * np.uint64(0xBF58476D1CE4E5B9)
-    h = (h ^ w2) * np.uint64(0x94D049BB133111EB)
-    h = (h ^ w3) * np.uint64(0x9E3779B97F4A7C15)
-    return h ^ (h >> np.uint64(29))
-
-
-@njit
-def find_symbol(buf: Any, i: Any, end: Any, slots: Any, words: Any) -> Any:
-    """Index of the symbol whose text is buf[i:end], -1 when it is not in the table."""
+def find_symbol(buf: Any, i: Any, end: Any, state: Any) -> Any:
+    """Where the row of the symbol with text i to end begins in the state; 0 when it has none."""
     if end - i > b.SYMBOL_BYTES or end == i:
-        return np.int64(-1)
-    w0, w1, w2, w3 = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
+        return 0
+    w0, w1, w2, w3 = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     for k in range(end - i):
-        c = np.uint64(buf[i + k]) << np.uint64((k & 7) * 8)
+        c = byte(buf, i + k) << ((k & 7) * 8)
         if k < 8:
             w0 |= c
         elif k < 16:
@@ -207,11 +308,12 @@ def find_symbol(buf: Any, i: Any, end: Any, slots: Any, words: Any) -> Any:
             w2 |= c
         else:
             w3 |= c
-    mask = slots.shape[0] - 1
-    at = np.int64(symbol_hash(w0, w1, w2, w3) >> np.uint64(32)) & mask
-    while slots[at] >= 0:
-        row = words[slots[at]]
-        if row[0] == w0 and row[1] == w1 and row[2] == w2 and row[3] == w3:
-            return np.int64(slots[at])
-        at = (at + 1) & mask
-    return np.int64(-1)
+    h = (((w0 * b.HASH_0 ^ w1) * b.HASH_1 ^ w2) * b.HASH_2 ^ w3) * b.HASH_3
+    at = (h >> 32) & (b.SLOTS - 1)
+    while state[b.AT_SLOTS + at] != 0:
+        index = state[b.AT_SLOTS + at] - 1
+        name = b.AT_WORDS + index * b.WORDS
+        if state[name] == w0 and state[name + 1] == w1 and state[name + 2] == w2 and state[name + 3] == w3:
+            return b.AT_SYMBOLS + index * b.SYMBOL_COLUMNS
+        at = (at + 1) & (b.SLOTS - 1)
+    return 0

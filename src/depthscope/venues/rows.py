@@ -32,24 +32,27 @@ class RowRing:
     ----------
     capacity : int
         Rows a buffer holds at first; it doubles where one message needs more.
+
+    Attributes
+    ----------
+    rows : int64[:, 8]
+        The buffer being written.
+    n : int
+        How many rows of it are events.
     """
 
     def __init__(self, capacity: int) -> None:
         self._events = [np.zeros(capacity, EVENT) for _ in range(4)]
         self._buffers = [_as_rows(events) for events in self._events]
         self._turn = 0
+        self.rows = self._buffers[0]
         self.n = 0
-
-    @property
-    def rows(self) -> npt.NDArray[np.int64]:
-        """The buffer being written; the first `n` rows of it are events."""
-        return self._buffers[self._turn]
 
     def grow(self) -> None:
         """Double the buffer being written, keeping its rows."""
         old = self.rows
         self._events[self._turn] = np.zeros(2 * len(old), EVENT)
-        self._buffers[self._turn] = _as_rows(self._events[self._turn])
+        self.rows = self._buffers[self._turn] = _as_rows(self._events[self._turn])
         self.rows[: self.n] = old[: self.n]
 
     def append(self, rows: npt.NDArray[np.int64]) -> None:
@@ -64,6 +67,7 @@ class RowRing:
         """Return the events written since the last call and start the next buffer."""
         events = self._events[self._turn][: self.n]
         self._turn = (self._turn + 1) % len(self._buffers)
+        self.rows = self._buffers[self._turn]
         self.n = 0
         return events
 
