@@ -36,11 +36,13 @@ def same_book(engine: Engine, desk: Desk, *, whole: bool) -> None:
         touched = {price for where, price in desk.book.touched if where == side}
         if touched and not whole:
             prices, sizes, orders = book.raw(name)
-            for price in touched:
-                at = np.flatnonzero(prices == price)
-                found = [(int(sizes[k]), int(orders[k])) for k in at]
-                level = desk.book.levels[side].get(price)
-                assert found == ([] if level is None else [tuple(level)]), f"{name} {price}"
+            wanted = np.array(sorted(touched, reverse=side == ev.BID), np.int64)
+            sign = -1 if side == ev.BID else 1
+            places = np.searchsorted(sign * prices, sign * wanted)
+            for price, place in zip(wanted.tolist(), places.tolist(), strict=True):
+                there = place < len(prices) and prices[place] == price
+                found = [int(sizes[place]), int(orders[place])] if there else None
+                assert found == desk.book.levels[side].get(price), f"{name} {price}"
         best = slow[0] if slow else None
         mul, div = desk.instrument.size_ratio
         assert getattr(book, f"best_{name}") == (best and best[0] / 1e9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from typing import NamedTuple
 
 from sortedcontainers import SortedDict
@@ -71,6 +72,7 @@ class SlowBook:
         self.incomplete = False
         self.counters: Counter[str] = Counter()
         self.touched: set[tuple[int, int]] = set()  # (side, price) since the caller cleared it
+        self.version = 0  # grows with every change of a level
 
     # ── levels ────────────────────────────────────────────────────────────────────────────
 
@@ -79,6 +81,7 @@ class SlowBook:
         level[0] += size
         level[1] += orders
         self.touched.add((side, price))
+        self.version += 1
         if level[0] <= 0:
             del self.levels[side][price]
 
@@ -95,6 +98,7 @@ class SlowBook:
             del self.orders[oid]
         self.touched.update((side, price) for price in self.levels[side])
         self.levels[side].clear()
+        self.version += 1
 
     def _bad_price(self, price: int) -> bool:
         return price == ev.UNDEF_PRICE or (price < 0 and not self.allows_negative)
@@ -186,6 +190,7 @@ class SlowBook:
         if e.flags & ev.TOB:
             self._empty(e.side)
         self.touched.add((e.side, e.price))
+        self.version += 1
         if e.size == 0:
             self.levels[e.side].pop(e.price, None)
         else:
@@ -209,14 +214,8 @@ class SlowBook:
     def side(self, side: int, n: int | None = None) -> list[Level]:
         """Return the best `n` levels of a side (all when None), best first."""
         levels = self.levels[side]
-        prices = list(levels) if n is None else []
-        if n is not None:
-            count = min(n, len(levels))
-            keys = levels.keys()
-            prices = [keys[-1 - i] if side == ev.BID else keys[i] for i in range(count)]
-        elif side == ev.BID:
-            prices.reverse()
-        return [(price, levels[price][0], levels[price][1]) for price in prices]
+        prices = islice(reversed(levels) if side == ev.BID else iter(levels), n)
+        return [(price, *levels[price]) for price in prices]
 
     def check(self) -> None:
         """Assert that the levels are the sum of the orders (order-by-order books only)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -98,24 +98,10 @@ def depth_within(book: SlowBook, bps: int) -> tuple[int, int]:
     bids, asks = book.levels[ev.BID], book.levels[ev.ASK]
     if not bids or not asks:
         return 0, 0
-    middle = 0.5 * (bids.keys()[-1] + asks.keys()[0])
-    low, high = middle * (1.0 - bps * 1e-4), middle * (1.0 + bps * 1e-4)
-    below = above = 0
-    for price, size, _ in _walk(book, ev.BID):
-        if price < low:
-            break
-        below += size
-    for price, size, _ in _walk(book, ev.ASK):
-        if price > high:
-            break
-        above += size
-    return below, above
-
-
-def _walk(book: SlowBook, side: int) -> Iterator[Level]:
-    levels = book.levels[side]
-    for price in reversed(levels) if side == ev.BID else levels:
-        yield price, levels[price][0], levels[price][1]
+    middle = 0.5 * (bids.peekitem(-1)[0] + asks.peekitem(0)[0])
+    below = bids.irange(minimum=middle * (1.0 - bps * 1e-4))
+    above = asks.irange(maximum=middle * (1.0 + bps * 1e-4))
+    return sum(bids[price][0] for price in below), sum(asks[price][0] for price in above)
 
 
 def order_flow(before: tuple[list[Level], list[Level]], after: tuple[list[Level], list[Level]]) -> list[int]:
@@ -133,6 +119,26 @@ def order_flow(before: tuple[list[Level], list[Level]], after: tuple[list[Level]
     return out
 
 
+class View:
+    """What rows say of a book, kept until a level changes (most groups are trades and quotes)."""
+
+    def __init__(self, book: SlowBook) -> None:
+        self.version = book.version
+        self.bids = book.side(ev.BID, SAMPLE_LEVELS)
+        self.asks = book.side(ev.ASK, SAMPLE_LEVELS)
+        self.top = (self.bids[:OFI_LEVELS], self.asks[:OFI_LEVELS])
+        self._book = book
+        self._depths: list[tuple[int, int]] | None = None
+
+    @property
+    def depths(self) -> list[tuple[int, int]]:
+        """Size within each distance of mid; asked for before the book changes again."""
+        assert self.version == self._book.version
+        if self._depths is None:
+            self._depths = [depth_within(self._book, bps) for bps in DEPTH_BPS]
+        return self._depths
+
+
 class Desk:
     """One instrument: its book, its open group and what its next row will say."""
 
@@ -144,6 +150,7 @@ class Desk:
             allows_negative=instrument.allows_negative,
             top_only=not instrument.capabilities & (Capability.L2 | Capability.MBO),
         )
+        self.view = View(self.book)
         self.state = SYNCING
         self.started_at: int | None = None  # time of the first group that is not a snapshot
         self.top: tuple[list[Level], list[Level]] = ([], [])  # after the last LAST
@@ -177,7 +184,9 @@ class Desk:
         if touches and ((cleared and not lost) or snapshot or self.state == SYNCING):
             self.state = LIVE
         restart = lost or cleared or any(e.flags & ev.SNAPSHOT for e in group)
-        top = (book.side(ev.BID, OFI_LEVELS), book.side(ev.ASK, OFI_LEVELS))
+        if self.view.version != book.version:
+            self.view = View(book)
+        top = self.view.top
         flow = [0] * OFI_LEVELS if restart else order_flow(self.top, top)
         for k, e in enumerate(flow):
             self.flow.ofi[k] += e
@@ -200,7 +209,7 @@ class Desk:
     def row(self, ts: int) -> Row:
         """Close the running row at `ts`."""
         assert self.tail is not None
-        depths = [depth_within(self.book, bps) for bps in DEPTH_BPS]
+        view = self.view
         row = Row(
             ts=ts,
             ts_event=self.tail.ts_event,
@@ -210,10 +219,10 @@ class Desk:
             state=self.state,
             incomplete=self.book.incomplete,
             action=self.tail.action,
-            bids=self.book.side(ev.BID, SAMPLE_LEVELS),
-            asks=self.book.side(ev.ASK, SAMPLE_LEVELS),
-            bid_depth=[bid for bid, _ in depths],
-            ask_depth=[ask for _, ask in depths],
+            bids=view.bids,
+            asks=view.asks,
+            bid_depth=[bid for bid, _ in view.depths],
+            ask_depth=[ask for _, ask in view.depths],
             flow=self.flow,
             last=self.last_trade,
             seen=len(self.history),
