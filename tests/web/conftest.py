@@ -32,7 +32,7 @@ def serving(session: Session, **options: Any) -> Iterator[Address]:
 
     def run() -> None:
         try:
-            serve(session, port=0, ready=lambda a: (told.append(a), ready.set()), **options)  # type: ignore[func-returns-value]
+            serve(session, **{"port": 0} | options, ready=lambda a: (told.append(a), ready.set()))  # type: ignore[func-returns-value]
         except BaseException as error:  # noqa: BLE001 - shown by the test
             failed.append(error)
             ready.set()
@@ -49,6 +49,15 @@ def serving(session: Session, **options: Any) -> Iterator[Address]:
         thread.join(15)
         assert not thread.is_alive(), "the server did not stop"
         assert not failed, failed
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the page's key of the tests apart from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("LOCALAPPDATA", str(tmp_path_factory.mktemp("local")))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from depthscope.web.api import json_response, make_router
 from depthscope.web.assets import STATIC, Assets
 from depthscope.web.hub import Hub
 from depthscope.web.recorder import Recorder
+from depthscope.web.secret import page_key
 from depthscope.web.security import Gate, Guard
 from depthscope.web.server import run
 
@@ -258,7 +259,7 @@ def serve(
         port = int(sock.getsockname()[1])
         shown = f"[{host}]" if ":" in host else host
         names = {shown, *LOOPBACK} if _is_loopback(host) else {shown}
-        gate = Gate.make(names, port, secure=tls is not None, token=token)
+        gate = Gate.make(names, port, secure=tls is not None, key=page_key(), token=token)
         hub = Hub(session, Recorder(plan=_plan(history_seconds)), hz=page_hz)
         app = create_app(hub, gate, depth_rows=depth_rows, folder=folder)
         url = f"{'http' if tls is None else 'https'}://{shown}:{port}/"

@@ -13,9 +13,11 @@ import hmac
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs
+
+from depthscope.web.secret import cookie_for
 
 __all__ = ["MAX_BODY", "Gate", "Guard", "Refusal"]
 
@@ -48,7 +50,8 @@ class Gate:
     token : str
         What the address printed at start carries; programs send it as a bearer.
     cookie : str
-        Value of the page's cookie, another secret: reading one does not give the other.
+        Value of the page's cookie, another secret: reading one does not give the other. It is
+        the same when the server is started again, so open pages stay let in.
     cookie_name : str
         Differs by port, because cookies do not.
     """
@@ -57,16 +60,19 @@ class Gate:
     secure: bool
     token: str
     cookie_name: str
-    cookie: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    cookie: str
 
     @classmethod
-    def make(cls, names: Iterable[str], port: int, *, secure: bool, token: str | None = None) -> Gate:
-        """Gate of a server that is reached by `names` at `port`."""
+    def make(
+        cls, names: Iterable[str], port: int, *, secure: bool, key: bytes, token: str | None = None
+    ) -> Gate:
+        """Gate of a server that is reached by `names` at `port`; its cookie comes from `key`."""
         default = 443 if secure else 80
         hosts = {f"{name.lower()}:{port}" for name in names}
         if port == default:
             hosts |= {name.lower() for name in names}
-        return cls(frozenset(hosts), secure, token or secrets.token_urlsafe(32), f"depthscope_{port}")
+        cookie = cookie_for(key, port, token)
+        return cls(frozenset(hosts), secure, token or secrets.token_urlsafe(32), f"depthscope_{port}", cookie)
 
     @property
     def origins(self) -> frozenset[str]:
