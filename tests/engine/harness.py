@@ -123,10 +123,14 @@ def buffered(events: ev.Events, sizes: Iterable[int]) -> Iterator[ev.Events]:
     assert at >= len(events)
 
 
+def cuts_of(events: ev.Events, size: int) -> Iterator[ev.Events]:
+    """Chunks of `size`, through the ring."""
+    return buffered(events, [size] * (-(-len(events) // size)))
+
+
 def batches(engine: Engine, events: ev.Events, size: int | None = None) -> Iterator[Batch]:
     """Feed everything in chunks of `size` (whole when None) and finish."""
-    size = size or max(len(events), 1)
-    for piece in buffered(events, [size] * (-(-len(events) // size))):
+    for piece in cuts_of(events, size or max(len(events), 1)):
         yield engine.process(piece)
     yield engine.finish()
 

@@ -282,5 +282,18 @@ def test_interleaved_groups_apply_in_the_order_of_their_last_records() -> None:
     ]
 
 
+def test_groups_that_overlap_without_end() -> None:
+    """Some group is open at every moment: chunks of any size must still pass, in linear time."""
+    n = 6_000
+    mixed = adds(*range(n))
+    mixed["instrument_id"] = 1 + np.arange(n) // 2 % 2  # 1 1 2 2 1 1 2 2 …
+    mixed["flags"] = np.where(np.arange(n) % 2 == 0, ev.LAST, 0)  # closes its group, opens the next
+    instruments = {(1, i): Instrument("test", f"S{i}", 1, capabilities=CAPABILITIES[MBO]) for i in (1, 2)}
+    stream = Stream(mixed, instruments)
+    whole = digest(engine(stream, "event"), mixed)
+    for size in (3, 999, 4_000):
+        assert digest(engine(stream, "event"), mixed, size) == whole
+
+
 def test_no_events_no_rows() -> None:
     assert rows(adds()) == []
