@@ -321,22 +321,18 @@ class Engine:
         if len(rest):
             self.incomplete_groups += len(np.unique(rest[["publisher", "instrument_id"]]))
         self._pending, self._pending_n = np.zeros(0, EVENT), 0
-        if self.slots and self.clock:
-            # The clock of the stream's last record; it belongs to no instrument's group count.
-            context = self._books.context
-            context[s.C_STOP] = stop
-            context[s.C_CLOCK] = end
-            while True:
-                code = finish_step(self._context_address, self._driver_address)
-                if code == NEED_RING:
-                    self._serve(code, self._pending)
-                    continue
-                if context[s.C_SAMPLE_N]:
-                    self._drain()
-                    if stop:
-                        yield
-                if code == s.DONE:
-                    return
+        context = self._books.context
+        context[s.C_STOP] = stop
+        context[s.C_CLOCK] = end  # the stream's last record, of a complete group or not
+        while True:
+            code = finish_step(self._context_address, self._driver_address)
+            if code != NEED_RING and context[s.C_SAMPLE_N]:
+                self._drain()
+                if stop:
+                    yield
+            if code == s.DONE:
+                return
+            self._serve(code, self._pending)
 
     def _serve(self, code: int, chunk: Events) -> None:
         """Give the kernel what it stopped for."""

@@ -111,6 +111,12 @@ def find_slot(m: Int, key: Int) -> Int:
 
 
 @hot
+def sound(book: Any, event: Any) -> Any:
+    """Whether an event's price can stand in this book."""
+    return event.price != UNDEF_PRICE and (event.price >= 0 or book.negative != 0)
+
+
+@hot
 def side_of(code: Int) -> Int:
     """0 bid, 1 ask, -1 neither."""
     if code == BID:
@@ -208,39 +214,68 @@ def advance(m: Int, events: Any) -> Int:
             before_size = np.int64(0)
             after_size = np.int64(0)
             resting = event.side
-            # Up to two level changes: (side, price, old size, new size).
-            side_1 = side_2 = np.int64(-1)
-            price_1 = price_2 = old_1 = old_2 = new_1 = new_2 = np.int64(0)
-            if action == MODIFY or (action == ADD and not event.flags & TOB):
-                flags |= G_BOOK
-                if event.flags & SNAPSHOT:
-                    flags |= G_RESTART
-                price, size = event.price, event.size
-                side = side_of(event.side)
+            # Up to two level changes, made in one place below: (side, price, tick, lots, orders).
+            changes = 0
+            side = side_2 = np.int64(0)
+            price = price_2 = tick = tick_2 = lots = lots_2 = orders = orders_2 = np.int64(0)
+            old = new = np.int64(0)
+            levelled = False  # the change has been made, `old` and `new` are known
+            kind: Int = np.int64(action)
+            if action == ADD and event.flags & TOB:
+                kind = LEVEL  # its side's best quote, not an order: its id means nothing
+            if kind == ADD or kind == MODIFY or kind == CANCEL or kind == FILL:
                 row = find(table, first_row, shift, mask, event.order_id)
-                old_price, old_tick, old_side, old_size = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+                value = np.uint64(0)
                 if row >= 0:
-                    old_price, old_tick, old_side, old_size = unpack(m, book, table[row, 1])
-                    before_price, before_size = old_price, old_size
-                    if side < 0 and action == MODIFY:
-                        side = old_side
-                if (
-                    side < 0
-                    or size < 0
-                    or price == UNDEF_PRICE
-                    or (price < 0 and not book.negative)
-                    or (size == 0 and (action == ADD or row < 0))
-                ):
-                    if row < 0 and action == MODIFY and size == 0:
+                    value = table[row, 1]
+                    price, tick, side, before_size = unpack(m, book, value)
+                    before_price = price
+                    after_size = before_size
+                if kind == FILL:
+                    pass
+                elif kind == CANCEL or (kind == MODIFY and event.size == 0 and row >= 0):
+                    flags |= G_BOOK
+                    lots = event.size if kind == CANCEL else before_size
+                    if row < 0:
+                        book.unknown_cancel += 1
+                        book.incomplete = 1
+                    elif lots <= 0 or (kind == MODIFY and not sound(book, event)):
+                        book.rejected += 1
+                    else:
+                        if kind == MODIFY and tick_of(book, event.price) * book.tick != event.price:
+                            book.off_tick += 1
+                        if lots > before_size:
+                            book.over_cancel += 1
+                            lots = before_size
+                        after_size = before_size - lots
+                        if after_size == 0:
+                            remove(table, first_row, shift, mask, row)
+                            book.live -= 1
+                            release(m, value)
+                            orders = np.int64(-1)
+                        elif value & SIZE_MASK == np.uint64(BIG):
+                            big_sizes_of(m)[np.int64(value >> U33)] = after_size
+                        else:
+                            table[row, 1] = value - np.uint64(lots)
+                        lots = -lots
+                        changes = 1
+                        resting = np.uint8(BID) if side == 0 else np.uint8(ASK)
+                else:
+                    flags |= G_BOOK
+                    if event.flags & SNAPSHOT:
+                        flags |= G_RESTART
+                    side_2 = side_of(event.side)
+                    if side_2 < 0 and kind == MODIFY and row >= 0:
+                        side_2 = side
+                    if row < 0 and kind == MODIFY and event.size == 0:
                         book.unknown_modify += 1  # it leaves nothing behind, but we missed its order
                         book.incomplete = 1
-                    else:
+                    elif side_2 < 0 or event.size <= 0 or not sound(book, event):
                         book.rejected += 1
-                    after_size = before_size
-                else:
-                    tick = tick_of(book, price)
-                    if size > 0:
-                        status = room(m, book, slot, side, price, tick)
+                    else:
+                        price_2 = event.price
+                        tick_2 = tick_of(book, price_2)
+                        status = room(m, book, slot, side_2, price_2, tick_2)
                         if c[s.C_BIG_FREE] < 0:
                             status = s.NEED_BIG
                         if row < 0 and (book.live + 1) * 4 > rows:
@@ -248,92 +283,46 @@ def advance(m: Int, events: Any) -> Int:
                             status = s.NEED_ORDERS
                         if status != s.DONE:
                             break
-                    if tick * book.tick != price:
-                        book.off_tick += 1
-                    if row < 0:
-                        if action == MODIFY:
-                            book.unknown_modify += 1
-                            book.incomplete = 1
-                        value = pack(m, book, side, price, tick, size)
-                        insert(table, first_row, shift, mask, event.order_id, value)
-                        book.live += 1
-                        side_1, price_1 = side, price
-                        old_1, new_1 = change(m, book, sizes, counts, side, price, tick, size, np.int64(1))
-                    else:
-                        if action == ADD:
-                            book.duplicate += 1
-                        release(m, table[row, 1])
-                        side_1, price_1 = old_side, old_price
-                        if size == 0:
-                            remove(table, first_row, shift, mask, row)
-                            book.live -= 1
+                        if tick_2 * book.tick != price_2:
+                            book.off_tick += 1
+                        after_size = event.size
+                        if row >= 0:
+                            release(m, value)
+                        value = pack(m, book, side_2, price_2, tick_2, after_size)
+                        if row < 0:
+                            if kind == MODIFY:
+                                book.unknown_modify += 1
+                                book.incomplete = 1
+                            insert(table, first_row, shift, mask, event.order_id, value)
+                            book.live += 1
+                            side, price, tick, lots, orders = side_2, price_2, tick_2, after_size, np.int64(1)
+                            changes = 1
                         else:
-                            table[row, 1] = pack(m, book, side, price, tick, size)
-                        if size > 0 and old_side == side and old_price == price:
-                            old_1, new_1 = change(
-                                m, book, sizes, counts, side, price, tick, size - old_size, np.int64(0)
-                            )
-                        else:
-                            old_1, new_1 = change(
-                                m, book, sizes, counts, old_side, old_price, old_tick, -old_size, np.int64(-1)
-                            )
-                            if size > 0:
-                                side_2, price_2 = side, price
-                                old_2, new_2 = change(
-                                    m, book, sizes, counts, side, price, tick, size, np.int64(1)
-                                )
-                    after_size = size
-                    resting = np.uint8(BID) if side == 0 else np.uint8(ASK)
-            elif action == CANCEL:
-                flags |= G_BOOK
-                row = find(table, first_row, shift, mask, event.order_id)
-                if row < 0:
-                    book.unknown_cancel += 1
-                    book.incomplete = 1
-                elif event.size <= 0:
-                    book.rejected += 1
-                else:
-                    value = table[row, 1]
-                    before_price, tick, side, before_size = unpack(m, book, value)
-                    gone = event.size
-                    if gone > before_size:
-                        book.over_cancel += 1
-                        gone = before_size
-                    after_size = before_size - gone
-                    if after_size == 0:
-                        remove(table, first_row, shift, mask, row)
-                        book.live -= 1
-                        release(m, value)
-                    elif value & SIZE_MASK == np.uint64(BIG):
-                        big_sizes_of(m)[np.int64(value >> U33)] = after_size
-                    else:
-                        table[row, 1] = value - np.uint64(gone)
-                    side_1, price_1 = side, before_price
-                    old_1, new_1 = change(
-                        m, book, sizes, counts, side, before_price, tick, -gone,
-                        np.int64(-1) if after_size == 0 else np.int64(0),
-                    )  # fmt: skip
-                    resting = np.uint8(BID) if side == 0 else np.uint8(ASK)
-            elif action == TRADE:
+                            if kind == ADD:
+                                book.duplicate += 1
+                            table[row, 1] = value
+                            if side == side_2 and price == price_2:
+                                lots = after_size - before_size
+                                changes = 1
+                            else:
+                                lots, orders = -before_size, np.int64(-1)
+                                lots_2, orders_2 = after_size, np.int64(1)
+                                changes = 2
+                        resting = np.uint8(BID) if side_2 == 0 else np.uint8(ASK)
+            elif kind == TRADE:
                 trade(book, event)
-            elif action == FILL:
-                row = find(table, first_row, shift, mask, event.order_id)
-                if row >= 0:
-                    before_price, tick, side, before_size = unpack(m, book, table[row, 1])
-                    after_size = before_size
-            elif action == LEVEL or action == ADD or (action == QUOTE and book.l1):
-                # An add marked TOB is its side's best quote, not an order: its id means nothing.
+            elif kind == LEVEL or (kind == QUOTE and book.l1):
                 flags |= G_BOOK
                 if event.flags & SNAPSHOT:
                     flags |= G_RESTART
-                price, size = event.price, event.size
+                price = event.price
                 side = side_of(event.side)
-                empties = (action != LEVEL and price == UNDEF_PRICE) or (action == QUOTE and size == 0)
+                empties = (action != LEVEL and price == UNDEF_PRICE) or (action == QUOTE and event.size == 0)
                 if (
                     side < 0
-                    or size < 0
-                    or (size == 0 and action == ADD and not empties)
-                    or (not empties and (price == UNDEF_PRICE or (price < 0 and not book.negative)))
+                    or event.size < 0
+                    or (event.size == 0 and action == ADD and not empties)
+                    or (not empties and not sound(book, event))
                 ):
                     book.rejected += 1
                 else:
@@ -354,39 +343,35 @@ def advance(m: Int, events: Any) -> Int:
                             else:
                                 ask_mode = np.int64(2)
                     if not empties:
-                        side_1, price_1 = side, price
-                        old_1, new_1 = set_level(
-                            m, book, side, price, size, np.int64(0 if action == ADD else event.aux)
+                        old, new = set_level(
+                            m, book, side, price, event.size, np.int64(0 if action == ADD else event.aux)
                         )
-                        if old_1 == new_1:
-                            side_1 = np.int64(-1)
-            elif action == CLEAR:
+                        levelled = True
+                        changes = 1 if old != new else 0
+            elif kind == CLEAR:
                 flags |= G_RESTART | G_CLEAR | G_BOOK
                 book.clears += 1
                 book.incomplete = 0
                 clear_book(m, book)
                 bid_mode = ask_mode = np.int64(2)
-            elif action == LOST:
+            elif kind == LOST:
                 flags |= G_RESTART | G_LOST
                 book.gaps += 1
-            elif action != NONE and action != STATUS and action != QUOTE:
+            elif kind != NONE and kind != STATUS and kind != QUOTE:
                 book.rejected += 1
-            if side_1 == 0:
-                bid_mode, bid_level, bid_delta = noted(
-                    book, 0, price_1, old_1, new_1, bid_mode, bid_level, bid_delta
-                )
-            elif side_1 == 1:
-                ask_mode, ask_level, ask_delta = noted(
-                    book, 1, price_1, old_1, new_1, ask_mode, ask_level, ask_delta
-                )
-            if side_2 == 0:
-                bid_mode, bid_level, bid_delta = noted(
-                    book, 0, price_2, old_2, new_2, bid_mode, bid_level, bid_delta
-                )
-            elif side_2 == 1:
-                ask_mode, ask_level, ask_delta = noted(
-                    book, 1, price_2, old_2, new_2, ask_mode, ask_level, ask_delta
-                )
+            while changes > 0:
+                changes -= 1
+                if not levelled:
+                    old, new = change(m, book, sizes, counts, side, price, tick, lots, orders)
+                if side == 0:
+                    bid_mode, bid_level, bid_delta = noted(
+                        book, 0, price, old, new, bid_mode, bid_level, bid_delta
+                    )
+                else:
+                    ask_mode, ask_level, ask_delta = noted(
+                        book, 1, price, old, new, ask_mode, ask_level, ask_delta
+                    )
+                side, price, tick, lots, orders = side_2, price_2, tick_2, lots_2, orders_2
             if want_trace:
                 t = trace[trace_n]
                 t.ts = ts

@@ -31,7 +31,7 @@ def in_ladder(book: Any, price: Int, tick: Int) -> Any:
     return tick * book.tick == price and tick >= book.base and tick < book.base + book.width
 
 
-@hot
+@njit
 def next_down(bitmap: Any, row: Int, first: Int) -> Int:
     """Highest occupied bid row <= `row`, or -1 below `first`."""
     if row < first:
@@ -47,7 +47,7 @@ def next_down(bitmap: Any, row: Int, first: Int) -> Int:
     return (word << 6) + 63 - leading_zeros(bits)
 
 
-@hot
+@njit
 def next_up(bitmap: Any, row: Int, end: Int) -> Int:
     """Lowest occupied ask row >= `row`, or -1 from `end` on."""
     if row >= end:
@@ -63,7 +63,7 @@ def next_up(bitmap: Any, row: Int, end: Int) -> Int:
     return (word << 6) + trailing_zeros(bits)
 
 
-@hot
+@njit
 def next_row(m: Int, book: Any, side: Int, row: Int) -> Int:
     """Row of the next level of a side, from `row` on towards worse prices, or -1."""
     bitmap = bitmap_of(m)
@@ -72,7 +72,7 @@ def next_row(m: Int, book: Any, side: Int, row: Int) -> Int:
     return next_up(bitmap, row, book.cell + book.width)
 
 
-@hot
+@njit
 def set_ladder(m: Int, book: Any, side: Int, row: Int, old: Int, new: Int) -> None:
     """Write a ladder size; keeps the bitmap and the side's best row."""
     sizes = sizes_of(m)
