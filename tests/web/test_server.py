@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -183,6 +184,18 @@ def test_it_listens_before_the_engine_is_ready_and_ends_with_a_signal(tmp_path: 
         assert out.strip() == "ended"
         assert process.returncode == 0
         assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_server_and_hands_the_handlers_back(kind: signal.Signals) -> None:
+    """In the main thread, as the command line runs it."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+    def ready(address: Address) -> None:
+        threading.Timer(0.2, os.kill, (os.getpid(), kind)).start()
+
+    serve(make_session(), port=0, ready=ready)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 def test_settings_reach_the_page() -> None:
