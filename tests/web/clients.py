@@ -47,6 +47,7 @@ class Page:
         self.ws = ws
         self.texts: list[dict[str, Any]] = []
         self.frames: list[dict[str, Any]] = []
+        self.books: list[dict[str, Any]] = []
         self.order: list[dict[str, Any]] = []
         self.seq = self.col = 0
 
@@ -63,10 +64,10 @@ class Page:
             message: dict[str, Any] = json.loads(raw)
             self.texts.append(message)
         else:
-            message = decode(raw) | {"t": {1: "HIST", 2: "TICK"}[raw[0]], "bytes": len(raw)}
-            self.frames.append(message)
+            message = decode(raw) | {"t": {1: "HIST", 2: "TICK", 3: "BOOK"}[raw[0]], "bytes": len(raw)}
+            (self.books if raw[0] == 3 else self.frames).append(message)
             self.seq = message["seq"]
-            newest = message["col"] if raw[0] == 2 else message["first"] + message["nCols"] - 1
+            newest = message["col"] if raw[0] != 1 else message["first"] + message["nCols"] - 1
             self.col = max(self.col, newest)
         self.order.append(message)
         return message

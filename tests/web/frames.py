@@ -30,7 +30,7 @@ def decode(data: bytes) -> dict[str, Any]:
     """Every field of a frame, by the names of the document."""
     kind, version, symbol, seq, server_ms = struct.unpack_from("<BBHId", data, 0)
     head = {"type": kind, "version": version, "symbol": symbol, "seq": seq, "server_ms": server_ms}
-    return head | (_tick(data) if kind == 2 else _hist(data))
+    return head | {1: _hist, 2: _tick, 3: _book}[kind](data)
 
 
 def _tick(data: bytes) -> dict[str, Any]:
@@ -43,6 +43,14 @@ def _tick(data: bytes) -> dict[str, Any]:
     out["ofi"], at = _take(data, at, "f", out["nOfi"])
     out["trades"], at = _trades(data, at, out["nTrades"])
     assert at == len(data), f"{len(data) - at} bytes too many"
+    return out
+
+
+def _book(data: bytes) -> dict[str, Any]:
+    names = ("col", "base_tick", "bid", "ask", "nLevels", "flags")
+    out = dict(zip(names, struct.unpack_from("<IiiiHH", data, 16), strict=True))
+    out["size"], at = _take(data, 36, "f", out["nLevels"])
+    assert at == len(data)
     return out
 
 

@@ -70,10 +70,14 @@ def test_every_column_is_the_book_of_its_end(played: tuple, symbol: int) -> None
     assert run.cvd == pytest.approx([truth.cvd[c] for c in cols], abs=1e-9)
     assert run.ofi[:-1] == pytest.approx([truth.ofi[c] for c in cols][:-1], rel=1e-5, abs=1e-5)
     assert np.isnan(run.ofi[-1]), "the column cut short by the end of the data has no row"
+    row = recorder.rows[symbol]
+    assert row == (1 if iid == 10 else 5), "200 ticks of COIN are less than 0.3 % of its price"
     for k, col in enumerate(cols):
-        expected = [truth.levels[col].get(int(run.base[k]) + j, 0.0) for j in range(200)]
-        assert np.allclose(dequantise(run.q[k], track.unit), expected, rtol=4.3e-4, atol=0)
-        assert run.base[k] <= run.bid[k] < run.ask[k] < run.base[k] + 200
+        ticks = [truth.levels[col].get(int(run.base[k]) + j, 0.0) for j in range(200 * row)]
+        expected = np.reshape(ticks, (200, row)).sum(axis=1)
+        assert np.allclose(dequantise(run.q[k], track.unit), expected, rtol=4.3e-4, atol=1e-9)
+        assert run.base[k] % row == 0
+        assert run.base[k] <= run.bid[k] < run.ask[k] < run.base[k] + 200 * row
 
 
 @pytest.mark.parametrize("symbol", [0, 1])

@@ -98,7 +98,12 @@ def make_router(hub: Hub, depth_rows: int) -> APIRouter:
     async def symbols() -> Response:
         levels = hub.recorder.n_levels
         return json_response(
-            {"symbols": [messages.symbol_entry(i, s, levels) for i, s in enumerate(hub.session.symbols)]}
+            {
+                "symbols": [
+                    messages.symbol_entry(i, s, levels, hub.recorder.rows.get(i, 1))
+                    for i, s in enumerate(hub.session.symbols)
+                ]
+            }
         )
 
     @router.get("/book", summary="A symbol's book now, best first.")

@@ -56,7 +56,7 @@ class Client:
         self.closing: tuple[int, str] | None = None
         self._queue: deque[tuple[bool, str | bytes]] = deque()  # (is a frame that may be replaced, payload)
         self._waiting: list[tuple[int, list[Frame]]] = []
-        self._slots: dict[str, str] = {}
+        self._slots: dict[str, str | bytes] = {}
         self._event = asyncio.Event()
         self._tokens, self._token_time = 2 * _RATE, now
 
@@ -123,9 +123,9 @@ class Client:
         self._queue.append((False, text))
         self._event.set()
 
-    def latest(self, slot: str, text: str) -> None:
+    def latest(self, slot: str, payload: str | bytes) -> None:
         """Replace the message waiting in a slot."""
-        self._slots[slot] = text
+        self._slots[slot] = payload
         self._event.set()
 
     def close(self, code: int, reason: str) -> None:

@@ -16,6 +16,7 @@ from depthscope.web.stream import (
     TRADE_RECORD,
     Column,
     Head,
+    book_frame,
     dequantise,
     hist_frame,
     merge_trades,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from depthscope.web.history import Level
     from depthscope.web.recorder import Recorder, Track
 
-__all__ = ["Frame", "Key", "encode_fill", "encode_tick"]
+__all__ = ["Frame", "Key", "encode_book", "encode_fill", "encode_tick"]
 
 Key = tuple[int, int]  # (symbol id, resolution)
 _MOST_TICKS: Final = 4  # columns of one tick sent one by one; more go as one HIST
@@ -58,6 +59,17 @@ def encode_tick(
             level.ofi_sent = level.final
             level.sent = level.head + 1 if _closed(recorder, level, level.head) else max(level.head, 0)
     return out
+
+
+def encode_book(recorder: Recorder, symbol: int, seq: int, server_ms: float) -> bytes | None:
+    """BOOK frame of a symbol, None where its columns already hold every tick."""
+    track = recorder.tracks.get(symbol)
+    found = None if track is None else recorder.near(track)
+    if track is None or found is None:
+        return None
+    base, bid, ask, flags, size = found
+    col = max(track.history.levels[0].head, 0)
+    return book_frame(Head(symbol, seq, 0, server_ms), col, base, bid, ask, flags, size)
 
 
 def _closed(recorder: Recorder, level: Level, col: int) -> bool:

@@ -37,6 +37,7 @@ class Sample:
     flags: int
     size: Floats
     q: Quantised
+    row: int = 1  # ticks of a level
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,8 @@ class Run:
     trades: Trades
 
 
-def _aligned(row: Quantised, base: int, to: int) -> Quantised:
-    """Return the row of a window at `base`, seen through a window at `to`; ticks outside are lost."""
-    shift = to - base
+def _aligned(row: Quantised, shift: int) -> Quantised:
+    """Return a row seen through a window `shift` levels higher; levels outside are lost."""
     if shift == 0:
         return row
     out = np.zeros_like(row)
@@ -128,7 +128,7 @@ class Level:
         q = sample.q
         if merge:
             at = int(idx[0])
-            q = np.maximum(_aligned(self._q[at], int(self._base[at]), sample.base), q)
+            q = np.maximum(_aligned(self._q[at], (sample.base - int(self._base[at])) // sample.row), q)
         self._q[idx] = q
         self._base[idx], self._bid[idx], self._ask[idx] = sample.base, sample.bid, sample.ask
         self._bid_size[idx], self._ask_size[idx] = sample.bid_size, sample.ask_size

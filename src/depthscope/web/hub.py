@@ -17,7 +17,7 @@ from depthscope.errors import DepthscopeError
 from depthscope.runtime.readahead import last_time
 from depthscope.web import messages
 from depthscope.web.client import Client
-from depthscope.web.encoder import Frame, Key, encode_fill, encode_tick
+from depthscope.web.encoder import Frame, Key, encode_book, encode_fill, encode_tick
 from depthscope.web.info import info_message
 from depthscope.web.messages import Ack, Ping, Sub
 from depthscope.web.recorder import Recorder
@@ -153,7 +153,7 @@ class Hub:
         slow = self.seq % self._slow_every == 0
         keys = frozenset(c.key for c in self.clients if c.key is not None)
         before = self.session.status
-        frames, infos = await self.call(self._work, self.seq, keys, slow)
+        frames, infos, books = await self.call(self._work, self.seq, keys, slow)
         after = self.session.status
         if before.state == "seeking" and after.state != "seeking":
             self._refill = True
@@ -172,11 +172,13 @@ class Hub:
         for client in self.clients:
             if client.key is not None and client.key[0] in infos:
                 client.latest("info", infos[client.key[0]])
+            if client.key is not None and client.key[1] == 0 and client.key[0] in books:
+                client.latest("book", books[client.key[0]])
         self.longest_tick = max(self.longest_tick, time.monotonic() - began)
 
     def _work(
         self, seq: int, keys: frozenset[Key], slow: bool
-    ) -> tuple[dict[Key, list[Frame]], dict[int, str]]:
+    ) -> tuple[dict[Key, list[Frame]], dict[int, str], dict[int, bytes]]:
         """One tick, in the session's thread."""
         session, recorder = self.session, self.recorder
         status = session.status
@@ -188,12 +190,19 @@ class Hub:
         if moved or session.status.state != status.state:
             wanted = frozenset[Key]() if session.status.state == "seeking" else keys
             frames = encode_tick(recorder, wanted, seq, time.time() * 1e3)
+        books = self._books({symbol for symbol, res in frames if res == 0}, seq)
         infos: dict[int, str] = {}
         if slow:
             for symbol in {s for s, _ in keys}:
                 if symbol in recorder.tracks:
                     infos[symbol] = messages.encode(info_message(recorder, recorder.tracks[symbol]))
-        return frames, infos
+        return frames, infos, books
+
+    def _books(self, symbols: set[int], seq: int) -> dict[int, bytes]:
+        """BOOK frames of those symbols that have them, in the session's thread."""
+        now = time.time() * 1e3
+        found = ((symbol, encode_book(self.recorder, symbol, seq, now)) for symbol in symbols)
+        return {symbol: data for symbol, data in found if data is not None}
 
     # -- telling ------------------------------------------------------------------------------
 
@@ -207,6 +216,7 @@ class Hub:
                 origin=self.recorder.origin if ready else None,
                 levels=self.recorder.n_levels,
                 plan=self.recorder.plan,
+                rows=self.recorder.rows,
             )
         )
 
@@ -220,7 +230,8 @@ class Hub:
         """Greet again where something of the greeting changed; say so where history was cut."""
         status = self.session.status
         opening = status.state in ("connecting", "warming", "failed")
-        seen = (status.epoch, len(self.session.symbols), status.end, status.start, status.warm, opening)
+        rows = len(self.recorder.rows)  # never changed, only added to
+        seen = (status.epoch, len(self.session.symbols), status.end, status.start, status.warm, opening, rows)
         if seen == self._seen:
             return
         self._seen = seen
@@ -321,20 +332,25 @@ class Hub:
         if not filled[0]:
             message = "Too many symbols are being watched at once: close another page first."
             client.control(messages.encode({"t": "error", "code": "refused", "message": message}))
-        client.end_fill(*filled, time.monotonic())
+        frames, seq, books = filled
+        self._announce()  # its rows may be known only now: they go before the columns they explain
+        client.end_fill(frames, seq, time.monotonic())
+        if key[0] in books:
+            client.latest("book", books[key[0]])
 
     def _encode_fill(
         self, key: Key, wanted: tuple[int, ...], cols: int, since: int | None
-    ) -> tuple[list[bytes], int] | None:
+    ) -> tuple[list[bytes], int, dict[int, bytes]] | None:
         """Encode a fill, in the session's thread; None when it must wait, no frame when it cannot be."""
         if not self.recorder.ready or self.session.status.state == "seeking":
             self._refill = True  # the tick that ends it fills everyone
             return None
         self.recorder.watch(wanted)
         if key[0] not in self.recorder.tracks:
-            return [], self._worked
+            return [], self._worked, {}
         head = Head(key[0], self._worked, key[1], time.time() * 1e3)
-        return encode_fill(self.recorder, head, cols, since), self._worked
+        frames = encode_fill(self.recorder, head, cols, since)
+        return frames, self._worked, self._books({key[0]} if key[1] == 0 else set(), self._worked)
 
 
 def _failed(status: Status, error: Exception) -> Status:

@@ -16,6 +16,8 @@ from depthscope.market.instruments import Capability
 from depthscope.runtime.pacer import SPEED_MAX, SPEED_MIN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from depthscope.market.instruments import Instrument
     from depthscope.runtime.session import Session
     from depthscope.runtime.status import Status
@@ -177,7 +179,7 @@ def encode(message: dict[str, Any]) -> str:
     return msgspec.json.encode(message).decode()
 
 
-def symbol_entry(symbol_id: int, instrument: Instrument, levels: int) -> dict[str, Any]:
+def symbol_entry(symbol_id: int, instrument: Instrument, levels: int, row: int = 1) -> dict[str, Any]:
     """What a client needs to draw a symbol."""
     size_places = -int(instrument.size(1).as_tuple().exponent)
     return {
@@ -189,6 +191,7 @@ def symbol_entry(symbol_id: int, instrument: Instrument, levels: int) -> dict[st
         "decimals": instrument.price_decimals,
         "sizeDecimals": max(0, size_places),
         "levels": levels,
+        "row": row,
         "capabilities": [c.name for c in Capability if c in instrument.capabilities],
         "calendar": instrument.calendar,
         "currency": instrument.currency,
@@ -205,7 +208,13 @@ def _warm(status: Status) -> dict[str, Any] | None:
 
 
 def hello(
-    session: Session, *, hz: float, origin: int | None, levels: int, plan: tuple[tuple[int, int], ...]
+    session: Session,
+    *,
+    hz: float,
+    origin: int | None,
+    levels: int,
+    plan: tuple[tuple[int, int], ...],
+    rows: Mapping[int, int] | None = None,
 ) -> dict[str, Any]:
     """First message to a client, and again whenever something in it changes."""
     from depthscope.web.stream import CHUNK, VERSION
@@ -233,7 +242,9 @@ def hello(
         "res": [{"id": i, "ms": ms, "cols": cols} for i, (ms, cols) in enumerate(plan)],
         "levels": levels,
         "chunk": CHUNK,
-        "symbols": [symbol_entry(i, s, levels) for i, s in enumerate(session.symbols)],
+        "symbols": [
+            symbol_entry(i, s, levels, (rows or {}).get(i, 1)) for i, s in enumerate(session.symbols)
+        ],
         "span": {**_time("start", status.start), **_time("end", status.end)},
         "speeds": SPEEDS,
         "source": source,

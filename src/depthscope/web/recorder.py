@@ -32,6 +32,9 @@ _TICK_LIMIT: Final = 2**31 - 2
 _EAGER: Final = 4  # symbols recorded before anyone looks
 _MOST: Final = 16  # symbols recorded at once
 _IMBALANCE_LEVELS: Final = 5
+# A column should span this share of the price; where 200 ticks do not, a level holds several ticks.
+_SPAN: Final = 0.003
+_ROWS: Final = tuple(k * 10**e for e in range(7) for k in (1, 2, 5))
 
 
 @dataclass(slots=True)
@@ -94,6 +97,7 @@ class Recorder:
         self.origin = 0
         self.tracks: dict[int, Track] = {}
         self.flags = REPLAY
+        self.rows: dict[int, int] = {}  # symbol id -> ticks of a level, once its price is known
         self._session: Session | None = None
         self._keys: dict[int, int] = {}  # publisher << 32 | instrument_id -> symbol id
         self._rows: list[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.float64]]] = []
@@ -250,23 +254,50 @@ class Recorder:
         ask = _tick(int(ask_p[0]), tick) if len(ask_p) else NO_TICK
         bids, asks = float(bid_q.sum()), float(ask_q.sum())
         imbalance = (bids - asks) / (bids + asks) if len(bid_p) and len(ask_p) else float("nan")
-        base = track.base = self._window(track.base, bid, ask)
-        size = np.asarray(book.ladder(base, n), "<f4")
+        row = self._row(track, bid, ask)
+        base = track.base = self._window(track.base, bid, ask, row)
+        size = np.asarray(book.ladder(base, n * row).reshape(n, row).sum(axis=1), "<f4")
         return Sample(
             base, bid, ask,
             float(bid_q[0]) * unit if len(bid_q) else 0.0, float(ask_q[0]) * unit if len(ask_q) else 0.0,
-            track.cvd, imbalance, flags, size, quantise(size / np.float32(unit)),
+            track.cvd, imbalance, flags, size, quantise(size / np.float32(unit)), row,
         )  # fmt: skip
 
-    def _window(self, base: int | None, bid: int, ask: int) -> int:
+    def _row(self, track: Track, bid: int, ask: int) -> int:
+        """Ticks of a level, settled by the first price seen and kept: a history has one grid."""
+        found = self.rows.get(track.id)
+        if found is None:
+            price = abs(ask if bid == NO_TICK else bid)
+            if bid == ask == NO_TICK:
+                return 1
+            wide = (row for row in _ROWS if self.n_levels * row >= _SPAN * price)
+            found = self.rows[track.id] = next(wide, _ROWS[-1])
+        return found
+
+    def near(self, track: Track) -> tuple[int, int, int, int, npt.NDArray[np.float32]] | None:
+        """(base, bid, ask, flags, size) of the exact ticks round the mid; None where a level is one tick."""
+        if self.rows.get(track.id, 1) == 1 or track.history.last is None:
+            return None
+        last, n = track.history.last, self.n_levels
+        book = self.book(track)
+        bid, ask = last.bid, last.ask
+        if book is None or bid == ask == NO_TICK:
+            return track.base or 0, bid, ask, last.flags, np.zeros(n, "<f4")
+        mid = ask if bid == NO_TICK else bid if ask == NO_TICK else (bid + ask) // 2
+        base = max(-_TICK_LIMIT, min(mid - n // 2, _TICK_LIMIT - n))
+        return base, bid, ask, last.flags, np.asarray(book.ladder(base, n), "<f4")
+
+    def _window(self, base: int | None, bid: int, ask: int, row: int = 1) -> int:
         """First tick of the column: the old one while the mid stays in its middle half."""
         if bid == NO_TICK and ask == NO_TICK:
             return base or 0
         mid = ask if bid == NO_TICK else bid if ask == NO_TICK else (bid + ask) // 2
-        quarter = self.n_levels // 4
-        if base is not None and base + quarter <= mid < base + self.n_levels - quarter:
+        width = self.n_levels * row
+        quarter = width // 4
+        if base is not None and base % row == 0 and base + quarter <= mid < base + width - quarter:
             return base
-        return max(-_TICK_LIMIT, min(mid - self.n_levels // 2, _TICK_LIMIT - self.n_levels))
+        first = max(-_TICK_LIMIT, min(mid - width // 2, _TICK_LIMIT - width))
+        return first // row * row if first >= row - _TICK_LIMIT else -(-first // row) * row
 
     # -- prints -------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Binary frames of the page's stream: TICK (one column) and HIST (a run of columns).
+"""Binary frames of the page's stream: TICK (one column), HIST (a run of columns), BOOK (exact ticks).
 
 The layout is specified in docs/STREAM.md and pinned by tests/web/golden_frames.json, which the
 page's decoder is tested against too. Little-endian; sections start on 4-byte boundaries.
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from depthscope.web.history import Run
 
 __all__ = [
+    "BOOK",
     "CHUNK",
     "CLOSED",
     "GAP_FILL",
@@ -33,6 +34,7 @@ __all__ = [
     "VERSION",
     "Column",
     "Head",
+    "book_frame",
     "dequantise",
     "hist_frame",
     "merge_trades",
@@ -43,6 +45,7 @@ __all__ = [
 VERSION: Final = 1
 HIST: Final = 1
 TICK: Final = 2
+BOOK: Final = 3
 NO_TICK: Final = -(2**31)  # an empty side, or a book that is not LIVE
 CHUNK: Final = 300  # columns of a HIST frame
 
@@ -62,6 +65,7 @@ LOG_K: Final = float(np.float32(65535.0 / np.log1p(2.0**40)))
 _HEADER: Final = struct.Struct("<BBHId")
 _TICK: Final = struct.Struct("<IiiiffdfHHIIHH")
 _HIST: Final = struct.Struct("<IIIIIffI")
+_BOOK: Final = struct.Struct("<IiiiHH")
 
 TRADE_RECORD: Final = np.dtype(
     [
@@ -183,6 +187,36 @@ def tick_frame(head: Head, column: Column, trades: Trades) -> bytes:
             trades.tobytes(),
         )
     )  # fmt: skip
+
+
+def book_frame(head: Head, col: int, base: int, bid: int, ask: int, flags: int, size: Floats) -> bytes:
+    """Encode the exact ticks round the mid, for symbols whose levels are wider than a tick.
+
+    Parameters
+    ----------
+    head : Head
+        Whose and when.
+    col : int
+        Newest column of resolution 0.
+    base, bid, ask : int
+        First tick, best bid and best ask; NO_TICK for an empty side.
+    flags : int
+        As in a TICK.
+    size : float32 array
+        Public size resting at each tick from `base` up.
+
+    Returns
+    -------
+    bytes
+        36 + 4 x ticks.
+    """
+    return b"".join(
+        (
+            _HEADER.pack(BOOK, VERSION, head.symbol, head.seq & 0xFFFFFFFF, head.server_ms),
+            _BOOK.pack(col, base, bid, ask, len(size), flags),
+            size.astype("<f4", copy=False).tobytes(),
+        )
+    )
 
 
 def hist_frame(head: Head, unit: float, run: Run, flags: int) -> bytes:
