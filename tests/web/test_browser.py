@@ -162,12 +162,12 @@ def test_symbols(page: Page) -> None:
 
 def test_zooming_out_fetches_coarser_history_and_comes_back(page: Page) -> None:
     page.mouse.move(400, 300)
-    for _ in range(9):
+    while page.evaluate("__depthscope.app.view.span") < 250_000:
         page.mouse.wheel(0, 120)
     until(page, "__depthscope.app.market.coarse !== null && __depthscope.app.renderer.res === 1")
     until(page, "__probe.coarseError() < 1e-3", 10)
     assert page.evaluate("__probe.colours('heat')") >= CANVASES["heat"]
-    for _ in range(14):
+    while page.evaluate("__depthscope.app.view.span") > 100_000:
         page.mouse.wheel(0, -120)
     until(page, "__depthscope.app.market.coarse === null && __depthscope.app.renderer.res === 0")
     before = head(page)
@@ -259,7 +259,7 @@ def test_ladder_stays_under_the_cursor(page: Page) -> None:
 def test_help_and_accessibility(page: Page) -> None:
     page.keyboard.press("?")
     assert page.is_visible("#help")
-    page.keyboard.press("Escape")
+    page.click("#help button")
     assert page.is_hidden("#help")
     assert page.evaluate("__probe.unnamed()") == []
     assert page.get_attribute("#announce", "aria-live") == "polite"
