@@ -288,14 +288,18 @@ class Engine:
             if not len(lasts):
                 self._keep(events)
                 return
-            # Only what is needed to close the open groups is copied.
+            # Usually the first LAST closes what was open, and the rest can be read in place.
             first = int(lasts[0]) + 1
             self._keep(events[:first])
             ordered, rest = regroup(self._pending[: self._pending_n])
             self._pending, self._pending_n = rest, len(rest)
             yield ordered
             if self._pending_n:
-                yield from self._complete(events[first:])
+                self._keep(events[first:])
+                ordered, rest = regroup(self._pending[: self._pending_n])
+                self._pending, self._pending_n = rest, len(rest)
+                if len(ordered):
+                    yield ordered
                 return
         if first < len(events):
             yield np.ascontiguousarray(events[first:])
