@@ -30,8 +30,7 @@ def steps(features: Iterable[str] | None = None, *, every_venue: bool = False) -
     from depthscope import jit, venues
     from depthscope.features import registry
 
-    modules = [*venues.FORMATS.values(), *venues.SPECS.values()] if every_venue else []
-    for name in ("depthscope.engine", *modules):
+    for name in ("depthscope.engine", *(venues.KERNELS if every_venue else ())):
         importlib.import_module(name)
     return [*jit.pending(), *registry.pending(registry.select(features))]
 

@@ -51,6 +51,14 @@ SPECS: Final[dict[str, str]] = {
     "synthetic": "depthscope.venues.synthetic",
 }
 
+# Modules whose compiled kernels `depthscope warmup` makes ready; readers load them late.
+KERNELS: Final = (
+    "depthscope.venues.dbn_kernels",
+    "depthscope.venues.binance_scan",
+    "depthscope.venues.lobster_scan",
+    "depthscope.venues.synthetic_kernel",
+)
+
 
 class Venue(Protocol):
     """The functions a venue module offers (see the package docstring)."""
