@@ -194,6 +194,8 @@ def main(arguments: list[str] | None = None) -> int:
             if chosen and suite.key not in chosen and not chosen & keys:
                 continue
             only = set() if not chosen or suite.key in chosen else chosen & keys
+            if options.quick and not any(e.quick and (not only or e.key in only) for e in suite.entries):
+                continue
             done = run_suite(suite, rounds, options.quick, only, show)
             results["suites"][suite.key] = done
             if suite.judged:

@@ -16,6 +16,7 @@ from bench.suites import TILES
 from bench.workers import environment, executable, run_json
 
 UNIVERSE_MINUTES = "5"
+CACHE = "DEPTHSCOPE_CACHE_DIR"
 
 
 def memory(rounds: int, quick: bool) -> dict[str, Any]:
@@ -33,11 +34,16 @@ def memory(rounds: int, quick: bool) -> dict[str, Any]:
     return found
 
 
+def _plain_environment() -> dict[str, str]:
+    """Environment without this bench's own variables, which the commands would refuse as unknown settings."""
+    return {k: v for k, v in environment().items() if not k.startswith("DEPTHSCOPE_") or k == CACHE}
+
+
 def _timed(arguments: list[str], extra: dict[str, str] | None = None) -> float:
     start = time.perf_counter()
     done = subprocess.run(
         [str(executable("depthscope")), *arguments],
-        cwd=ROOT, env={**environment(), **(extra or {})}, capture_output=True, text=True, check=False,
+        cwd=ROOT, env={**_plain_environment(), **(extra or {})}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     seconds = time.perf_counter() - start
     if done.returncode:
@@ -67,7 +73,7 @@ def commands(rounds: int, quick: bool) -> dict[str, Any]:
         found["features"] = _spread([features() for _ in range(rounds)])
         if not quick:
             cold = Path(folder) / "cache"
-            found["cold"] = _spread([_timed(["warmup"], {"DEPTHSCOPE_CACHE_DIR": str(cold)})])
+            found["cold"] = _spread([_timed(["warmup"], {CACHE: str(cold)})])
     return found
 
 

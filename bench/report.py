@@ -106,10 +106,17 @@ def _live(measured: list[dict[str, Any]]) -> list[str]:
             [record["title"]]
             + [
                 spread([v[name] for v in values])
-                for name in ("median_us", "p99_us", "last_median_us", "last_p99_us")
+                for name in ("median_us", "p99_us", "last_median_us", "last_p99_us", "closing_median_us")
             ]
         )
-    head = ["µs a call of `Engine.process` with one event", "median", "p99", "median at LAST", "p99 at LAST"]
+    head = [
+        "µs a call of `Engine.process` with one event",
+        "median",
+        "p99",
+        "median at LAST",
+        "p99 at LAST",
+        "median closing a group",
+    ]
     clock = [r["extra"]["clock_us"] for record in measured for r in record["rounds"]]
     note = f"Reading the clock is part of each figure: {short(median(clock))} µs." if clock else ""
     return [*table(head, rows), note, ""]

@@ -56,11 +56,13 @@ class LiveUpdate(Contestant):
             empty.append(clock() - start)
         times = np.array(self.times)
         last = np.array([(event["flags"][0] & 128) != 0 for event in self.singles])
+        closing = last & ~np.r_[True, last[:-1]]  # LAST of a group of several records
         return {
             "median_us": float(np.median(times)) / 1e3,
             "p99_us": float(np.percentile(times, 99)) / 1e3,
             "last_median_us": float(np.median(times[last])) / 1e3,
             "last_p99_us": float(np.percentile(times[last], 99)) / 1e3,
+            "closing_median_us": float(np.median(times[closing])) / 1e3,
             "clock_us": float(np.median(empty)) / 1e3,
         }
 
