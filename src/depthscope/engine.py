@@ -49,6 +49,7 @@ _META_NAMES = META.names or ()
 
 TRACE_ROWS: Final = 8192
 SAMPLE_ROWS: Final = 1024
+PIECES: Final = 4  # full sample buffers `pieces` gathers
 LONGEST_GROUP: Final = 1 << 22
 
 
@@ -117,7 +118,7 @@ class Engine:
         self._pending_n = 0
         self.incomplete_groups = 0
         self._drained: list[Batch] = []
-        self._lacking: list[tuple[int, int, npt.NDArray[np.int64]]] = []
+        self._lacking: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
         context = self._books.context
         context[s.C_STEP] = self.every
         context[s.C_SPARSE] = sparse
@@ -201,6 +202,15 @@ class Engine:
         if len(rest):
             yield rest
 
+    def pieces(self, events: Events) -> Iterator[Batch]:
+        """Take `events` like `process`, but hand rows over a few thousand at a time.
+
+        Memory stays bounded however many rows lie between two events (a night on a fine grid).
+        """
+        for _ in self._run(events, stop=False, often=True):
+            yield self._collect()
+        yield self._collect()
+
     def finish(self) -> Batch:
         """End the stream: rows up to its last event; groups left incomplete are dropped and counted."""
         for _ in self._finish(stop=False):
@@ -242,8 +252,8 @@ class Engine:
         finally:
             context[s.C_STEP], context[s.C_WANT_TRACE] = kept
 
-    def _run(self, events: Events, *, stop: bool) -> Iterator[None]:
-        """Run the kernel over complete groups; yields at each boundary when `stop`."""
+    def _run(self, events: Events, *, stop: bool, often: bool = False) -> Iterator[None]:
+        """Run the kernel over complete groups; yields at each boundary when `stop`, now and then when `often`."""
         context = self._books.context
         context[s.C_STOP] = stop
         queue = deque(self._complete(events))
@@ -263,6 +273,8 @@ class Engine:
                             self._serve(code, chunk)
                         yield
                         continue
+                    if often and len(self._drained) >= PIECES:
+                        yield
                 if code == s.DONE:
                     break
                 if code == s.REGROUP:
@@ -353,7 +365,7 @@ class Engine:
             self._features.add(instrument)
             self.slots.append(instrument)
             self._keys.append((publisher, number))
-            self._note_lacking()
+            self._note_lacking(len(self.slots) - 1)
             self._bind()
         elif code == s.NEED_ORDERS:
             books.grow_orders(slot)
@@ -399,20 +411,21 @@ class Engine:
         for name in _META_NAMES:
             meta[name] = rows[name]
         values = self._out[: len(self.columns), :n].copy()
-        for first, last, slots in self._lacking:
+        for (first, last), slots in self._lacking.items():
             values[first:last, np.isin(meta["slot"], slots)] = np.nan
         self._drained.append(Batch(meta, values, self.columns, rows.copy() if self.keep_samples else None))
         context[s.C_SAMPLE_N] = 0
         self._driver[D_DONE] = 0
 
-    def _note_lacking(self) -> None:
-        """Find which features the feeds of which instruments cannot support."""
-        self._lacking, first = [], 0
+    def _note_lacking(self, slot: int) -> None:
+        """Remember which features the feed of a new instrument cannot support."""
+        first = 0
         for f in self._features.features:
-            slots = [k for k, i in enumerate(self.slots) if not i.capabilities & satisfying(f.requires)]
-            if slots:
-                self._lacking.append((first, first + len(f.columns), np.array(slots)))
-            first += len(f.columns)
+            last = first + len(f.columns)
+            if not self.slots[slot].capabilities & satisfying(f.requires):
+                known = self._lacking.get((first, last), np.zeros(0, np.int64))
+                self._lacking[first, last] = np.append(known, slot)
+            first = last
 
     def _collect(self) -> Batch:
         """Take the drained rows as one batch."""
@@ -455,7 +468,9 @@ class Engine:
         self._pending, self._pending_n = snapshot.pending.copy(), len(snapshot.pending)
         self.incomplete_groups = snapshot.incomplete_groups
         self._drained = []
-        self._note_lacking()
+        self._lacking = {}
+        for slot in range(len(self.slots)):
+            self._note_lacking(slot)
         self._bind()
 
     def __repr__(self) -> str:
