@@ -40,7 +40,7 @@ NEVER: Final = 1 << 62
 
 
 def open_spec(spec: str | SyntheticSpec, options: SourceOptions | None = None) -> SyntheticSource:
-    """Open a synthetic market as a source; it can be read once.
+    """Open a synthetic market as a source.
 
     Parameters
     ----------
@@ -100,7 +100,6 @@ class SyntheticSource:
         self.info = SourceInfo(path=str(spec), format=FORMAT, schema="mbo", dataset=DATASET)
         self._clock = 0
         self._finished = False
-        self._started = False
         self._truth: deque[Any] = deque(maxlen=KEPT_TRUTH)
 
     @property
@@ -126,58 +125,50 @@ class SyntheticSource:
     def chunks(self) -> Iterator[Events]:
         """Yield EVENT arrays; each stays valid until three more have been produced.
 
-        Raises
-        ------
-        ConfigError
-            When the source was read before: open it again instead.
+        May be called again: the same market starts over, and so does :meth:`truth`.
         """
-        if self._started:
-            raise ConfigError("A synthetic source is read once; open the specification again.")
-        self._started = True
+        self._truth.clear()
+        self._clock, self._finished = 0, False
+        self.info.records = 0
         return self._generate()
 
     def _generate(self) -> Iterator[Events]:
         memory = _Memory(self.spec, self._listings)
         left = self.spec.events if self.spec.events is not None else NEVER
         ring = [empty_events(self._chunk) for _ in range(RING)]
-        turn = 0
-        while left > 0:
+        turn, cut = 0, False
+        while not cut:
             out = ring[turn % RING]
             turn += 1
             n = 0
             while n < len(out) and memory.running[0]:
                 n = memory.merge(out, n)
                 self._truth.extend(memory.drain())
-            if n >= left:
-                n = self._cut(out, n, left)
-                left = n
+            if n >= left:  # the group that holds event number `left` ends here or in a later chunk
+                ends = np.flatnonzero(out["flags"][left - 1 : n] & LAST)
+                if cut := len(ends) > 0:
+                    n = left + int(ends[0])
             if n == 0:
                 break
-            left -= n
+            left = max(left - n, 1)
             self._clock = int(out["ts_recv"][n - 1])
             self.info.records += n
             yield out[:n]
             if n < len(out):
                 break
-        self._finished = True
-
-    @staticmethod
-    def _cut(out: Events, n: int, left: int) -> int:
-        """Events up to the end of the group that holds number `left`; all, when it is still open."""
-        ends = np.flatnonzero(out["flags"][left - 1 : n] & LAST)
-        return left + int(ends[0]) if len(ends) else n
+        self._finished = not cut
 
     def truth(self) -> list[Injection]:
-        """Injections that ended by the last event handed out, by end time; all, once it is read.
+        """Injections that had ended before the last event handed out, in that order.
 
-        Those still running when the stream ends have the outcome ``open``. An endless stream
-        remembers the most recent 200,000.
+        Once the market has run its length, those still running are told too, with the outcome
+        ``open``. An endless stream remembers the most recent 200,000.
         """
         from depthscope.venues.synthetic_truth import injection
 
         upto = NEVER if self._finished else self._clock
-        rows = [row for row in self._truth if row["ts_end"] <= upto]
-        rows.sort(key=lambda row: (row["ts_end"], row["lane"], row["kind"], row["ts_start"]))
+        rows = [row for row in self._truth if row["known"] < upto]
+        rows.sort(key=lambda row: (row["known"], row["lane"]))
         found = []
         for row in rows:
             lane = int(row["lane"])

@@ -34,7 +34,7 @@ def tell(m: Market, i: int, outcome: int) -> None:
     a = m.actors[i]
     t = m.truth[m.told[0]]
     m.told[0] += 1
-    t.ts_start, t.ts_end = a.started, a.ended
+    t.known, t.ts_start, t.ts_end = m.s.recv, a.started, a.ended
     t.tick, t.tick2, t.size, t.filled = a.tick, a.tick2, a.size, a.filled
     t.shown, t.base, t.multiple = a.shown, a.base, a.multiple
     t.mark1, t.mark2, t.mark3 = a.mark1, a.mark2, a.mark3
@@ -130,6 +130,15 @@ def defend(m: Market, side: int, tick: int, slack: int) -> None:
         s.floor = edge
     else:
         s.roof = edge
+    set_fair(m, s.fair)
+
+
+@njit
+def pin(m: Market, side: int, tick: int, slack: int) -> None:
+    """Keep the fair value just this side of `tick`, so that it stays the best price."""
+    s = m.s
+    edge = (tick << 16) + towards(side) * (s.gap + s.extra_gap + slack)
+    s.floor, s.roof = min(edge, edge + towards(side) * 8_000), max(edge, edge + towards(side) * 8_000)
     set_fair(m, s.fair)
 
 

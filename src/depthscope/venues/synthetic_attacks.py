@@ -8,17 +8,16 @@ from depthscope.market.events import STATUS_HALT, STATUS_TRADING
 from depthscope.venues.synthetic_actors import (
     MS,
     best_of,
-    defend,
     forget,
     own_add,
     own_cancel,
     own_order,
-    steer_to,
+    pin,
     tell,
     towards,
 )
 from depthscope.venues.synthetic_book import add, cancel, level_of, say, take
-from depthscope.venues.synthetic_clock import NS, set_fair
+from depthscope.venues.synthetic_clock import NS, per_minute, set_fair
 from depthscope.venues.synthetic_flow import pick
 from depthscope.venues.synthetic_layout import (
     ASKS,
@@ -31,7 +30,6 @@ from depthscope.venues.synthetic_layout import (
     SECONDS,
     TRADED,
     UNFILLED,
-    VOLUME_BUCKETS,
     WITHDRAWN,
     Market,
 )
@@ -51,19 +49,6 @@ def ahead(m: Market, o: int) -> Any:
         total += m.orders[p].size
         p = m.orders[p].prev
     return total
-
-
-@njit
-def per_second(m: Market) -> Any:
-    """Traded lots a second over the last five minutes, Q8; 0 with under a minute of history."""
-    s = m.s
-    n = min(s.buckets, VOLUME_BUCKETS)
-    if n < 6:
-        return 0
-    total = 0
-    for k in range(n):
-        total += s.volumes[k]
-    return (total << 8) // (n * 10)
 
 
 @njit
@@ -98,8 +83,7 @@ def iceberg(m: Market, i: int) -> None:
         tell(m, i, UNFILLED if a.filled <= a.shown else (TRADED if o < 0 else WITHDRAWN))
         return
     a.ended = s.recv
-    defend(m, a.side, a.tick, TIGHT)
-    steer_to(m, (a.tick << 16) + towards(a.side) * (s.gap + TIGHT), 1)
+    pin(m, a.side, a.tick, TIGHT)
     if best_of(m, a.side) == a.tick and a.count2 + a.count >= 0:
         take(m, a.side, ahead(m, o) + a.shown * between(s, 30, 190) // 100 + 1, 1, 0)
         a.ended = s.recv
@@ -129,12 +113,13 @@ def refiller(m: Market, i: int) -> None:
     """
     s, a = m.s, m.actors[i]
     if a.phase in (0, 2):
+        pin(m, a.side, a.tick, TIGHT)
         slice_size = a.shown if a.phase == 0 else a.shown + between(s, -(a.shown // 10), a.shown // 10)
         if (a.phase == 2 and a.left == 0) or not own_add(m, i, a.side, a.tick, slice_size):
             if a.n_ids == 0:
                 forget(m, i)
             else:
-                tell(m, i, TRADED)
+                tell(m, i, TRADED if a.left == 0 else (WITHDRAWN if a.count > 0 else UNFILLED))
             return
         if a.phase == 2:
             a.left -= 1
@@ -150,8 +135,7 @@ def refiller(m: Market, i: int) -> None:
         tell(m, i, WITHDRAWN if a.count > 0 else UNFILLED)
         return
     a.ended = s.recv
-    defend(m, a.side, a.tick, TIGHT)
-    steer_to(m, (a.tick << 16) + towards(a.side) * (s.gap + TIGHT), 1)
+    pin(m, a.side, a.tick, TIGHT)
     a.due = s.ts + 150 * MS + waiting(s, 1_500 * MS)
     if best_of(m, a.side) == a.tick:
         take(m, a.side, ahead(m, o) + m.orders[o].size + between(s, 0, 2), 1, 0)
@@ -162,16 +146,17 @@ def refiller(m: Market, i: int) -> None:
 def start_absorption(m: Market, i: int) -> Any:
     """Draw an absorption at the touch: how long, and several times the usual volume."""
     s, a = m.s, m.actors[i]
-    pace = per_second(m)
-    if s.busy or pace == 0:
+    usual = per_minute(m)[1]
+    if s.busy or usual == 0:
         return False
     a.side = bits(s) >> 31
     a.tick = a.tick2 = best_of(m, a.side)
-    seconds = between(s, 20, 45)
+    seconds = between(s, 12, 30)
     a.multiple = between(s, 4_000, 8_000)
-    a.base = max(pace * seconds >> 8, 10)
+    a.base = max(usual * seconds // 60, 10)
     a.size = a.base * a.multiple // 1_000
-    a.stop = s.ts + seconds * NS
+    a.shown = max(a.size // (seconds * 2), 2)  # of one attack, two a second
+    a.stop = s.ts + (seconds + 10) * NS
     s.busy = i + 1
     return True
 
@@ -180,44 +165,38 @@ def start_absorption(m: Market, i: int) -> Any:
 def absorption(m: Market, i: int) -> None:
     """Aggressors hit one price again and again; fresh ordinary orders keep it standing."""
     s, a = m.s, m.actors[i]
-    defend(m, a.side, a.tick, 26_000)
-    steer_to(m, (a.tick << 16) + towards(a.side) * (s.gap + 30_000), 1)
-    beyond = (a.tick - best_of(m, a.side)) * towards(a.side)
-    if a.started > 0 and beyond > 1:
-        a.mark2 = 1
-    if s.ts >= a.stop or a.mark2 or a.filled >= a.size:
-        broken = a.mark2 == 1
-        up = towards(a.side)
+    up = towards(a.side)
+    pin(m, a.side, a.tick, 26_000)
+    beyond = (a.tick - best_of(m, a.side)) * up
+    broken = a.started > 0 and beyond > 1
+    if s.ts >= a.stop or broken or a.filled >= a.size:
         a.ended = s.recv
         if a.started == 0:
             forget(m, i)
             return
+        a.multiple = a.filled * 1_000 // a.base
         tell(m, i, BROKEN if broken else HELD)
         if not broken:
             set_fair(m, s.fair + up * between(s, 1, 3) * 65_536)
         return
-    if a.phase == 0:
-        level = level_of(m, a.tick)
-        if beyond == 0 and level.size > 1:
-            wanted = a.size // 40 + below(s, a.size // 20 + 2)
-            done = take(m, a.side, min(wanted, level.size * 4 // 5), 1, 0)
-            if a.started == 0:
-                a.started = s.recv
-            a.filled += done
-            a.left = done + done // 5
-            a.count += 1
-        a.phase = 1
-        a.due = s.ts + between(s, 120, 420) * MS
-        return
     level = level_of(m, a.tick)
-    if a.left > 0 and beyond >= 0 and level.size < 3 * m.p.base * s.size_scale >> 8:
-        size = min(order_size(m, a.left) + a.left // 6, a.left)
-        add(m, a.side, a.tick, size, 0)
-        a.left -= size
-        a.due = s.ts + between(s, 3, 40) * MS
+    wanted = a.shown * between(s, 50, 150) // 100 + 1
+    if beyond < 0:  # a better quote is hit first
+        take(m, a.side, level_of(m, best_of(m, a.side)).size, 1, 0)
+        a.due = s.ts + waiting(s, 50 * MS)
+    elif a.phase == 0 and beyond == 0 and level.size > wanted:
+        a.filled += take(m, a.side, wanted, 1, 0)
+        if a.started == 0:
+            a.started = s.recv
+        a.count += 1
+        a.phase = 1
+        a.due = s.ts + between(s, 110, 380) * MS
+    elif level.size < wanted * 2 + m.p.mean_size * 4:
+        add(m, a.side, a.tick, order_size(m, wanted) + below(s, wanted // 2 + 2), 0)
+        a.due = s.ts + between(s, 3, 30) * MS
     else:
         a.phase = 0
-        a.due = s.ts + waiting(s, 120 * MS)
+        a.due = s.ts + waiting(s, 60 * MS)
 
 
 @njit
@@ -247,15 +226,15 @@ def sweep(m: Market, i: int) -> None:
 def start_burst(m: Market, i: int) -> Any:
     """Draw a burst: buyers (green) or sellers (red), seven times the usual volume or far more."""
     s, a = m.s, m.actors[i]
-    pace = per_second(m)
-    if s.busy or pace == 0:
+    mean, usual = per_minute(m)
+    if s.busy or usual == 0 or mean > 2 * usual:
         return False
     a.side = bits(s) >> 31  # of the aggressors: BIDS buy
-    a.grade = 1 if chance(s, 20_000) else 0
-    a.base = max(pace * 60 >> 8, 10)
-    a.multiple = between(s, 16_500, 18_500) if a.grade else between(s, 7_000, 10_000)
+    a.base = max(mean, 10)
+    a.multiple = between(s, 17_000, 20_000) if chance(s, 20_000) else between(s, 7_000, 10_000)
     a.size = a.base * a.multiple // 1_000
-    a.stop = s.ts + between(s, 20, 45) * NS
+    a.touched = s.ts + between(s, 20, 40) * NS
+    a.stop = s.ts + 55 * NS
     a.tick = best_of(m, ASKS if a.side == BIDS else BIDS)
     a.mark2, a.mark3 = s.bought, s.sold
     s.lean = -20_000 if a.side == BIDS else 20_000
@@ -269,27 +248,28 @@ def burst(m: Market, i: int) -> None:
     s, a = m.s, m.actors[i]
     resting = ASKS if a.side == BIDS else BIDS
     if a.started == 0:
-        a.started = s.recv
-        s.extra_depth = 300
+        a.started = s.recv + 1
+        s.extra_depth = 360
     total = s.bought - a.mark2 + s.sold - a.mark3
     if s.ts >= a.stop or total >= a.size:
         mine = s.bought - a.mark2 if a.side == BIDS else s.sold - a.mark3
         a.tick2 = best_of(m, resting)
+        a.ended = s.recv
         a.filled = total
         a.multiple = total * 1_000 // a.base
+        a.grade = 1 if a.multiple >= 16_000 else 0
         a.mark1 = mine
         a.mark2 = mine * 1_000 // max(total, 1)
         a.mark3 = 0
-        tell(m, i, FINISHED)
+        tell(m, i, FINISHED if a.multiple >= 6_000 and a.mark2 >= 600 else UNFILLED)
         return
     level = level_of(m, best_of(m, resting))
     missing = a.size - total
     done = take(m, resting, max(level.size * between(s, 30, 130) // 100, 1), 1, 0)
-    a.ended = s.recv
     a.count += 1
     s.react = min(s.react + 1, 12)
     s.heat = min(s.heat + m.p.hawkes_jump, m.p.hawkes_cap)
-    pace = (a.stop - s.ts) * max(done, 1) // max(missing, 1)
+    pace = max(a.touched - s.ts, 0) * max(done, 1) // max(missing, 1)
     a.due = s.ts + waiting(s, min(max(pace, 5 * MS), 900 * MS))
 
 

@@ -330,7 +330,7 @@ def take(m: Market, side: int, quantity: int, max_levels: int, planned: int) -> 
     if levels > 1:
         t = m.truth[m.told[0]]
         m.told[0] += 1
-        t.ts_start = t.ts_end = s.recv
+        t.known = t.ts_start = t.ts_end = s.recv
         t.tick, t.tick2, t.size, t.filled = first, last, done, done
         t.shown = t.base = t.multiple = t.mark2 = t.mark3 = 0
         t.mark1 = planned

@@ -16,6 +16,7 @@ from depthscope.venues.synthetic_layout import (
     NEVER,
     REVERTING,
     SECONDS,
+    SURVEYED,
     TREND_DOWN,
     TREND_UP,
     VOLATILE,
@@ -30,31 +31,23 @@ NS = 1_000_000_000
 
 @njit
 def survey(m: Market) -> None:
-    """Once a second: median size of the best ten levels a side, their depth, the spread."""
+    """Once a second: sizes of the best ten levels a side, their sum, the spread; volume every ten."""
     s = m.s
-    found = s.scratch
-    n = 0
-    depth = 0
-    tick, k = s.bid, 0
-    while tick >= s.low and k < 10:
-        size = level_of(m, tick).size
-        if size > 0:
-            found[n] = size
-            n += 1
-            k += 1
-            depth += size
-        tick -= 1
-    tick, k = s.ask, 0
-    while tick <= s.high and k < 10:
-        size = level_of(m, tick).size
-        if size > 0:
-            found[n] = size
-            n += 1
-            k += 1
-            depth += size
-        tick += 1
     at = s.seconds % SECONDS
-    s.medians[at] = middle(found, n)
+    depth = 0
+    for side in range(2):
+        tick = s.bid if side == BIDS else s.ask
+        k = 0
+        while s.low <= tick <= s.high and k < SURVEYED // 2:
+            size = level_of(m, tick).size
+            if size > 0:
+                s.sizes[at * SURVEYED + side * (SURVEYED // 2) + k] = size
+                k += 1
+                depth += size
+            tick += -1 if side == BIDS else 1
+        while k < SURVEYED // 2:
+            s.sizes[at * SURVEYED + side * (SURVEYED // 2) + k] = -1
+            k += 1
     s.depths[at] = depth
     s.spreads[at] = s.ask - s.bid
     s.seconds += 1
@@ -67,7 +60,7 @@ def survey(m: Market) -> None:
 
 @njit
 def middle(values: Any, n: int) -> Any:
-    """Upper median of the first `n` values, which it sorts."""
+    """Median of the first `n` values (the mean of the middle two, rounded down), which it sorts."""
     for i in range(1, n):
         value = values[i]
         j = i - 1
@@ -75,17 +68,34 @@ def middle(values: Any, n: int) -> Any:
             values[j + 1] = values[j]
             j -= 1
         values[j + 1] = value
-    return values[n // 2] if n > 0 else 0
+    return (values[(n - 1) // 2] + values[n // 2]) // 2 if n > 0 else 0
 
 
 @njit
 def baseline(m: Market) -> Any:
-    """Rolling 30-s median of the best ten levels' sizes."""
-    n = min(m.s.seconds, SECONDS)
-    kept = m.s.scratch
-    for i in range(n):
-        kept[i] = m.s.medians[i]
-    return max(1, middle(kept, n))
+    """Rolling 30-s median of the sizes of the best ten levels a side, at least 1."""
+    s = m.s
+    n = 0
+    for k in range(min(s.seconds, SECONDS) * SURVEYED):
+        if s.sizes[k] >= 0:
+            s.scratch[n] = s.sizes[k]
+            n += 1
+    return max(1, middle(s.scratch, n))
+
+
+@njit
+def per_minute(m: Market) -> Any:
+    """Mean and median of the traded lots a minute over five minutes; 0, 0 before the first is over."""
+    s = m.s
+    n = min(s.buckets, VOLUME_BUCKETS)
+    if n < 6:
+        return 0, 0
+    kept = s.scratch
+    total = 0
+    for k in range(n):
+        kept[k] = s.volumes[k]
+        total += s.volumes[k]
+    return total * 6 // n, middle(kept, n) * 6
 
 
 @njit

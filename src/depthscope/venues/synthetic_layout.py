@@ -51,6 +51,7 @@ TABLE_BITS: Final = 10  # quantile tables have 1,024 cells
 REACH: Final = 1_024  # longest depth profile, in ticks from the fair value
 IDS: Final = 16  # order ids kept with an injection
 SECONDS: Final = 30  # seconds of the rolling baselines
+SURVEYED: Final = 20  # levels looked at each second
 VOLUME_BUCKETS: Final = 30  # ten seconds each: the five minutes before a burst
 
 # The character of an instrument: shared by all instruments of a kind.
@@ -165,11 +166,11 @@ STATE: Final = np.dtype(
         ("buckets", "<i8"),
         ("n", "<i8"),  # records in the instrument's buffer, and how many were handed on
         ("at", "<i8"),
-        ("medians", "<i8", (SECONDS,)),  # of the best ten levels a side, one a second
+        ("sizes", "<i8", (SECONDS * SURVEYED,)),  # of the best ten levels a side, -1 where there is none
         ("depths", "<i8", (SECONDS,)),
         ("spreads", "<i8", (SECONDS,)),
         ("volumes", "<i8", (VOLUME_BUCKETS,)),
-        ("scratch", "<i8", (SECONDS,)),
+        ("scratch", "<i8", (SECONDS * SURVEYED,)),
     ]
 )
 
@@ -232,6 +233,7 @@ ACTOR: Final = np.dtype(
 # What was injected, as it really came out. Meaning of the numbers by kind: see `synthetic_truth`.
 TRUTH: Final = np.dtype(
     [
+        ("known", "<i8"),  # receive time of the group after which it was told
         ("ts_start", "<i8"),
         ("ts_end", "<i8"),
         ("tick", "<i8"),

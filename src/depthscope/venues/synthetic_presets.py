@@ -47,7 +47,7 @@ def _busy(n: int) -> Listing:
 
 def _universe(n: int) -> Listing:
     """Universe instrument `n`: a light share, some active, most quiet."""
-    rate = 256 * 8 // (1 + n % 13)
+    rate = 256 * 4 // (1 + n % 13)
     return Listing(
         f"SYN{n + 1}", "light", f"{20 + (n * 53) % 180}.{(n * 17) % 100:02d}", rate, 160 + (n * 31) % 320
     )

@@ -32,7 +32,7 @@ USUAL: Final[Mapping[str, int]] = {
     "iceberg_native": 13,
     "iceberg_synthetic": 11,
     "layering": 10,
-    "absorption": 9,
+    "absorption": 7,
     "sweep": 13,
     "burst": 5,
     "exhaustion": 3,
@@ -149,7 +149,7 @@ FUTURE: Final = Character(
         Regime(sigma="3", rate="0.7", take="0.045", gap="0.03"),
         Regime(drift="5", sigma="5", rate="1.1", take="0.06", gap="0.05", depth="0.92"),
         Regime(drift="-5", sigma="5", rate="1.1", take="0.06", gap="0.05", depth="0.92"),
-        Regime(sigma="13", rate="2", take="0.075", gap="0.16", depth="0.62"),
+        Regime(sigma="13", rate="2", take="0.075", gap="0.1", depth="0.62"),
         Regime(sigma="7", rate="0.95", take="0.055", gap="0.04", depth="1.08"),
     ),
 )  # fmt: skip
@@ -181,7 +181,7 @@ PERPETUAL: Final = Character(
         Regime(sigma="10", rate="0.75", take="0.05", gap="0.03"),
         Regime(drift="22", sigma="18", rate="1.2", take="0.07", gap="0.06", depth="0.9"),
         Regime(drift="-22", sigma="18", rate="1.2", take="0.07", gap="0.06", depth="0.9"),
-        Regime(sigma="42", rate="2.1", take="0.09", gap="0.3", depth="0.6"),
+        Regime(sigma="42", rate="2.1", take="0.09", gap="0.15", depth="0.6"),
         Regime(sigma="20", rate="1", take="0.06", gap="0.05", depth="1.05"),
     ),
     rate=75,
@@ -217,7 +217,7 @@ SHARE: Final = Character(
         Regime(sigma="3", rate="0.65", take="0.05", gap="0.05"),
         Regime(drift="5", sigma="4.5", rate="1.1", take="0.065", gap="0.08", depth="0.9"),
         Regime(drift="-5", sigma="4.5", rate="1.1", take="0.065", gap="0.08", depth="0.9"),
-        Regime(sigma="12", rate="2", take="0.085", gap="0.3", depth="0.6"),
+        Regime(sigma="12", rate="2", take="0.085", gap="0.15", depth="0.6"),
         Regime(sigma="6.5", rate="0.9", take="0.055", gap="0.07", depth="1.05"),
     ),
     rate=50,
@@ -242,7 +242,7 @@ LIGHT: Final = replace(
     ),
     reach=((0, 0, 26), (1, 1, 18), (2, 3, 18), (4, 8, 18), (9, 20, 14), (21, 40, 6)),
     density=("0.9", "0.45", 30),
-    rate=3,
+    rate=1,
     half=48,
     slots=128,
     orders=512,
@@ -256,7 +256,7 @@ LIGHT: Final = replace(
 )
 
 # Ten million events in a session of six and a half hours.
-BUSY: Final = replace(FUTURE, rate=190, orders=65_536)
+BUSY: Final = replace(FUTURE, rate=80, orders=65_536)
 
 CHARACTERS: Final[Mapping[str, Character]] = {
     "future": FUTURE,
@@ -354,7 +354,7 @@ def profile_row(character: Character, row: Any, inject: Decimal, halts: bool, ra
     for k, kind in enumerate(KINDS):
         row["weights"][k] = c.weights.get(kind, 0)
     if halts:
-        row["weights"][KINDS.index("halt")] = 3
+        row["weights"][KINDS.index("halt")] = 8
     row["profile"][:] = shape(c.profile)
     row["sizes"][:] = sizes
     row["takes"][:] = takes

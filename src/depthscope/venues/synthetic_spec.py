@@ -30,7 +30,7 @@ class SyntheticSpec:
     symbols : int, optional
         Instruments, the first ones of the preset. Default: 3, 1 or 2,000.
     minutes : Decimal, optional
-        Length of market time; None for an endless stream.
+        Length of market time; None for an endless stream. Default (not a number): 60, 390 or 10.
     events : int, optional
         Stop after the group that holds this event.
     start : str
@@ -46,7 +46,7 @@ class SyntheticSpec:
     seed: int = 7
     preset: str = "demo"
     symbols: int | None = None
-    minutes: Decimal | None = Decimal(-1)
+    minutes: Decimal | None = Decimal("NaN")
     events: int | None = None
     start: str = START
     rate: Decimal = Decimal(1)
@@ -58,7 +58,7 @@ class SyntheticSpec:
             raise UnknownName(
                 f"No synthetic preset is called {self.preset!r}. The presets are {', '.join(PRESETS)}."
             )
-        if self.minutes == -1:
+        if self.minutes is not None and self.minutes.is_nan():
             object.__setattr__(self, "minutes", Decimal(DEFAULT_MINUTES[self.preset]))
         if self.symbols is None:
             object.__setattr__(self, "symbols", DEFAULT_COUNT[self.preset])

@@ -25,7 +25,7 @@ def njit(function: Callable[..., Any]) -> Any:
 
     numba would compile a helper again for every constant it is called with; here constants
     count as integers. Helpers allocate nothing and are never called from Python, so neither
-    reference counts nor Python wrappers are made. Together a quarter of the compile time is left.
+    reference counts nor Python wrappers are made. Together they leave a third of the compile time.
     """
     lean: Any = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, **OPTIONS}
     dispatcher = numba.njit(**lean)(function)

@@ -51,8 +51,10 @@ def start_wall(m: Market, i: int) -> Any:
     a.tick = a.tick2 = tick
     a.grade = 1 if chance(s, 26_000) else 0
     a.base = baseline(m)
-    a.multiple = between(s, 6_500, 11_000) if a.grade else between(s, 3_600, 4_500)
-    a.size = max(a.base * a.multiple // 1_000, 2)
+    a.multiple = between(s, 6_500, 11_000) if a.grade else between(s, 3_650, 4_500)
+    here = level_of(m, tick).size
+    a.size = max(a.base * a.multiple // 1_000 - here, a.base)
+    a.multiple = (here + a.size) * 1_000 // a.base
     a.left = a.size
     a.count = between(s, 1, 3)
     u = below(s, 10)
@@ -101,6 +103,9 @@ def wall(m: Market, i: int) -> None:
         a.touched = s.ts
         a.mark1 = 1
     if s.ts >= a.stop:
+        if a.plan == HOLD and s.busy == i + 1 and old < 150 * NS:
+            a.stop = s.ts + 3 * NS  # still being shown to hold
+            return
         if a.mark1 and distance >= 3 and a.filled * 2 < a.size:
             a.mark2 = 1
         a.phase = 9
@@ -182,9 +187,11 @@ def layering(m: Market, i: int) -> None:
         if a.mark3 > 0 and own_order(m, i) == a.slots[a.mark3 - 1]:
             take(m, other, max(level_of(m, best_of(m, other)).size, 1), 1, 0)
         a.phase = 3
-        a.mark1 = a.filled
+        if a.mark3 > 0:
+            o = a.slots[a.mark3 - 1]
+            a.mark1 = a.mark2 - (m.orders[o].size if m.orders[o].id == a.ids[a.mark3 - 1] else 0)
     if a.phase == 3 and s.ts < a.stop and not near:
-        a.due = s.ts + 100 * MS
+        a.due = s.ts + 30 * MS
         return
     a.phase = 9
     a.due = s.ts + between(s, 200, 9_000) * 1_000
@@ -192,7 +199,8 @@ def layering(m: Market, i: int) -> None:
         if a.n_ids < 4:
             forget(m, i)
         else:
-            tell(m, i, WITHDRAWN)
+            a.ended = s.recv
+            tell(m, i, TRADED if (a.filled - a.mark1) * 10 > a.size else WITHDRAWN)
 
 
 @njit
