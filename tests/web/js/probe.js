@@ -19,7 +19,7 @@
 
   /** The page has its history and has drawn it. */
   function ready() {
-    return Boolean(d()?.store && d().store.head > 0 && d().perf.draws > 3 && !d().app.market.filling);
+    return Boolean(d()?.store && d().store.head > 0 && d().perf.draws > 0 && !d().app.market.filling);
   }
 
   /** Counters so far: two of these make a rate. */
