@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Frame", "features", "features_batches", "open_source", "replay"]
 
-BATCH_ROWS: Final = 16_384
+BATCH_ROWS: Final = 8_192
 QUOTES: Final = ("best_bid", "best_ask", "bid_size", "ask_size")
 ANCHORED: Final = ("cvd", "vwap", "hod", "lod")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,7 +67,7 @@ def _chunks(source: Source, threads: int, progress: Progress | None) -> Iterator
 
 def _batches(source: Source, engine: Engine, threads: int, progress: Progress | None) -> Iterator[Batch]:
     for events in _chunks(source, threads, progress):
-        yield engine.process(events)
+        yield from engine.pieces(events)
     yield engine.finish()
 
 

@@ -49,7 +49,7 @@ _META_NAMES = META.names or ()
 
 TRACE_ROWS: Final = 8192
 SAMPLE_ROWS: Final = 1024
-PIECES: Final = 4  # full sample buffers `pieces` gathers
+PIECES: Final = 2  # full sample buffers `pieces` gathers
 LONGEST_GROUP: Final = 1 << 22
 
 
@@ -253,7 +253,7 @@ class Engine:
             context[s.C_STEP], context[s.C_WANT_TRACE] = kept
 
     def _run(self, events: Events, *, stop: bool, often: bool = False) -> Iterator[None]:
-        """Run the kernel over complete groups; yields at each boundary when `stop`, now and then when `often`."""
+        """Run the kernel over complete groups; yields at each boundary (`stop`) or now and then (`often`)."""
         context = self._books.context
         context[s.C_STOP] = stop
         queue = deque(self._complete(events))
