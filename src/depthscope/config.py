@@ -25,9 +25,11 @@ __all__ = ["ENVIRONMENT_ONLY", "Settings", "load_settings"]
 
 PREFIX: Final = "DEPTHSCOPE_"
 
-# Names under our prefix that are not settings: where to look, and switches of the test suite.
+# Names under our prefix that are not settings: where to look, and switches of tests and benchmarks.
 ENVIRONMENT_ONLY: Final = frozenset(
     {
+        "DEPTHSCOPE_BENCH_CACHE",
+        "DEPTHSCOPE_BENCH_DEBUG",
         "DEPTHSCOPE_CACHE_DIR",
         "DEPTHSCOPE_CHROMIUM",
         "DEPTHSCOPE_CONFIG",

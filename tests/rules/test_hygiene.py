@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import fields
 
 import pytest
 
+from depthscope.config import ENVIRONMENT_ONLY, Settings
 from tests.rules.project import ROOT, Module, tracked_files
 
 # Spelled in pieces, so that this file does not contain what it forbids.
@@ -49,6 +51,19 @@ def test_no_file_contains(pattern: re.Pattern[str]) -> None:
         if pattern.search(line)
     ]
     assert found == []
+
+
+def test_every_variable_of_ours_is_known() -> None:
+    """What any file calls DEPTHSCOPE_… is a setting or listed, or the command line would refuse it."""
+    known = set(ENVIRONMENT_ONLY) | {f"DEPTHSCOPE_{f.name.upper()}" for f in fields(Settings)}
+    own = {"tests/test_config.py"}  # tries names that are not
+    found = {
+        (n, v)
+        for n, text in texts()
+        if n not in own
+        for v in re.findall(r"(?<!_)DEPTHSCOPE_[A-Z_]*[A-Z]", text)
+    }
+    assert {(name, variable) for name, variable in found if variable not in known} == set()
 
 
 def test_no_recorded_data_is_kept() -> None:
