@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from depthscope.engine import Engine
 from depthscope.features.registry import all_features
 from depthscope.market import events as ev
-from depthscope.market.instruments import Instrument
+from depthscope.market.instruments import Capability, Instrument
 from tests.engine.harness import MS, Table, run
 from tests.reference.book import Event
 from tests.reference.engine import Desk, Row, SlowEngine, as_events
 from tests.reference.features import SlowFeatures
-from tests.strategies.streams import CAPABILITIES, L2, START, Stream, examples, streams
+from tests.strategies.streams import CAPABILITIES, L2, MBO, START, Stream, examples, seeded_stream, streams
 
 GRIDS = ("event", 100 * MS, 1_000 * MS)
 # Sums of many terms: last-digit differences are rounding. Everything else is one division.
@@ -127,6 +127,53 @@ def test_windows_that_outgrow_their_memory_between_two_rows(size: int | None) ->
 @given(streams(events=(0, 120)), st.sampled_from(GRIDS))
 def test_slopes_at_any_sizes(stream: Stream, every: int | str) -> None:
     same_rows(stream, every, features=list(SLOPES))
+
+
+@pytest.mark.parametrize("letter", "LMNSTFC")
+@pytest.mark.parametrize("last", [0, ev.LAST])
+def test_any_snapshot_record_in_a_group_starts_order_flow_anew(letter: str, last: int) -> None:
+    events = ev.empty_events(5)
+    events["publisher"] = events["instrument_id"] = 1
+    events["ts_recv"] = START + np.arange(5)
+    events["flags"] = (ev.LAST, ev.LAST, 0, last | ev.SNAPSHOT, ev.LAST)
+    events["action"], events["size"], events["order_id"] = ev.ADD, (1, 2, 4, 8, 16), np.arange(5)
+    events["side"] = (ev.ASK, ev.BID, ev.BID, ev.BID, ev.BID)
+    events["price"] = (101, 100, 100, 99, 100)
+    events["action"][3] = ord(letter)
+    instrument = Instrument("test", "S", 1, capabilities=CAPABILITIES[MBO])
+    table = same_rows(Stream(events, {(1, 1): instrument}), "event")
+    assert table.columns["ofi"].tolist()[2:] == ([0.0, 16.0] if last else [0.0])
+
+
+@pytest.mark.parametrize(("price", "size"), [(ev.UNDEF_PRICE, 5), (-100, 5), (100, -5), (100, 0)])
+def test_a_trade_without_a_usable_price_or_size_counts_for_nothing(price: int, size: int) -> None:
+    events = ev.empty_events(2)
+    events["publisher"] = events["instrument_id"] = 1
+    events["ts_recv"], events["flags"], events["action"] = START, ev.LAST, ev.TRADE
+    events["side"], events["price"], events["size"] = ev.BID, (100, price), (3, size)
+    instrument = Instrument("test", "S", 1, capabilities=CAPABILITIES[MBO])
+    engine = Engine(lambda *_: instrument, every="event")
+    table = run(engine, events)
+    assert engine.counters("S")["rejected"] == 1
+    columns = ("cvd", "vwap", "hod", "lod", "last")
+    good, bad = ([table.columns[name][k] for name in columns] for k in (0, 1))
+    assert bad == good == [3.0, 1e-7, 1e-7, 1e-7, 1e-7]
+    assert [table.columns[name][1] for name in ("trades", "volume", "delta", "delta_1s")] == [0, 0, 0, 3]
+
+
+def test_features_a_feed_cannot_support_are_undefined() -> None:
+    stream = seeded_stream(3, 200, 1)
+    (key,) = stream.instruments
+    quiet = Instrument("test", "S", stream.instruments[key].tick, capabilities=Capability.MBO)
+    with_trades = run(Engine(stream.resolve, every=100 * MS), stream.events)
+    without = run(Engine(lambda *_: quiet, every=100 * MS), stream.events)
+    lacking = {c.name for f in all_features() if f.requires == Capability.TRADES for c in f.columns}
+    assert {"cvd", "vwap", "volume", "delta_1s"} <= lacking
+    for name, line in without.columns.items():
+        if name in lacking:
+            assert np.isnan(line).all(), name
+        else:
+            assert line.tobytes() == with_trades.columns[name].tobytes(), name
 
 
 def test_the_reference_knows_every_shipped_feature() -> None:

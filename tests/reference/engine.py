@@ -290,13 +290,13 @@ class SlowEngine:
         """Write the rows of every boundary in (old clock, clock]: groups before it are all in."""
         if self.every != "event":
             step = int(self.every)
-            waiting = [d for d in self.desks.values() if d.started_at is not None]
             boundary = (self.clock // step + 1) * step
-            while waiting and boundary <= clock:
-                for desk in waiting:
-                    if not self.sparse or desk.flow.groups:
-                        self.rows.append(desk.row(boundary))
-                boundary += step
+            if boundary <= clock:
+                waiting = [d for d in self.desks.values() if d.started_at is not None]
+                for at in range(boundary, clock + 1, step) if waiting else ():
+                    for desk in waiting:
+                        if not self.sparse or desk.flow.groups:
+                            self.rows.append(desk.row(at))
         self.clock = clock
 
 
