@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Deadlines measure the machine, not the code. HYPOTHESIS_PROFILE=nightly looks much longer where a
+# test does not say itself how many cases it wants.
+settings.register_profile("usual", deadline=None)
+settings.register_profile("nightly", deadline=None, max_examples=5_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 ROOT = Path(__file__).resolve().parent.parent
 
