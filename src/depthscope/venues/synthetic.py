@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,6 +81,8 @@ class SyntheticSource:
                 "A synthetic market has its own price and size increments, so --tick and --lot cannot be "
                 "given for it. Choose another preset instead."
             )
+        # Here, not at the first chunk: whoever opened the source can then show compilation's progress.
+        import_module("depthscope.venues.synthetic_kernel")
         self.spec = spec
         self._chunk = options.chunk
         listings = [LISTINGS[spec.preset](n) for n in range(spec.symbols or 0)]

@@ -286,7 +286,7 @@ def start_exhaustion(m: Market, i: int) -> Any:
         a.mark3 += s.spreads[at]
     a.base = a.base // DEPTH_SECONDS
     a.mark3 = a.mark3 * 1_000 // DEPTH_SECONDS
-    a.mark1 = NEVER
+    a.mark1 = a.base
     a.tick, a.tick2 = s.bid, s.ask
     a.stop = s.ts + 2 * NS + below(s, 4_000) * MS
     s.busy = i + 1
@@ -317,12 +317,16 @@ def exhaustion(m: Market, i: int) -> None:
                     o = pick(m, level)
                     victim = o if o >= 0 else victim
             tick -= towards(side)
-    a.mark1 = min(a.mark1, depth)
-    a.mark2 = max(a.mark2, s.ask - s.bid)
+    if depth * 2 < a.base and (s.ask - s.bid) * 1_000 > 2 * a.mark3:
+        a.mark1 = min(a.mark1, depth)
+        a.mark2 = max(a.mark2, s.ask - s.bid)
+        a.touched += s.ts - a.left if a.left > 0 else 0  # ns both were true
+        a.left = s.ts
+    else:
+        a.left = 0
     if s.ts >= a.stop:
         s.heat = min(s.heat + m.p.rate * 3, m.p.hawkes_cap)
-        found = a.mark1 * 2 < a.base and a.mark2 * 1_000 > 2 * a.mark3
-        tell(m, i, FINISHED if found else UNFILLED)
+        tell(m, i, FINISHED if a.touched > NS // 2 else UNFILLED)
         return
     if victim >= 0:
         cancel(m, victim, m.orders[victim].size)
