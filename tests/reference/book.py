@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from copy import deepcopy
 from itertools import islice
 from typing import NamedTuple
 
@@ -216,6 +217,15 @@ class SlowBook:
         levels = self.levels[side]
         prices = islice(reversed(levels) if side == ev.BID else iter(levels), n)
         return [(price, *levels[price]) for price in prices]
+
+    def order(self, oid: int) -> tuple[int, int, int] | None:
+        """(side, price, size) of a live order."""
+        order = self.orders.get(oid)
+        return None if order is None else (order.side, order.price, order.size)
+
+    def copy(self) -> SlowBook:
+        """Return a book that can be changed without changing this one."""
+        return deepcopy(self)
 
     def check(self) -> None:
         """Assert that the levels are the sum of the orders (order-by-order books only)."""

@@ -172,6 +172,9 @@ class Desk:
         for event in group:
             book.apply(event)
             if event.action == ev.TRADE:
+                if event.size <= 0 or book._bad_price(event.price):
+                    book.counters["rejected"] += 1  # no usable price or size: it counts for nothing
+                    continue
                 trades.append(Trade(ts, event.ts_event, event.price, event.size, event.side, event.cond))
                 if not event.cond & ev.COND_NOT_LAST:
                     self.last_trade = (event.price, event.size)
@@ -197,7 +200,7 @@ class Desk:
         if (touches or lost) and top[0] and top[1] and top[0][0][0] >= top[1][0][0]:
             counters["crossed"] += 1
         counters["groups"] += 1
-        counters["trades"] += sum(e.action == ev.TRADE for e in group)
+        counters["trades"] += len(trades)
         counters["gaps"] += sum(e.action == ev.LOST for e in group)
         counters["clears"] += sum(e.action == ev.CLEAR for e in group)
         counters["snapshots"] += snapshot

@@ -221,6 +221,8 @@ def advance(m: Int, events: Any) -> Int:
             old = new = np.int64(0)
             levelled = False  # the change has been made, `old` and `new` are known
             kind: Int = np.int64(action)
+            if event.flags & SNAPSHOT:
+                flags |= G_RESTART
             if action == ADD and event.flags & TOB:
                 kind = LEVEL  # its side's best quote, not an order: its id means nothing
             if kind == ADD or kind == MODIFY or kind == CANCEL or kind == FILL:
@@ -262,8 +264,6 @@ def advance(m: Int, events: Any) -> Int:
                         resting = np.uint8(BID) if side == 0 else np.uint8(ASK)
                 else:
                     flags |= G_BOOK
-                    if event.flags & SNAPSHOT:
-                        flags |= G_RESTART
                     side_2 = side_of(event.side)
                     if side_2 < 0 and kind == MODIFY and row >= 0:
                         side_2 = side
@@ -310,11 +310,13 @@ def advance(m: Int, events: Any) -> Int:
                                 changes = 2
                         resting = np.uint8(BID) if side_2 == 0 else np.uint8(ASK)
             elif kind == TRADE:
-                trade(book, event)
+                if event.size > 0 and sound(book, event):
+                    trade(book, event)
+                else:
+                    book.rejected += 1
+                    action = np.uint8(NONE)  # for TRACE: features must not count it either
             elif kind == LEVEL or (kind == QUOTE and book.l1):
                 flags |= G_BOOK
-                if event.flags & SNAPSHOT:
-                    flags |= G_RESTART
                 price = event.price
                 side = side_of(event.side)
                 empties = (action != LEVEL and price == UNDEF_PRICE) or (action == QUOTE and event.size == 0)

@@ -39,18 +39,19 @@ def slope(n: int, price: Any, size: Any, middle: float, info: Any) -> float:
     if n < 2:
         return NAN
     # Two passes: centred sums lose no digits when sizes are large and alike.
+    # In lots, which are exact; the unit is changed at the end.
     total = mean_x = mean_y = 0.0
     for k in range(n):
-        total += as_size(size[k], info)
+        total += size[k]
         mean_x += total / n
         mean_y += abs(price[k] - middle) / info.tick_fixed / n
     total = sxx = sxy = 0.0
     for k in range(n):
-        total += as_size(size[k], info)
+        total += size[k]
         x = total - mean_x
         sxx += x * x
         sxy += x * (abs(price[k] - middle) / info.tick_fixed - mean_y)
-    return sxy / sxx if sxx > 0.0 else NAN
+    return sxy / sxx * info.size_div / info.size_mul if sxx > 0.0 else NAN
 
 
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
