@@ -39,15 +39,18 @@ def slope(n: int, price: Any, size: Any, middle: float, info: Any) -> float:
     if n < 2:
         return NAN
     # Two passes: centred sums lose no digits when sizes are large and alike.
-    # In lots, which are exact; the unit is changed at the end.
-    total = mean_x = mean_y = 0.0
+    # In lots beyond the first level, which are exact however large that one is; the unit is
+    # changed at the end.
+    mean_x = mean_y = 0.0
+    total = np.int64(0)
     for k in range(n):
-        total += size[k]
+        total += size[k] if k else 0
         mean_x += total / n
         mean_y += abs(price[k] - middle) / info.tick_fixed / n
-    total = sxx = sxy = 0.0
+    sxx = sxy = 0.0
+    total = np.int64(0)
     for k in range(n):
-        total += size[k]
+        total += size[k] if k else 0
         x = total - mean_x
         sxx += x * x
         sxy += x * (abs(price[k] - middle) / info.tick_fixed - mean_y)
