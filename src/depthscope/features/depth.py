@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from depthscope.features.kit import NAN, Column, as_size, column, infos, sample_rows
-from depthscope.jit import njit
+from depthscope.jit import Int, njit
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import DEPTH_BPS
 
@@ -34,26 +34,27 @@ OUT = (
 
 
 @njit
-def slope(n: int, price: Any, size: Any, middle: float, info: Any) -> float:
+def slope(n: int, price: Any, size: Any, both: Int, info: Any) -> float:
     """Least-squares slope of distance in ticks on cumulative size."""
     if n < 2:
         return NAN
     # Two passes: centred sums lose no digits when sizes are large and alike.
     # In lots beyond the first level, which are exact however large that one is; the unit is
     # changed at the end.
+    near = abs(2 * price[0] - both)  # twice the first level's distance, an exact integer too
     mean_x = mean_y = 0.0
     total = np.int64(0)
     for k in range(n):
         total += size[k] if k else 0
         mean_x += total / n
-        mean_y += abs(price[k] - middle) / info.tick_fixed / n
+        mean_y += (abs(2 * price[k] - both) - near) / info.tick_fixed / 2.0 / n
     sxx = sxy = 0.0
     total = np.int64(0)
     for k in range(n):
         total += size[k] if k else 0
         x = total - mean_x
         sxx += x * x
-        sxy += x * (abs(price[k] - middle) / info.tick_fixed - mean_y)
+        sxy += x * ((abs(2 * price[k] - both) - near) / info.tick_fixed / 2.0 - mean_y)
     return sxy / sxx * info.size_div / info.size_mul if sxx > 0.0 else NAN
 
 
@@ -102,7 +103,7 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
             column(ctx, out, first + k)[j] = as_size(r.bid_depth[k], i)
             column(ctx, out, first + bands + k)[j] = as_size(r.ask_depth[k], i)
         centre[j] = weighted / float(bid + ask) / 1e9
-        middle = 0.5 * (r.bid_price[0] + r.ask_price[0])
-        slope_bid[j] = slope(r.n_bid, r.bid_price, r.bid_size, middle, i)
-        slope_ask[j] = slope(r.n_ask, r.ask_price, r.ask_size, middle, i)
+        both = r.bid_price[0] + r.ask_price[0]
+        slope_bid[j] = slope(r.n_bid, r.bid_price, r.bid_size, both, i)
+        slope_ask[j] = slope(r.n_ask, r.ask_price, r.ask_size, both, i)
     return n
