@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,13 @@ import depthscope as ds
 from depthscope.engine import Engine
 from depthscope.market import events as ev
 from depthscope.market.layouts import SAMPLE_LEVELS
+from depthscope.market.times import parse_every
 from depthscope.runtime.sources import open_source
+from tests.engine.harness import run
 from tests.engine.test_exact_books import NEVER, same_book
-from tests.engine.test_exact_rows import flat, unpack
+from tests.engine.test_exact_rows import flat, same_features, unpack
 from tests.reference.engine import Desk, SlowEngine, as_events
+from tests.reference.features import SlowFeatures
 
 pytestmark = pytest.mark.real_data
 
@@ -70,6 +74,22 @@ def test_fast_book_is_slow_book_at_every_last(name: str, data_dir: Path) -> None
     (desk,) = slow.desks.values()
     same_book(fast, desk, whole=True)
     same_book(rows, desk, whole=True)
+
+
+@pytest.mark.parametrize(("name", "every", "threshold"), [(FILES[0], "2min", 10), (FILES[1], "20s", 0)])
+def test_features_are_their_definitions(name: str, every: str, threshold: int, data_dir: Path) -> None:
+    """Every feature of some rows of real markets, straight from the definitions."""
+    source = open_source(data_dir / name)
+    events = np.concatenate([chunk.copy() for chunk in source.chunks()])
+    table = run(Engine(source.resolve, every=every), events, 65_536)
+    slow = SlowEngine(source.resolve, parse_every(every))
+    slow.feed(as_events(events))
+    slow.finish()
+    (desk,) = slow.desks.values()
+    features = SlowFeatures(desk, by_event=False, threshold=Fraction(threshold))
+    assert len(table) == len(slow.rows) > 15
+    for k, row in enumerate(slow.rows):
+        same_features(table, k, features(row))
 
 
 def test_facts_of_the_es_recording(data_dir: Path) -> None:

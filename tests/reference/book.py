@@ -126,8 +126,12 @@ class SlowBook:
             self._level(e)
         elif e.action == ev.QUOTE and self.top_only:
             self._quote(e)
-        elif chr(e.action) not in ev.ACTIONS:
+        elif (e.action == ev.TRADE and not self.counts(e)) or chr(e.action) not in ev.ACTIONS:
             self.counters["rejected"] += 1
+
+    def counts(self, e: Event) -> bool:
+        """Whether a trade has a usable price and size."""
+        return e.size > 0 and not self._bad_price(e.price)
 
     def _add(self, e: Event) -> None:
         if e.side in (ev.BID, ev.ASK) and e.flags & ev.TOB and e.price == ev.UNDEF_PRICE:

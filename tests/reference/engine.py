@@ -171,10 +171,7 @@ class Desk:
         trades: list[Trade] = []
         for event in group:
             book.apply(event)
-            if event.action == ev.TRADE:
-                if event.size <= 0 or book._bad_price(event.price):
-                    book.counters["rejected"] += 1  # no usable price or size: it counts for nothing
-                    continue
+            if event.action == ev.TRADE and book.counts(event):
                 trades.append(Trade(ts, event.ts_event, event.price, event.size, event.side, event.cond))
                 if not event.cond & ev.COND_NOT_LAST:
                     self.last_trade = (event.price, event.size)
@@ -197,7 +194,7 @@ class Desk:
         self.history.append(Past(ts, flow[0], trades))
         self.top = top
         counters = book.counters
-        if (touches or lost) and top[0] and top[1] and top[0][0][0] >= top[1][0][0]:
+        if (touches or restart) and top[0] and top[1] and top[0][0][0] >= top[1][0][0]:
             counters["crossed"] += 1
         counters["groups"] += 1
         counters["trades"] += len(trades)

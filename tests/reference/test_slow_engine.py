@@ -132,6 +132,10 @@ def test_trades_and_fills_never_touch_the_book() -> None:
     for letter in "TFNS":
         made.apply(event(letter, "B", 1, 10 * TICK, 5))
     assert made.side(ev.BID) == [(10 * TICK, 5, 1)]
+    assert made.counters == {}
+    made.apply(event("T", "B", 1, ev.UNDEF_PRICE, 5))
+    made.apply(event("T", "B", 1, 10 * TICK, 0))
+    assert made.counters == {"rejected": 2}
 
 
 def test_order_flow_by_hand() -> None:

@@ -1,0 +1,95 @@
+"""TRACE rows = what the slow engine saw: the order before and after each event, the top after each group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from depthscope.engine import Engine
+from depthscope.market import events as ev
+from tests.engine.harness import cuts_of
+from tests.reference.book import Event
+from tests.reference.engine import Desk, SlowEngine, as_events
+from tests.strategies.streams import Stream, examples, streams
+
+BY_ID = (ev.ADD, ev.CANCEL, ev.MODIFY, ev.FILL)
+
+
+class Tracer(SlowEngine):
+    """Writes one line per event of a complete group, in the order groups complete."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(stream.resolve, 10**18)
+        self.lines: list[dict[str, Any]] = []
+
+    def follow(self, events: list[Event]) -> None:
+        """Feed events and trace them."""
+        for event in events:
+            key = (event.publisher, event.instrument_id)
+            group = [*self.open.get(key, ()), event]
+            desk = self.desks.get(key)
+            before = shown(desk)
+            lines = list(self.orders(group, desk)) if event.flags & ev.LAST else []
+            self.feed([event])
+            if lines:
+                desk = self.desks[key]
+                for line in lines:
+                    line.update(before | {"ofi": 0, "last": 0, "ts": desk.ts, "slot": desk.slot})
+                lines[-1] |= shown(desk) | {"ofi": desk.history[-1].ofi, "last": 1}
+                self.lines += lines
+
+    def orders(self, group: list[Event], desk: Desk | None) -> Any:
+        """What each event of a group does to its order, tried on a copy of the orders."""
+        desk = desk or Desk(0, self.resolve(group[0].publisher, group[0].instrument_id))
+        book = desk.book.copy()
+        for event in group:
+            about = event.action in BY_ID and not (event.action == ev.ADD and event.flags & ev.TOB)
+            old = book.order(event.order_id) if about else None
+            rejected = book.counters["rejected"]
+            book.apply(event)
+            new = book.order(event.order_id) if about else None
+            side = event.side
+            if event.action == ev.CANCEL and old and book.counters["rejected"] == rejected:
+                side = old[0]
+            elif (
+                event.action in (ev.ADD, ev.MODIFY) and (new or old) and book.counters["rejected"] == rejected
+            ):
+                side = (new or old)[0]
+            unusable = event.action == ev.TRADE and not book.counts(event)
+            yield {
+                "action": ev.NONE if unusable else event.action,
+                "side": side,
+                "price_before": old[1] if old else ev.UNDEF_PRICE,
+                "size_before": old[2] if old else 0,
+                "size_after": new[2] if new else 0,
+            }
+
+
+def shown(desk: Desk | None) -> dict[str, int]:
+    """Best prices, sizes and sums of a desk after its last group."""
+    out = {"state": desk.state if desk else 0}
+    for name, levels in zip(("bid", "ask"), desk.top if desk else ([], []), strict=True):
+        out[name] = levels[0][0] if levels else ev.UNDEF_PRICE
+        out[f"{name}_size"] = levels[0][1] if levels else 0
+        out[f"{name}_size5"] = sum(size for _, size, _ in levels[:5])
+    return out
+
+
+@examples(80)
+@given(streams(kinds=("mbo", "mbo", "l2", "l1", "tob"), events=(0, 160)), st.sampled_from((1, 7, 1_000)))
+def test_traces(stream: Stream, size: int) -> None:
+    slow = Tracer(stream)
+    slow.follow(as_events(stream.events))
+    fast = Engine(stream.resolve, every="event", features=[])
+    lines = []
+    for piece in cuts_of(stream.events, size):
+        for events, rows in fast.trace_blocks(piece):
+            assert len(events) == len(rows)
+            told = events["action"] != ev.TRADE  # a trade that cannot be counted becomes nothing
+            assert events["action"][told].tolist() == rows["action"][told].tolist()
+            lines += [dict(zip(rows.dtype.names, row, strict=True)) for row in rows.tolist()]
+    assert len(lines) == len(slow.lines)
+    for k, (got, want) in enumerate(zip(lines, slow.lines, strict=True)):
+        assert got == want, f"line {k}: {[name for name in want if got[name] != want[name]]}"
