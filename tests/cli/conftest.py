@@ -20,9 +20,10 @@ SECOND = 10**9
 @pytest.fixture(scope="session", autouse=True)
 def compiled() -> None:
     """Compile first: a command says when that takes long, and tests look at what commands say."""
+    from depthscope import venues
     from depthscope.cli.warmup import compile_steps, steps
 
-    compile_steps(steps(every_venue=True))
+    compile_steps(steps(modules=venues.KERNELS))
 
 
 @dataclass(frozen=True)

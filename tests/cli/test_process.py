@@ -140,7 +140,7 @@ def test_every_step_is_taken_once_and_in_order(always: bool, capfd: pytest.Captu
     taken: list[int] = []
     compile_steps([(str(k), lambda k=k: taken.append(k)) for k in range(5)], always=always)
     assert taken == [0, 1, 2, 3, 4]
-    assert ("about half a minute" in capfd.readouterr().err) is always
+    assert capfd.readouterr().err == ""
 
 
 def test_slow_steps_are_announced(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

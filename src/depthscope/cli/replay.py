@@ -59,21 +59,24 @@ def serve_page(
     """
     pace = speed_of(speed)
     options: dict[str, Any] = {"tick": increment(tick, "--tick"), "lot": increment(lot, "--lot")}
+    from depthscope.cli.beside import compiling
     from depthscope.runtime.session import Session
     from depthscope.runtime.sources import open_source
     from depthscope.web.app import serve
 
     open_source(files, **options)  # what is wrong with it shows here, not on the page
     session = Session(lambda: open_source(files, **options), mode=mode, speed=pace)
-    serve(
-        session,
-        port=preferences.port if port is None else port,
-        open_browser=preferences.open_browser and not no_open,
-        page_hz=preferences.page_hz,
-        depth_rows=preferences.depth_rows,
-        history_seconds=preferences.history_seconds,
-        ready=announce,
-    )
+    # The session compiles the engine while the generator's kernels are compiled beside it.
+    with compiling(["depthscope.venues.synthetic_kernel"] if mode == "demo" else []):
+        serve(
+            session,
+            port=preferences.port if port is None else port,
+            open_browser=preferences.open_browser and not no_open,
+            page_hz=preferences.page_hz,
+            depth_rows=preferences.depth_rows,
+            history_seconds=preferences.history_seconds,
+            ready=announce,
+        )
 
 
 def announce(address: Address) -> None:

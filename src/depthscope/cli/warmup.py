@@ -15,22 +15,22 @@ Step = tuple[str, "Callable[[], object]"]
 PATIENCE = 2.5  # seconds: loading kept machine code takes less, compiling a good deal more
 
 
-def steps(features: Iterable[str] | None = None, *, every_venue: bool = False) -> list[Step]:
-    """List what is not compiled in this process yet: kernels of book and readers, and features.
+def steps(features: Iterable[str] | None = None, modules: Iterable[str] = ()) -> list[Step]:
+    """List what is not compiled in this process yet: kernels of the book and of readers, features.
 
     Parameters
     ----------
     features : iterable of str, optional
         Features or columns wanted; None for all.
-    every_venue : bool
-        Also the kernels of readers nothing has asked for.
+    modules : iterable of str
+        Modules of readers' kernels to import first; others count when something has imported them.
     """
     import importlib
 
-    from depthscope import jit, venues
+    from depthscope import jit
     from depthscope.features import registry
 
-    for name in ("depthscope.engine", *(venues.KERNELS if every_venue else ())):
+    for name in ("depthscope.engine", *modules):
         importlib.import_module(name)
     return [*jit.pending(), *registry.pending(registry.select(features))]
 
@@ -51,7 +51,7 @@ def compile_steps(todo: list[Step], *, always: bool = False) -> None:
                 break
     with progress("compiling kernels (once)") as advance:
         for done, (_, build) in remaining:
-            if not sys.stderr.isatty() and not said:
+            if not said and not sys.stderr.isatty() and monotonic() - start > PATIENCE:
                 say("compiling kernels, once: about half a minute …")
                 said = True
             advance(done, len(todo))
@@ -75,14 +75,22 @@ def warmup(json: Json = False, debug: Debug = False) -> None:
     """
     from time import monotonic
 
-    from depthscope import jit
+    from depthscope import jit, venues
+    from depthscope.cli.beside import PATIENCE as PATIENCE_BESIDE
+    from depthscope.cli.beside import compiling
 
     start = monotonic()
-    todo = steps(every_venue=True)
-    compile_steps(todo, always=True)
+    with compiling(venues.KERNELS) as beside:
+        todo = steps()
+        compile_steps(todo, always=True)
+        if beside is not None:
+            beside.join(PATIENCE_BESIDE)
+        rest = steps(modules=venues.KERNELS)
+        compile_steps(rest, always=True)
+    ready = {name for name, _ in (*todo, *rest)}
     folder = jit.cache_folder()
     report: dict[str, Any] = {
-        "compiled": len(todo),
+        "compiled": len(ready),
         "seconds": round(monotonic() - start, 3),
         "cache": None if folder is None else str(folder),
     }
