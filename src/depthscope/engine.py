@@ -47,7 +47,7 @@ __all__ = ["META", "Batch", "Engine", "EngineSnapshot"]
 
 _META_NAMES = META.names or ()
 
-TRACE_ROWS: Final = 8192
+TRACE_ROWS: Final = 2048  # with their events they stay near the core while every feature reads them
 SAMPLE_ROWS: Final = 1024
 PIECES: Final = 2  # full sample buffers `pieces` gathers
 LONGEST_GROUP: Final = 1 << 22

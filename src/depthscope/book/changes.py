@@ -4,40 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from depthscope.book import state as s
 from depthscope.book.levels import far_size_at, in_ladder, set_far, set_ladder, tick_of
 from depthscope.book.memory import context_of, counts_of, sizes_of
+from depthscope.book.primitives import count_better, natural
 from depthscope.jit import Int, hot, njit
 from depthscope.market.layouts import OFI_LEVELS
 
 
 @hot
-def noted(
-    book: Any, side: Int, price: Int, old: Int, new: Int,
-    mode: Int, level: Int, delta: Int,
-) -> tuple[Int, Int, Int]:  # fmt: skip
-    """What a level change does to the cached top of book, settled at LAST.
+def noted(c: Any, book: Any, side: Int, price: Int, old: Int, new: Int) -> None:
+    """Note what a level change does to the cached top of book, settled at LAST.
 
-    Mode 0: nothing yet; 1: `delta` lots at cached `level`; 2: that side must be read again.
+    Mode of a side 0: nothing yet; 1: `delta` lots at cached `level`; 2: it must be read again from
+    `level` on (levels better than every change stay as they are).
     """
-    # Rank among the cached levels without a branch: unused places hold the worst price.
-    rank = np.int64(0)
-    if side == 0:
-        for k in range(OFI_LEVELS):
-            rank += book.top_price[0, k] > price
-    else:
-        for k in range(OFI_LEVELS):
-            rank += book.top_price[1, k] < price
+    rank = count_better(book.top_price, side, price)
     if rank == OFI_LEVELS:
-        return mode, level, delta
-    if mode != 2 and old != 0 and new != 0 and book.top_price[side, rank] == price:
-        if mode == 0:
-            return np.int64(1), rank, new - old
-        if level == rank:
-            return mode, level, delta + new - old
-    return np.int64(2), level, delta
+        return
+    mode, level = natural(s.C_G_MODE + side), natural(s.C_G_LEVEL + side)
+    seen = c[mode]
+    # A level that was there, on a side not to be read again, is the cached one.
+    if old != 0 and new != 0 and seen != 2 and (seen == 0 or c[level] == rank):
+        c[mode] = 1
+        c[level] = rank
+        c[natural(s.C_G_DELTA + side)] += new - old
+    else:
+        c[mode] = 2
+        c[level] = rank if seen == 0 else min(c[level], rank)
 
 
 @njit
@@ -61,7 +55,8 @@ def change(
     place = tick - book.base
     on_grid = tick * book.tick == price
     if on_grid and 0 <= place < book.width:
-        row = book.cell + place
+        row = natural(book.cell + place)
+        side = natural(side)
         old = sizes[row, side]
         new = old + delta
         sizes[row, side] = new

@@ -26,9 +26,9 @@ from depthscope.book.memory import (
     trace_of,
 )
 from depthscope.book.orders import clear_book, clear_side, pack, release, unpack
-from depthscope.book.primitives import BIG, GOLD, SIZE_MASK, U1, U33, find, insert, prefetch, remove
+from depthscope.book.primitives import BIG, GOLD, SIZE_MASK, U0, U1, U33, find, natural, prefetch, remove
 from depthscope.book.rows import due_rows, emit, trade
-from depthscope.book.tops import add_ofi, blank, reread, settle, show_top
+from depthscope.book.tops import blank, reread, settle, show_top
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import (
     ADD,
@@ -53,6 +53,7 @@ from depthscope.market.layouts import LIVE, STALE, SYNCING
 
 U40 = np.uint64(40)
 AHEAD = 12  # records between asking for an order's cache line and using it
+FAR_AHEAD = 40  # and for the record itself
 
 # Bits of C_G_FLAGS, what the open group contains.
 G_RESTART = 1  # flow imbalance starts anew
@@ -147,21 +148,19 @@ def advance(m: Int, events: Any) -> Int:
     slot = c[s.C_SLOT]
     ts = c[s.C_TS]
     flags = c[s.C_G_FLAGS]
-    bid_mode, bid_level, bid_delta = c[s.C_G_MODE_B], c[s.C_G_LEVEL_B], c[s.C_G_DELTA_B]
-    ask_mode, ask_level, ask_delta = c[s.C_G_MODE_A], c[s.C_G_LEVEL_A], c[s.C_G_DELTA_A]
     status: Int = s.DONE
     while i < n:
         if not is_open:
             # ---- find the end of the group, its instrument and its time
-            head = events[i]
+            head = events[natural(i)]
             end = i
             whole = True
-            while not events[end].flags & LAST:
+            while not events[natural(end)].flags & LAST:
                 end += 1
                 if (
                     end >= n
-                    or events[end].instrument_id != head.instrument_id
-                    or events[end].publisher != head.publisher
+                    or events[natural(end)].instrument_id != head.instrument_id
+                    or events[natural(end)].publisher != head.publisher
                 ):
                     whole = False
                     break
@@ -172,7 +171,7 @@ def advance(m: Int, events: Any) -> Int:
             if slot == s.UNKNOWN:
                 status = s.NEED_SLOT
                 break
-            ts = max(c[s.C_CLOCK], events[end].ts_recv)
+            ts = max(c[s.C_CLOCK], events[natural(end)].ts_recv)
             # ---- rows of the grid that fall before it
             if c[s.C_NEXT] <= ts:
                 status = due_rows(m, ts, trace_n)
@@ -194,8 +193,9 @@ def advance(m: Int, events: Any) -> Int:
                 continue
             is_open = True
             flags = np.int64(0)
-            bid_mode = ask_mode = np.int64(0)
-        book = books[slot]
+            for k in range(2):
+                c[s.C_G_MODE + k] = c[s.C_G_LEVEL + k] = c[s.C_G_DELTA + k] = 0
+        book = books[natural(slot)]
         first_row = book.table
         rows = np.int64(1) << book.bits
         mask = np.uint64(rows - 1)
@@ -205,9 +205,10 @@ def advance(m: Int, events: Any) -> Int:
             if want_trace and trace_n == trace_cap:
                 status = s.BLOCK
                 break
-            event = events[i]
+            event = events[natural(i)]
+            prefetch(events, i + FAR_AHEAD)
             if i + AHEAD < n:
-                ahead = events[i + AHEAD].order_id
+                ahead = events[natural(i + AHEAD)].order_id
                 prefetch(table, first_row + np.int64((ahead * GOLD) >> shift))
             action = event.action
             before_price = np.int64(UNDEF_PRICE)
@@ -227,18 +228,18 @@ def advance(m: Int, events: Any) -> Int:
                 kind = LEVEL  # its side's best quote, not an order: its id means nothing
             if kind == ADD or kind == MODIFY or kind == CANCEL or kind == FILL:
                 row = find(table, first_row, shift, mask, event.order_id)
-                value = np.uint64(0)
-                if row >= 0:
-                    value = table[row, 1]
+                value = table[row, 1]
+                known = value != U0
+                if known:
                     price, tick, side, before_size = unpack(m, book, value)
                     before_price = price
                     after_size = before_size
                 if kind == FILL:
                     pass
-                elif kind == CANCEL or (kind == MODIFY and event.size == 0 and row >= 0):
+                elif kind == CANCEL or (kind == MODIFY and event.size == 0 and known):
                     flags |= G_BOOK
                     lots = event.size if kind == CANCEL else before_size
-                    if row < 0:
+                    if not known:
                         book.unknown_cancel += 1
                         book.incomplete = 1
                     elif lots <= 0 or (kind == MODIFY and not sound(book, event)):
@@ -265,9 +266,9 @@ def advance(m: Int, events: Any) -> Int:
                 else:
                     flags |= G_BOOK
                     side_2 = side_of(event.side)
-                    if side_2 < 0 and kind == MODIFY and row >= 0:
+                    if side_2 < 0 and kind == MODIFY and known:
                         side_2 = side
-                    if row < 0 and kind == MODIFY and event.size == 0:
+                    if not known and kind == MODIFY and event.size == 0:
                         book.unknown_modify += 1  # it leaves nothing behind, but we missed its order
                         book.incomplete = 1
                     elif side_2 < 0 or event.size <= 0 or not sound(book, event):
@@ -278,7 +279,7 @@ def advance(m: Int, events: Any) -> Int:
                         status = room(m, book, slot, side_2, price_2, tick_2)
                         if c[s.C_BIG_FREE] < 0:
                             status = s.NEED_BIG
-                        if row < 0 and (book.live + 1) * 4 > rows:
+                        if not known and (book.live + 1) * 4 > rows:
                             c[s.C_NEED_SLOT] = slot
                             status = s.NEED_ORDERS
                         if status != s.DONE:
@@ -286,14 +287,15 @@ def advance(m: Int, events: Any) -> Int:
                         if tick_2 * book.tick != price_2:
                             book.off_tick += 1
                         after_size = event.size
-                        if row >= 0:
+                        if known:
                             release(m, value)
                         value = pack(m, book, side_2, price_2, tick_2, after_size)
-                        if row < 0:
+                        if not known:
                             if kind == MODIFY:
                                 book.unknown_modify += 1
                                 book.incomplete = 1
-                            insert(table, first_row, shift, mask, event.order_id, value)
+                            table[row, 0] = event.order_id
+                            table[row, 1] = value
                             book.live += 1
                             side, price, tick, lots, orders = side_2, price_2, tick_2, after_size, np.int64(1)
                             changes = 1
@@ -336,14 +338,12 @@ def advance(m: Int, events: Any) -> Int:
                         if tick * book.tick != price:
                             book.off_tick += 1
                     if action != LEVEL or event.flags & TOB:
-                        mode = bid_mode if side == 0 else ask_mode
+                        mode = c[s.C_G_MODE + side]
                         same = book.top_n[side] == 1 and book.top_price[side, 0] == price and book.live == 0
                         if empties or mode != 0 or not same:
                             clear_side(m, book, side)
-                            if side == 0:
-                                bid_mode = np.int64(2)
-                            else:
-                                ask_mode = np.int64(2)
+                            c[s.C_G_MODE + side] = 2
+                            c[s.C_G_LEVEL + side] = 0
                     if not empties:
                         old, new = set_level(
                             m, book, side, price, event.size, np.int64(0 if action == ADD else event.aux)
@@ -355,7 +355,8 @@ def advance(m: Int, events: Any) -> Int:
                 book.clears += 1
                 book.incomplete = 0
                 clear_book(m, book)
-                bid_mode = ask_mode = np.int64(2)
+                c[s.C_G_MODE] = c[s.C_G_MODE + 1] = 2
+                c[s.C_G_LEVEL] = c[s.C_G_LEVEL + 1] = 0
             elif kind == LOST:
                 flags |= G_RESTART | G_LOST
                 book.gaps += 1
@@ -365,17 +366,10 @@ def advance(m: Int, events: Any) -> Int:
                 changes -= 1
                 if not levelled:
                     old, new = change(m, book, sizes, counts, side, price, tick, lots, orders)
-                if side == 0:
-                    bid_mode, bid_level, bid_delta = noted(
-                        book, 0, price, old, new, bid_mode, bid_level, bid_delta
-                    )
-                else:
-                    ask_mode, ask_level, ask_delta = noted(
-                        book, 1, price, old, new, ask_mode, ask_level, ask_delta
-                    )
+                noted(c, book, side, price, old, new)
                 side, price, tick, lots, orders = side_2, price_2, tick_2, lots_2, orders_2
             if want_trace:
-                t = trace[trace_n]
+                t = trace[natural(trace_n)]
                 t.ts = ts
                 t.price_before = before_price
                 t.size_before = before_size
@@ -393,7 +387,7 @@ def advance(m: Int, events: Any) -> Int:
         if status != s.DONE or i <= end:
             break
         # ---- the group is complete
-        tail = events[end]
+        tail = events[natural(end)]
         snapshot = (tail.flags & SNAPSHOT) != 0
         first_ofi = np.int64(0)
         if flags:
@@ -404,19 +398,12 @@ def advance(m: Int, events: Any) -> Int:
                 if (flags & G_CLEAR and not flags & G_LOST) or snapshot or book.state == SYNCING:
                     book.state = LIVE
             restart = (flags & G_RESTART) != 0
-            if restart or bid_mode == 2 or ask_mode == 2:
+            modes = c[s.C_G_MODE] | c[s.C_G_MODE + 1]
+            if restart or modes >= 2:
                 flags |= G_TOP
-                first_ofi = reread(
-                    m, book, restart, bid_mode, bid_level, bid_delta, ask_mode, ask_level, ask_delta
-                )
-            elif bid_mode == 1 or ask_mode == 1:
-                settle(book, 0, bid_mode, bid_level, bid_delta)
-                settle(book, 1, ask_mode, ask_level, ask_delta)
-                common = min(book.top_n[0], book.top_n[1])
-                if bid_mode == 1 and bid_level < common:
-                    first_ofi = add_ofi(book, bid_level, bid_delta, first_ofi)
-                if ask_mode == 1 and ask_level < common:
-                    first_ofi = add_ofi(book, ask_level, -ask_delta, first_ofi)
+                first_ofi = reread(m, book, restart)
+            elif modes:
+                first_ofi = settle(c, book)
             if book.top_n[0] and book.top_n[1] and book.top_price[0, 0] >= book.top_price[1, 0]:
                 book.crossed += 1
         if snapshot:
@@ -428,7 +415,7 @@ def advance(m: Int, events: Any) -> Int:
         book.sequence = tail.sequence
         book.action = tail.action
         if want_trace:
-            t = trace[trace_n - 1]
+            t = trace[natural(trace_n - 1)]
             show_top(t, book)
             t.ofi = first_ofi
             t.last = 1
@@ -461,6 +448,4 @@ def advance(m: Int, events: Any) -> Int:
     c[s.C_SLOT] = slot
     c[s.C_TS] = ts
     c[s.C_G_FLAGS] = flags
-    c[s.C_G_MODE_B], c[s.C_G_LEVEL_B], c[s.C_G_DELTA_B] = bid_mode, bid_level, bid_delta
-    c[s.C_G_MODE_A], c[s.C_G_LEVEL_A], c[s.C_G_DELTA_A] = ask_mode, ask_level, ask_delta
     return status

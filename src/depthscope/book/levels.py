@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from depthscope.book.memory import bitmap_of, counts_of, far_counts_of, far_keys_of, far_sizes_of, sizes_of
-from depthscope.book.primitives import U1, leading_zeros, trailing_zeros
+from depthscope.book.primitives import U1, leading_zeros, natural, nearest_integer, trailing_zeros
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import UNDEF_PRICE
 
@@ -22,7 +22,7 @@ ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 @hot
 def tick_of(book: Any, price: Int) -> Int:
     """Nearest tick number of a price (exact when the price is on the grid)."""
-    return np.int64(np.floor(price * book.per_tick + 0.5))
+    return nearest_integer(price * book.per_tick)
 
 
 @hot
@@ -150,17 +150,25 @@ def set_far(
 
 
 @njit
-def ladder_top(m: Int, book: Any, side: Int, want: Int, price: Any, size: Any) -> Int:
-    """Write the best `want` ladder levels of a side, word by word of the bitmap; returns how many."""
-    row = book.best[side]
-    if row < 0:
-        return np.int64(0)
+def ladder_top(m: Int, book: Any, side: Int, first: Int, want: Int, price: Any, size: Any) -> Int:
+    """Write levels `first` to `want` - 1 of a side's ladder, word by word of the bitmap.
+
+    Those before `first` stand in `price` already. Returns how many there are now.
+    """
     sizes = sizes_of(m)
     bitmap = bitmap_of(m)
     offset = book.base - book.cell
     tick = book.tick
-    word = row >> 6
-    n = np.int64(0)
+    n = first
+    row = book.best[side]
+    if first > 0:
+        row = tick_of(book, price[first - 1]) - offset
+        row += -1 if side == 0 else 1
+        if row < book.cell or row >= book.cell + book.width:
+            return n
+    if row < 0:
+        return n
+    word = natural(row >> 6)
     if side == 0:
         bits = bitmap[word, 0] & (ONES >> np.uint64(63 - (row & 63)))
         stop = book.cell >> 6
@@ -169,12 +177,12 @@ def ladder_top(m: Int, book: Any, side: Int, want: Int, price: Any, size: Any) -
                 word -= 1
                 if word < stop:
                     return n
-                bits = bitmap[word, 0]
+                bits = bitmap[natural(word), 0]
             bit = 63 - leading_zeros(bits)
             bits ^= U1 << np.uint64(bit)
-            row = (word << 6) + bit
-            price[n] = (row + offset) * tick
-            size[n] = sizes[row, 0]
+            row = natural((word << 6) + bit)
+            price[natural(n)] = (row + offset) * tick
+            size[natural(n)] = sizes[row, 0]
             n += 1
             if n == want:
                 return n
@@ -185,23 +193,26 @@ def ladder_top(m: Int, book: Any, side: Int, want: Int, price: Any, size: Any) -
             word += 1
             if word >= stop:
                 return n
-            bits = bitmap[word, 1]
-        row = (word << 6) + trailing_zeros(bits)
+            bits = bitmap[natural(word), 1]
+        row = natural((word << 6) + trailing_zeros(bits))
         bits &= bits - U1
-        price[n] = (row + offset) * tick
-        size[n] = sizes[row, 1]
+        price[natural(n)] = (row + offset) * tick
+        size[natural(n)] = sizes[row, 1]
         n += 1
         if n == want:
             return n
 
 
 @njit
-def top(m: Int, book: Any, side: Int, want: Int, price: Any, size: Any) -> Int:
-    """Write the best `want` levels of a side; returns how many there are."""
-    n = ladder_top(m, book, side, want, price, size)
+def top(m: Int, book: Any, side: Int, first: Int, want: Int, price: Any, size: Any) -> Int:
+    """Write the best `want` levels of a side; returns how many there are.
+
+    The `first` best ones are known not to have changed since they were written.
+    """
     far_n = book.far_n[side]
     if far_n == 0:
-        return n
+        return ladder_top(m, book, side, first, want, price, size)
+    n = ladder_top(m, book, side, np.int64(0), want, price, size)
     sign = np.int64(1) if side == 0 else np.int64(-1)
     far_key = far_keys_of(m)
     far_size = far_sizes_of(m)

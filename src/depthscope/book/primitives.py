@@ -41,20 +41,82 @@ def pointer(typing_context: Any, address: Any) -> Any:
 
 
 @intrinsic
+def natural(typing_context: Any, number: Any) -> Any:
+    """Promise that an index is not negative, which spares the check for counting from the end."""
+    signature = types.int64(types.int64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(1)])
+        assume = cgutils.get_or_insert_function(builder.module, kind, "llvm.assume")
+        builder.call(assume, [builder.icmp_signed(">=", args[0], ir.Constant(ir.IntType(64), 0))])
+        return args[0]
+
+    return signature, codegen
+
+
+@intrinsic
 def prefetch(typing_context: Any, array: Any, row: Any) -> Any:
-    """Ask for the cache line of row `row` of a two-column 8-byte C array (for writing)."""
+    """Ask for the cache line where row `row` of a C array begins; it need not be inside the array."""
     signature = types.void(array, row)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        array = context.make_array(sig.args[0])(context, builder, args[0])
         byte = ir.IntType(8).as_pointer()
-        i32, i64 = ir.IntType(32), ir.IntType(64)
-        offset = builder.mul(args[1], ir.Constant(i64, 16))
-        target = builder.gep(builder.bitcast(data, byte), [offset])
+        i32 = ir.IntType(32)
+        stride = builder.extract_value(array.strides, 0)
+        target = builder.gep(builder.bitcast(array.data, byte), [builder.mul(args[1], stride)])
         kind = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [target, ir.Constant(i32, 1), ir.Constant(i32, 3), ir.Constant(i32, 1)])
+        builder.call(function, [target, ir.Constant(i32, 0), ir.Constant(i32, 3), ir.Constant(i32, 1)])
         return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def count_better(typing_context: Any, prices: Any, side: Any, price: Any) -> Any:
+    """Number of prices in row `side` of a (2, n) array that are better than `price`.
+
+    All lanes are compared at once. Inverting every bit reverses the order of integers, which
+    serves the ask side without a branch.
+    """
+    signature = types.int64(prices, types.int64, types.int64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        i64 = ir.IntType(64)
+        lanes = sig.args[0].shape[1]
+        vector = ir.VectorType(i64, lanes)
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        row = builder.gep(
+            builder.bitcast(data, i64.as_pointer()), [builder.mul(args[1], ir.Constant(i64, lanes))]
+        )
+        held = builder.load(builder.bitcast(row, vector.as_pointer()), align=8)
+
+        def everywhere(number: Any) -> Any:
+            one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(i64, 0))
+            zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+            return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
+
+        flip = everywhere(builder.neg(args[1]))  # 0 for bids, every bit for asks
+        wins = builder.icmp_signed(">", builder.xor(held, flip), builder.xor(everywhere(args[2]), flip))
+        bits = ir.IntType(lanes)
+        count = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(bits, [bits]), f"llvm.ctpop.i{lanes}"
+        )
+        return builder.zext(builder.call(count, [builder.bitcast(wins, bits)]), i64)
+
+    return signature, codegen
+
+
+@intrinsic
+def nearest_integer(typing_context: Any, number: Any) -> Any:
+    """Round a float64 to the nearest int64 in one instruction."""
+    signature = types.int64(types.float64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(64), [ir.DoubleType()])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.lrint.i64.f64")
+        return builder.call(function, args)
 
     return signature, codegen
 
@@ -80,26 +142,13 @@ trailing_zeros = _bit_scan("llvm.cttz.i64")
 
 @hot
 def find(table: Any, first: Int, shift: UInt, mask: UInt, key: UInt) -> Int:
-    """Row of `key` in the table region starting at `first`, or -1."""
+    """Row of `key` in the table region starting at `first`, or the empty row where it would go."""
     i = (key * GOLD) >> shift
     while True:
-        row = first + np.int64(i)
-        if table[row, 1] == U0:
-            return np.int64(-1)
-        if table[row, 0] == key:
+        row = natural(first + np.int64(i))
+        if table[row, 1] == U0 or table[row, 0] == key:
             return row
         i = (i + U1) & mask
-
-
-@hot
-def insert(table: Any, first: Int, shift: UInt, mask: UInt, key: UInt, value: UInt) -> None:
-    """Put a key known to be absent."""
-    i = (key * GOLD) >> shift
-    while table[first + np.int64(i), 1] != U0:
-        i = (i + U1) & mask
-    row = first + np.int64(i)
-    table[row, 0] = key
-    table[row, 1] = value
 
 
 @hot
@@ -109,13 +158,13 @@ def remove(table: Any, first: Int, shift: UInt, mask: UInt, row: Int) -> None:
     j = i
     while True:
         j = (j + U1) & mask
-        other = first + np.int64(j)
+        other = natural(first + np.int64(j))
         if table[other, 1] == U0:
             break
         home = (table[other, 0] * GOLD) >> shift
         if ((j - home) & mask) >= ((j - i) & mask):
-            hole = first + np.int64(i)
+            hole = natural(first + np.int64(i))
             table[hole, 0] = table[other, 0]
             table[hole, 1] = table[other, 1]
             i = j
-    table[first + np.int64(i), 1] = U0
+    table[natural(first + np.int64(i)), 1] = U0

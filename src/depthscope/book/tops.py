@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from depthscope.book import state as s
 from depthscope.book.levels import top
-from depthscope.book.memory import scratch_prices_of, scratch_sizes_of
+from depthscope.book.memory import context_of, scratch_prices_of, scratch_sizes_of
+from depthscope.book.primitives import natural
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import NONE, UNDEF_PRICE
 from depthscope.market.layouts import OFI_LEVELS
@@ -18,71 +20,68 @@ NO_ASK = UNDEF_PRICE
 
 
 @hot
-def add_ofi(book: Any, k: Int, e: Int, first: Int) -> Int:
-    """Add a level's contribution; returns the running level-1 sum."""
-    book.ofi[k] += e
-    return first + e if k == 0 else first
+def shift_size(c: Any, book: Any, side: Int, common: Int) -> Int:
+    """Bring one cached level's size up to date; returns level-1 OFI.
+
+    A side without a change has a delta of 0 at level 0, so that none of this is a branch.
+    """
+    level = natural(c[s.C_G_LEVEL + side])
+    delta = c[s.C_G_DELTA + side]
+    book.top_size[side, level] += delta
+    book.sum5[side] += delta if level < 5 else 0
+    e = delta if side == 0 else -delta
+    book.ofi[level] += e if level < common else 0
+    return e if level == 0 and common > 0 else np.int64(0)
 
 
 @hot
-def settle(book: Any, side: Int, mode: Int, level: Int, delta: Int) -> None:
-    """Bring a side whose only change is one cached level's size up to date."""
-    if mode == 1:
-        book.top_size[side, level] += delta
-        if level < 5:
-            book.sum5[side] += delta
+def settle(c: Any, book: Any) -> Int:
+    """Bring a book up to date where each side's only change is one cached level's size."""
+    common = min(book.top_n[0], book.top_n[1])
+    return shift_size(c, book, np.int64(0), common) + shift_size(c, book, np.int64(1), common)
 
 
 @njit
-def reread(
-    m: Int, book: Any, restart: bool,
-    bid_mode: Int, bid_level: Int, bid_delta: Int,
-    ask_mode: Int, ask_level: Int, ask_delta: Int,
-) -> Int:  # fmt: skip
+def reread(m: Int, book: Any, restart: bool) -> Int:
     """Read again the sides that need it (all on `restart`) and compare; returns level-1 OFI.
 
     Cont, Kukanov and Stoikov (2014), per level; a level counts where both sides have it in
     both states.
     """
-    price = scratch_prices_of(m)
-    size = scratch_sizes_of(m)
-    old_bids, old_asks = book.top_n[0], book.top_n[1]
-    bids, asks = old_bids, old_asks
-    if restart or bid_mode == 2:
-        bids = top(m, book, 0, OFI_LEVELS, price[0], size[0])
-    if restart or ask_mode == 2:
-        asks = top(m, book, 1, OFI_LEVELS, price[1], size[1])
-    common = min(old_bids, old_asks, bids, asks)
+    c = context_of(m)
+    old_n = min(book.top_n[0], book.top_n[1])
+    prices = scratch_prices_of(m)
+    sizes = scratch_sizes_of(m)
+    for side in range(2):
+        if restart or c[s.C_G_MODE + side] == 2:
+            start = np.int64(0) if restart else c[s.C_G_LEVEL + side]
+            for k in range(OFI_LEVELS):
+                prices[side, k] = book.top_price[side, k]
+                sizes[side, k] = book.top_size[side, k]
+            book.top_n[side] = top(
+                m, book, side, start, OFI_LEVELS, book.top_price[side], book.top_size[side]
+            )
+            for k in range(book.top_n[side], OFI_LEVELS):
+                book.top_price[side, k] = NO_BID if side == 0 else NO_ASK
+    common = np.int64(0) if restart else min(old_n, book.top_n[0], book.top_n[1])
     first = np.int64(0)
     for side in range(2):
-        mode = bid_mode if side == 0 else ask_mode
-        sign = np.int64(1) if side == 0 else np.int64(-1)
-        if restart or mode == 2:
-            n = bids if side == 0 else asks
+        level = c[s.C_G_LEVEL + side]
+        if restart or c[s.C_G_MODE + side] == 2:
+            flip = np.int64(-side)  # inverting every bit reverses the order of integers
+            for k in range(level, common):
+                new_price, old_price = book.top_price[side, k] ^ flip, prices[side, k] ^ flip
+                e = book.top_size[side, k] if new_price >= old_price else 0
+                e -= sizes[side, k] if new_price <= old_price else 0
+                e = (e ^ flip) - flip
+                book.ofi[k] += e
+                first += e if k == 0 else 0
             total = np.int64(0)
-            for k in range(n):
-                if k < common and not restart:
-                    new_price, old_price = sign * price[side, k], sign * book.top_price[side, k]
-                    e = np.int64(0)
-                    if new_price >= old_price:
-                        e += size[side, k]
-                    if new_price <= old_price:
-                        e -= book.top_size[side, k]
-                    first = add_ofi(book, k, sign * e, first)
-                book.top_price[side, k] = price[side, k]
-                book.top_size[side, k] = size[side, k]
-                if k < 5:
-                    total += size[side, k]
-            for k in range(n, OFI_LEVELS):
-                book.top_price[side, k] = NO_BID if side == 0 else NO_ASK
-            book.top_n[side] = n
+            for k in range(min(book.top_n[side], 5)):
+                total += book.top_size[side, k]
             book.sum5[side] = total
-        elif mode == 1:
-            level = bid_level if side == 0 else ask_level
-            delta = bid_delta if side == 0 else ask_delta
-            settle(book, side, mode, level, delta)
-            if level < common:
-                first = add_ofi(book, level, sign * delta, first)
+        else:
+            first += shift_size(c, book, side, common)
     return first
 
 
