@@ -18,7 +18,7 @@ from depthscope.book.groups import regroup
 from depthscope.book.state import COUNTERS, Books
 from depthscope.book.view import OrderBook
 from depthscope.errors import CorruptData, InputError, UnknownName
-from depthscope.features.batch import META, Batch, nearest, satisfying
+from depthscope.features.batch import META, Batch, heads_of, meta_of, nearest, satisfying
 from depthscope.features.driver import (
     D_COMPONENT,
     D_DONE,
@@ -45,10 +45,9 @@ if TYPE_CHECKING:
 
 __all__ = ["META", "Batch", "Engine", "EngineSnapshot"]
 
-_META_NAMES = META.names or ()
-
 TRACE_ROWS: Final = 2048  # with their events they stay near the core while every feature reads them
 SAMPLE_ROWS: Final = 1024
+SHORT_RUN: Final = 256  # records `process` may copy to close an open group
 PIECES: Final = 2  # full sample buffers `pieces` gathers
 LONGEST_GROUP: Final = 1 << 22
 
@@ -190,9 +189,33 @@ class Engine:
         -------
         Batch
         """
-        for _ in self._run(events, stop=False):
-            raise AssertionError("the kernel stopped at a boundary unasked")
+        # Straight through for what a live feed hands over: whole groups, or records that end one.
+        cells = self._cells
+        n, open_n = len(events), self._pending_n
+        if n and events.dtype == EVENT and (open_n == 0 or self._closes(events)):
+            if open_n:
+                self._keep(events)
+                events, n = self._pending[: self._pending_n], self._pending_n
+            chunk = np.ascontiguousarray(events)
+            cells[s.C_STOP], cells[s.C_N], cells[s.C_POS] = 0, n, 0
+            code = step(self._context_address, self._driver_address, chunk)
+            if open_n:
+                self._pending_n = 0
+            if code == s.DONE:
+                if not cells[s.C_SAMPLE_N]:
+                    return self._empty
+                self._drain()
+                return self._collect()
+            for _ in self._work(deque([chunk]), code, stop=False):
+                raise AssertionError("the kernel stopped at a boundary unasked")
+        else:
+            for _ in self._run(events, stop=False):
+                raise AssertionError("the kernel stopped at a boundary unasked")
         return self._collect()
+
+    def _closes(self, events: Events) -> bool:
+        """Whether a few records end what is open (a long run is better read in place)."""
+        return len(events) <= SHORT_RUN and bool(events["flags"][-1] & LAST)
 
     def frames(self, events: Events) -> Iterator[Batch]:
         """Take `events` like `process`, but pause at each boundary: books are then as of that boundary."""
@@ -254,33 +277,40 @@ class Engine:
 
     def _run(self, events: Events, *, stop: bool, often: bool = False) -> Iterator[None]:
         """Run the kernel over complete groups; yields at each boundary (`stop`) or now and then (`often`)."""
-        context = self._books.context
-        context[s.C_STOP] = stop
-        queue = deque(self._complete(events))
+        self._cells[s.C_STOP] = stop
+        yield from self._work(deque(self._complete(events)), None, stop=stop, often=often)
+
+    def _work(
+        self, queue: deque[Events], code: int | None, *, stop: bool, often: bool = False
+    ) -> Iterator[None]:
+        """Work the queue off; `code` is why the kernel stopped in the first chunk, if it was in there."""
+        cells = self._cells
         while queue:
             chunk = queue.popleft()
-            context[s.C_N] = len(chunk)
-            context[s.C_POS] = 0
+            if code is None:
+                cells[s.C_N], cells[s.C_POS] = len(chunk), 0
             while True:
-                code = step(self._context_address, self._driver_address, chunk)
-                if context[s.C_SAMPLE_N]:
-                    if code == NEED_RING:
-                        self._serve(code, chunk)
+                if code is None:
+                    code = step(self._context_address, self._driver_address, chunk)
+                why, code = code, None
+                if cells[s.C_SAMPLE_N]:
+                    if why == NEED_RING:
+                        self._serve(why, chunk)
                         continue
                     self._drain()
-                    if stop and code in (s.BOUNDARY, s.RECENTRE):
-                        if code == s.RECENTRE:
-                            self._serve(code, chunk)
+                    if stop and why in (s.BOUNDARY, s.RECENTRE):
+                        if why == s.RECENTRE:
+                            self._serve(why, chunk)
                         yield
                         continue
                     if often and len(self._drained) >= PIECES:
                         yield
-                if code == s.DONE:
+                if why == s.DONE:
                     break
-                if code == s.REGROUP:
+                if why == s.REGROUP:
                     queue.extendleft(self._regroup(chunk))
                     break
-                self._serve(code, chunk)
+                self._serve(why, chunk)
 
     def _regroup(self, chunk: Events) -> list[Events]:
         """Order what the kernel found interleaved or unfinished; keeps the unfinished groups."""
@@ -390,9 +420,12 @@ class Engine:
 
     def _bind(self) -> None:
         """Size the output to the sample buffer and tell the driver where everything is."""
-        rows = len(self._books.samples)
+        # An odd number of cache lines: columns a power of two apart would all fall into one cache set.
+        rows = (len(self._books.samples) // 8 + 1 | 1) * 8
         if self._out.shape != (max(1, len(self.columns)), rows):
             self._out = np.zeros((max(1, len(self.columns)), rows))
+        self._lines = self._out[: len(self.columns)]
+        self._heads = heads_of(self._books.samples)
         driver = self._driver
         driver[D_TABLE] = self._features.table.ctypes.data
         driver[D_N] = len(self._features.features)
@@ -400,21 +433,22 @@ class Engine:
         driver[D_STRIDE] = rows
         driver[D_FRAME] = self._features.frame.ctypes.data
         self._context_address = self._books.context.ctypes.data
+        self._cells: Any = self._books.context.data  # reading one number costs half of numpy's
         self._driver_address = driver.ctypes.data
 
     def _drain(self) -> None:
         """Copy the finished rows out of the kernel's buffers."""
-        context = self._books.context
-        n = int(context[s.C_SAMPLE_N])
-        rows = self._books.samples[:n]
-        meta = np.empty(n, META)
-        for name in _META_NAMES:
-            meta[name] = rows[name]
-        values = self._out[: len(self.columns), :n].copy()
+        cells = self._cells
+        n = cells[s.C_SAMPLE_N]
+        meta = meta_of(self._heads[:n])
+        values = self._lines[:, :n].copy()
         for (first, last), slots in self._lacking.items():
             values[first:last, np.isin(meta["slot"], slots)] = np.nan
-        self._drained.append(Batch(meta, values, self.columns, rows.copy() if self.keep_samples else None))
-        context[s.C_SAMPLE_N] = 0
+        self._drained.append(
+            Batch(meta, values, self.columns, self._books.samples[:n].copy() if self.keep_samples else None)
+        )
+        cells[s.C_SAMPLE_N] = 0
+        cells[s.C_FLUSHES] += 1
         self._driver[D_DONE] = 0
 
     def _note_lacking(self, slot: int) -> None:

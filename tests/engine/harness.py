@@ -18,9 +18,9 @@ MS = 1_000_000
 RING = 4  # a source's buffers stay valid until three more were produced
 BLOCK = 4_096  # rows hashed at a time
 
-# `at` is an index into scratch memory, different for each cut of the stream.
+# `at` and `twin` are indices into scratch memory, different for each cut of the stream.
 HASHED = [("meta", name) for name in META.names or ()]
-HASHED += [("samples", name) for name in SAMPLE.names or () if name != "at"]
+HASHED += [("samples", name) for name in SAMPLE.names or () if name not in ("at", "twin")]
 
 
 @dataclass

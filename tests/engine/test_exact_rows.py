@@ -46,7 +46,7 @@ def flat(row: Row) -> dict[str, Any]:
 
 def unpack(sample: Any) -> dict[str, Any]:
     """A SAMPLE record under the same names."""
-    out = {name: sample[name].tolist() for name in sample.dtype.names if name != "at"}
+    out = {name: sample[name].tolist() for name in sample.dtype.names if name not in ("at", "twin")}
     for side in ("bid", "ask"):
         levels = zip(*(out.pop(f"{side}_{name}") for name in ("price", "size", "orders")), strict=True)
         out[f"{side}s"] = list(levels)[: out.pop(f"n_{side}")]

@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from depthscope.book.state import C_FLUSHES
 from depthscope.engine import Batch, Engine
 from depthscope.market import events as ev
 from depthscope.market.instruments import Instrument
+from depthscope.market.layouts import SAMPLE
 from tests.engine.harness import MS, Hashes, Table, buffered, collect, digest, run
 from tests.reference.dbn import read_mbo
 from tests.strategies.streams import CAPABILITIES, MBO, Stream, examples, seeded_stream, streams
@@ -297,3 +299,24 @@ def test_groups_that_overlap_without_end() -> None:
 
 def test_no_events_no_rows() -> None:
     assert rows(adds()) == []
+
+
+def test_a_twin_row_has_the_same_book() -> None:
+    """Features copy what they computed of a row's twin."""
+    stream = seeded_stream(3, 6_000, 3, clean=False)
+    fast = engine(stream, 20 * MS)
+    book = [name for name in SAMPLE.names or () if name.startswith(("slot", "bid_", "ask_", "n_"))]
+    copies = drains = 0
+    for first in range(0, len(stream.events), 200):
+        samples = fast.process(stream.events[first : first + 200]).samples
+        drains, before = int(fast._books.context[C_FLUSHES]), drains
+        if (
+            samples is None or drains > before + 1
+        ):  # several buffers in one: `twin` counts from each one's start
+            continue
+        for k, row in enumerate(samples):
+            assert row["twin"] <= k
+            copies += int(row["twin"] < k)
+            for name in book:
+                assert np.array_equal(row[name], samples[row["twin"]][name])
+    assert copies > 100

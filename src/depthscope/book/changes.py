@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from depthscope.book import state as s
-from depthscope.book.levels import far_size_at, in_ladder, set_far, set_ladder, tick_of
-from depthscope.book.memory import context_of, counts_of, sizes_of
-from depthscope.book.primitives import count_better, natural
+from depthscope.book.levels import far_size_at, in_ladder, next_row, set_far, set_ladder, tick_of
+from depthscope.book.memory import bitmap_of, context_of, counts_of, sizes_of, trace_of
+from depthscope.book.primitives import U1, count_better, natural
+from depthscope.book.tops import show_top
 from depthscope.jit import Int, hot, njit
+from depthscope.market.events import ASK, BID, LEVEL, SNAPSHOT, TOB, UNDEF_PRICE
 from depthscope.market.layouts import OFI_LEVELS
+
+NOTHING = -(2**63)  # less than any key
 
 
 @hot
@@ -82,6 +88,86 @@ def set_level(m: Int, book: Any, side: Int, price: Int, new: Int, orders: Int) -
         if tick * book.tick == price:
             book.far_ops += 1
     return old, new
+
+
+@njit
+def apply_levels(
+    m: Int, book: Any, slot: Int, ts: Int, events: Any, i: Int, stop: Int, trace_n: Int
+) -> Int:  # fmt: skip
+    """Apply a run of plain level settings inside the ladder; returns the first record not taken.
+
+    A message of an L2 feed is hundreds of these, so what does not depend on their order (best
+    cells, the rank from which the top must be read again) is settled once at the end.
+    """
+    c = context_of(m)
+    sizes = sizes_of(m)
+    counts = counts_of(m)
+    bitmap = bitmap_of(m)
+    trace = trace_of(m)
+    want_trace = c[s.C_WANT_TRACE] != 0
+    first = i
+    base, width, cell = book.base, book.width, book.cell
+    # Best candidates by side: bids count up, asks count up with every bit inverted.
+    bid_row: Int = np.int64(book.best[0])
+    ask_row: Int = ~np.int64(book.best[1]) if book.best[1] >= 0 else NOTHING
+    bid_key: Int = NOTHING
+    ask_key: Int = NOTHING
+    while i <= stop:
+        event = events[natural(i)]
+        if event.action != LEVEL or event.flags & (SNAPSHOT | TOB) or event.size < 0 or event.price < 0:
+            break
+        if event.side != BID and event.side != ASK:
+            break
+        price = event.price
+        place = tick_of(book, price) - base
+        if (place + base) * book.tick != price or place < 0 or place >= width:
+            break
+        side = natural(np.int64(event.side == ASK))
+        row = natural(cell + place)
+        old, new = sizes[row, side], event.size
+        sizes[row, side] = new
+        counts[row, side] = event.aux if new != 0 else 0
+        word, bit = natural(row >> 6), np.uint64(row & 63)
+        bitmap[word, side] = (bitmap[word, side] & ~(U1 << bit)) | (np.uint64(new != 0) << bit)
+        flip: Int = -side
+        key = price ^ flip if old != new else NOTHING
+        reach = row ^ flip if new != 0 else NOTHING
+        if side == 0:
+            bid_key, bid_row = max(bid_key, key), max(bid_row, reach)
+        else:
+            ask_key, ask_row = max(ask_key, key), max(ask_row, reach)
+        if want_trace:
+            t = trace[natural(trace_n)]
+            t.ts = ts
+            t.price_before = UNDEF_PRICE
+            t.size_before = t.size_after = 0
+            t.slot = slot
+            t.side = event.side
+            t.action = event.action
+            show_top(t, book)
+            t.ofi = 0
+            t.last = 0
+            t.state = book.state
+            trace_n += 1
+        i += 1
+    if i > first:
+        if bid_row >= 0:
+            book.best[0] = next_row(m, book, 0, bid_row)
+        if ask_row != NOTHING:
+            book.best[1] = next_row(m, book, 1, ~ask_row)
+        note_lowest(c, book, np.int64(0), bid_key)
+        note_lowest(c, book, np.int64(1), ask_key)
+    return i
+
+
+@njit
+def note_lowest(c: Any, book: Any, side: Int, key: Int) -> None:
+    """Note the best of several changed levels of a side (`key`, or NOTHING)."""
+    rank = count_better(book.top_price, side, key ^ -side)
+    if key != NOTHING and rank < OFI_LEVELS:
+        mode, level = natural(s.C_G_MODE + side), natural(s.C_G_LEVEL + side)
+        c[level] = rank if c[mode] == 0 else min(c[level], rank)
+        c[mode] = 2
 
 
 @hot

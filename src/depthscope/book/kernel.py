@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from depthscope.book import state as s
-from depthscope.book.changes import change, noted, room, set_level
+from depthscope.book.changes import apply_levels, change, noted, room, set_level
 from depthscope.book.levels import tick_of
 from depthscope.book.memory import (
     big_sizes_of,
@@ -87,7 +87,7 @@ def wants_recentre(m: Int, book: Any, slot: Int) -> bool:
         c = context_of(m)
         c[s.C_NEED_SLOT] = slot
         c[s.C_NEED_TICK] = target
-        c[s.C_NEED_WIDTH] = book.width * 2 if grow else book.width
+        c[s.C_NEED_WIDTH] = min(book.width * 4, s.MAX_WIDTH) if grow else book.width
         return True
     return False
 
@@ -206,6 +206,14 @@ def advance(m: Int, events: Any) -> Int:
                 status = s.BLOCK
                 break
             event = events[natural(i)]
+            if event.action == LEVEL:
+                stop = min(end, i + trace_cap - trace_n - 1) if want_trace else end
+                reached = apply_levels(m, book, slot, ts, events, i, stop, trace_n)
+                if reached > i:
+                    flags |= G_BOOK
+                    trace_n += reached - i if want_trace else 0
+                    i = reached
+                    continue
             prefetch(events, i + FAR_AHEAD)
             if i + AHEAD < n:
                 ahead = events[natural(i + AHEAD)].order_id

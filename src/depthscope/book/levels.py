@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from depthscope.book.memory import bitmap_of, counts_of, far_counts_of, far_keys_of, far_sizes_of, sizes_of
-from depthscope.book.primitives import U1, leading_zeros, natural, nearest_integer, trailing_zeros
+from depthscope.book.primitives import U1, leading_zeros, move_rows, natural, nearest_integer, trailing_zeros
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import UNDEF_PRICE
 
@@ -130,19 +130,17 @@ def set_far(
     end = first + n
     if place < end and far_key[place] == key:
         if new == 0:
-            for i in range(place, end - 1):
-                far_key[i] = far_key[i + 1]
-                far_size[i] = far_size[i + 1]
-                far_count[i] = far_count[i + 1]
+            move_rows(far_key, place + 1, place, end - place - 1)
+            move_rows(far_size, place + 1, place, end - place - 1)
+            move_rows(far_count, place + 1, place, end - place - 1)
             book.far_n[side] = n - 1
             return
         far_size[place] = new
         far_count[place] = far_count[place] + count if relative else count
     elif new != 0:
-        for i in range(end, place, -1):
-            far_key[i] = far_key[i - 1]
-            far_size[i] = far_size[i - 1]
-            far_count[i] = far_count[i - 1]
+        move_rows(far_key, place, place + 1, end - place)
+        move_rows(far_size, place, place + 1, end - place)
+        move_rows(far_count, place, place + 1, end - place)
         far_key[place] = key
         far_size[place] = new
         far_count[place] = count
@@ -241,14 +239,8 @@ def top(m: Int, book: Any, side: Int, first: Int, want: Int, price: Any, size: A
 
 
 @njit
-def fill_side(
-    m: Int, book: Any, side: Int, want: Int, bounds: Any,
-    price: Any, size: Any, orders: Any, depth: Any,
-) -> Int:  # fmt: skip
-    """Write a SAMPLE row's levels of one side and its depth within `bounds` (float prices).
-
-    Returns how many levels were written. One walk serves both.
-    """
+def fill_side(m: Int, book: Any, side: Int, want: Int, price: Any, size: Any, orders: Any) -> Int:
+    """Write a SAMPLE row's levels of one side; returns how many there are."""
     sizes = sizes_of(m)
     counts = counts_of(m)
     far_key = far_keys_of(m)
@@ -260,10 +252,7 @@ def fill_side(
     far = book.far[side] + book.far_n[side] - 1
     far_end = book.far[side]
     n = np.int64(0)
-    outer = bounds.shape[0] - 1
-    for k in range(bounds.shape[0]):
-        depth[k] = 0
-    while True:
+    while n < want:
         if row >= 0:
             p = (row + offset) * book.tick
             if far >= far_end and far_key[far] > sign * p:
@@ -277,18 +266,79 @@ def fill_side(
             far -= 1
         else:
             break
-        inside = False
-        for k in range(outer, -1, -1):
-            if (p >= bounds[k]) if side == 0 else (p <= bounds[k]):
-                depth[k] += q
-                inside = True
-            else:
-                break
-        if n < want:
-            price[n], size[n], orders[n] = p, q, c
-            n += 1
-        elif not inside:
-            break
+        price[n], size[n], orders[n] = p, q, c
+        n += 1
     for k in range(n, want):
         price[k], size[k], orders[k] = UNDEF_PRICE, 0, 0
     return n
+
+
+@njit
+def sum_rows(m: Int, side: Int, low: Int, high: Int) -> Int:
+    """Total size of ladder rows `low` to `high`; words of the bitmap without a level are passed over."""
+    sizes = sizes_of(m)
+    bitmap = bitmap_of(m)
+    side = natural(side)
+    total = np.int64(0)
+    while low <= high:
+        word = natural(low >> 6)
+        stop = min(high + 1, (word + 1) << 6)
+        if bitmap[word, side] != 0:
+            for row in range(natural(low), stop):
+                total += sizes[natural(row), side]
+        low = stop
+    return total
+
+
+@njit
+def outermost(book: Any, side: Int, bound: float) -> Int:
+    """Tick number of the ladder's last price not worse than `bound`, or one outside the ladder.
+
+    The quotient is only near: prices themselves decide, compared as they always are.
+    """
+    low, high = book.base, book.base + book.width - 1
+    near = bound / book.tick
+    tick = low if near < low else high if near > high else np.int64(near)
+    if side == 0:
+        while tick > low and (tick - 1) * book.tick >= bound:
+            tick -= 1
+        while tick <= high and tick * book.tick < bound:
+            tick += 1
+    else:
+        while tick < high and (tick + 1) * book.tick <= bound:
+            tick += 1
+        while tick >= low and tick * book.tick > bound:
+            tick -= 1
+    return tick
+
+
+@njit
+def sum_depth(m: Int, book: Any, side: Int, bounds: Any, depth: Any) -> None:
+    """Write the size resting within each of `bounds` (float prices, nearest first)."""
+    bands = bounds.shape[0]
+    best = book.best[side]
+    total = np.int64(0)
+    row = best
+    for k in range(bands):
+        if best >= 0:
+            edge = book.cell + outermost(book, side, bounds[k]) - book.base
+            if side == 0 and edge <= row:
+                total += sum_rows(m, side, edge, row)
+                row = edge - 1
+            elif side == 1 and edge >= row:
+                total += sum_rows(m, side, row, edge)
+                row = edge + 1
+        depth[k] = total
+    far_key = far_keys_of(m)
+    far_size = far_sizes_of(m)
+    far = book.far[side] + book.far_n[side] - 1
+    while far >= book.far[side]:
+        price = far_key[far] if side == 0 else -far_key[far]
+        inside = False
+        for k in range(bands):
+            if (price >= bounds[k]) if side == 0 else (price <= bounds[k]):
+                depth[k] += far_size[far]
+                inside = True
+        if not inside:
+            break
+        far -= 1

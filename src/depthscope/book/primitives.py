@@ -74,6 +74,26 @@ def prefetch(typing_context: Any, array: Any, row: Any) -> Any:
 
 
 @intrinsic
+def move_rows(typing_context: Any, array: Any, source: Any, target: Any, n: Any) -> Any:
+    """Move `n` elements of a 1-D array, which may overlap where they go."""
+    signature = types.void(array, types.int64, types.int64, types.int64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        size = ir.Constant(ir.IntType(64), sig.args[0].dtype.bitwidth // 8)
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, byte, ir.IntType(64), ir.IntType(1)])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.memmove.p0.p0.i64")
+        at_source, at_target = (builder.bitcast(builder.gep(data, [args[k]]), byte) for k in (1, 2))
+        builder.call(
+            function, [at_target, at_source, builder.mul(args[3], size), ir.Constant(ir.IntType(1), 0)]
+        )
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def count_better(typing_context: Any, prices: Any, side: Any, price: Any) -> Any:
     """Number of prices in row `side` of a (2, n) array that are better than `price`.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from depthscope.book import state as s
-from depthscope.book.levels import fill_side
+from depthscope.book.levels import fill_side, sum_depth
 from depthscope.book.memory import books_of, bounds_of, context_of, kept_of, samples_of
 from depthscope.jit import Int, njit
 from depthscope.market.events import (
@@ -31,29 +31,33 @@ def emit(m: Int, slot: Int, ts: Int, at: Int) -> None:
     book = books_of(m)[slot]
     kept = kept_of(m)[slot]
     bounds = bounds_of(m)
+    if book.touched or book.twin_flush != c[s.C_FLUSHES]:
+        book.twin = c[s.C_SAMPLE_N]
+        book.twin_flush = c[s.C_FLUSHES]
     if book.touched:
         book.touched = 0
+        kept.n_bid = fill_side(
+            m, book, np.int64(0), SAMPLE_LEVELS, kept.bid_price, kept.bid_size, kept.bid_orders
+        )
+        kept.n_ask = fill_side(
+            m, book, np.int64(1), SAMPLE_LEVELS, kept.ask_price, kept.ask_size, kept.ask_orders
+        )
         if book.top_n[0] and book.top_n[1]:
             middle = 0.5 * (book.top_price[0, 0] + book.top_price[1, 0])
             for k in range(N_BPS):
                 bounds[0, k] = middle * (1.0 - DEPTH_BPS[k] * 1e-4)
                 bounds[1, k] = middle * (1.0 + DEPTH_BPS[k] * 1e-4)
+            sum_depth(m, book, np.int64(0), bounds[0], kept.bid_depth)
+            sum_depth(m, book, np.int64(1), bounds[1], kept.ask_depth)
         else:
-            bounds[0, :] = np.inf
-            bounds[1, :] = -np.inf
-        kept.n_bid = fill_side(
-            m, book, 0, SAMPLE_LEVELS, bounds[0],
-            kept.bid_price, kept.bid_size, kept.bid_orders, kept.bid_depth,
-        )  # fmt: skip
-        kept.n_ask = fill_side(
-            m, book, 1, SAMPLE_LEVELS, bounds[1],
-            kept.ask_price, kept.ask_size, kept.ask_orders, kept.ask_depth,
-        )  # fmt: skip
+            for k in range(N_BPS):
+                kept.bid_depth[k] = kept.ask_depth[k] = 0
     kept.ts = ts
     kept.ts_event = book.ts_event
     kept.ts_recv = book.ts
     kept.sequence = book.sequence
     kept.at = at
+    kept.twin = book.twin
     kept.slot = slot
     kept.state = book.state
     kept.incomplete = book.incomplete

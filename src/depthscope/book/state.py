@@ -65,6 +65,8 @@ BOOK: Final = np.dtype(
         ("started", "i8"),  # rows are being emitted
         ("changed", "i8"),  # a group arrived since the last row
         ("touched", "i8"),  # the book changed since the last row
+        ("twin", "i8"),  # first row of the sample buffer with the present book …
+        ("twin_flush", "i8"),  # … while C_FLUSHES is this
         ("ts", "i8"),
         ("ts_event", "i8"),
         ("sequence", "u8"),
@@ -97,8 +99,8 @@ BOOK: Final = np.dtype(
     C_TRACE, C_TRACE_CAP, C_TRACE_N, C_SAMPLES, C_SAMPLE_CAP, C_SAMPLE_N, C_LAST_ROWS,
     C_NEED_SLOT, C_NEED_SIDE, C_NEED_TICK, C_NEED_WIDTH,
     C_G_FLAGS, C_G_MODE, _ASK_MODE, C_G_LEVEL, _ASK_LEVEL, C_G_DELTA, _ASK_DELTA,  # bid, ask
-    C_WANT_TRACE, C_SCRATCH, C_SCRATCH_SIZES, C_BOUNDS, C_SIZE,
-) = range(56)  # fmt: skip
+    C_WANT_TRACE, C_SCRATCH, C_SCRATCH_SIZES, C_BOUNDS, C_FLUSHES, C_SIZE,
+) = range(57)  # fmt: skip
 
 # Why a kernel call returned.
 DONE: Final = 0

@@ -10,27 +10,21 @@ import numpy as np
 
 from depthscope.errors import UnknownName
 from depthscope.market.instruments import Capability
+from depthscope.market.layouts import SAMPLE
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from depthscope.features.kit import Column
 
-__all__ = ["META", "Batch", "nearest", "satisfying"]
+_META_NAMES: Final = (
+    "ts", "ts_event", "ts_recv", "sequence", "slot", "state", "incomplete", "action", "changed",
+)  # fmt: skip
 
-META: Final = np.dtype(
-    [
-        ("ts", "i8"),
-        ("ts_event", "i8"),
-        ("ts_recv", "i8"),
-        ("sequence", "u8"),
-        ("slot", "u4"),
-        ("state", "u1"),
-        ("incomplete", "u1"),
-        ("action", "u1"),
-        ("changed", "u1"),
-    ]
-)
+__all__ = ["META", "Batch", "heads_of", "meta_of", "nearest", "satisfying"]
+
+# What a SAMPLE row begins with, so that taking it is one strided copy.
+META: Final = np.dtype([(name, SAMPLE[name]) for name in _META_NAMES])
 
 
 def nearest(name: str, names: list[str], kind: str) -> str:
@@ -48,6 +42,17 @@ def satisfying(requires: Capability) -> Capability:
             found |= c
         return found
     return requires
+
+
+def heads_of(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """View of the bytes of SAMPLE rows that are META, a line a row."""
+    raw: npt.NDArray[np.uint8] = samples.view(np.uint8).reshape(len(samples), SAMPLE.itemsize)
+    return raw[:, : META.itemsize]
+
+
+def meta_of(heads: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    """META rows of their bytes."""
+    return heads.copy().view(META)[:, 0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from depthscope.features.kit import NAN, Column, as_size, column, infos, sample_rows
+from depthscope.features.kit import NAN, Column, as_size, column, infos, sample_rows, twin_of
 from depthscope.jit import Int, njit
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import DEPTH_BPS
@@ -34,28 +34,31 @@ OUT = (
 
 
 @njit
-def slope(n: int, price: Any, size: Any, both: Int, info: Any) -> float:
+def slope(n: int, price: Any, size: Any, both: Int, info: Any) -> Any:
     """Least-squares slope of distance in ticks on cumulative size."""
     if n < 2:
         return NAN
-    # Two passes: centred sums lose no digits when sizes are large and alike.
-    # In lots beyond the first level, which are exact however large that one is; the unit is
-    # changed at the end.
-    near = abs(2 * price[0] - both)  # twice the first level's distance, an exact integer too
+    # Two passes: centred sums lose no digits when sizes are large and alike. In lots and price
+    # beyond the first level, exact integers however large that one is; units come at the end.
+    near = abs(2 * price[0] - both)  # twice the first level's distance
     mean_x = mean_y = 0.0
     total = np.int64(0)
     for k in range(n):
         total += size[k] if k else 0
-        mean_x += total / n
-        mean_y += (abs(2 * price[k] - both) - near) / info.tick_fixed / 2.0 / n
+        mean_x += total
+        mean_y += abs(2 * price[k] - both) - near
+    mean_x /= n
+    mean_y /= n
     sxx = sxy = 0.0
     total = np.int64(0)
     for k in range(n):
         total += size[k] if k else 0
         x = total - mean_x
         sxx += x * x
-        sxy += x * ((abs(2 * price[k] - both) - near) / info.tick_fixed / 2.0 - mean_y)
-    return sxy / sxx * info.size_div / info.size_mul if sxx > 0.0 else NAN
+        sxy += x * (abs(2 * price[k] - both) - near - mean_y)
+    if sxx > 0.0:
+        return sxy / sxx / (2.0 * info.tick_fixed) * info.size_div / info.size_mul
+    return NAN
 
 
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
@@ -71,6 +74,11 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     slope_bid = column(ctx, out, first + 2 * bands + 1)
     slope_ask = column(ctx, out, first + 2 * bands + 2)
     for j in range(n):
+        same = twin_of(ctx, rows, j)
+        if same != j:
+            for k in range(first + 2 * bands + 3):
+                column(ctx, out, k)[j] = column(ctx, out, k)[same]
+            continue
         r = rows[j]
         i = info[r.slot]
         if not (r.n_bid and r.n_ask):

@@ -62,6 +62,7 @@ def run_features(m: Int, d: Any, events_address: Int) -> Int:
     f.n_events = c[s.C_TRACE_N]
     f.samples = c[s.C_SAMPLES] + d[D_DONE] * SAMPLE_SIZE
     f.n_samples = c[s.C_SAMPLE_N] - d[D_DONE]
+    f.done = d[D_DONE]
     f.stride = d[D_STRIDE]
     f.n_slots = c[s.C_SLOTS]
     while d[D_COMPONENT] < d[D_N]:

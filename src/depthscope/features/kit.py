@@ -39,6 +39,7 @@ CONTEXT: Final = np.dtype(
         ("n_events", "i8"),
         ("samples", "i8"),
         ("n_samples", "i8"),
+        ("done", "i8"),  # rows of the sample buffer before these
         ("start", "i8"),  # where to begin
         ("resumed", "i8"),  # 1: rows up to `start` have been written
         ("stride", "i8"),  # rows between columns of `out`
@@ -142,6 +143,16 @@ def frame_of(ctx: Any) -> Any:
 def sample_rows(ctx: Any) -> Any:
     """Return the SAMPLE rows of this call."""
     return carray(pointer(frame_of(ctx).samples), frame_of(ctx).n_samples, SAMPLE)
+
+
+@njit
+def twin_of(ctx: Any, rows: Any, j: int) -> Any:
+    """Row before `j` whose book (levels, sizes, depths) is the same, `j` itself where none is at hand.
+
+    Most rows of a fine grid see no change: what is a function of the book alone can be copied.
+    """
+    k = rows[j].twin - frame_of(ctx).done
+    return k if k >= 0 else np.int64(j)
 
 
 @njit

@@ -10,11 +10,13 @@ by the tools our users come from).
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from depthscope.features.kit import NAN, Column, as_size, column, frame_of, infos, sample_rows
+from depthscope.features.kit import NAN, Column, column, frame_of, sample_rows, twin_of
 from depthscope.jit import carray
 from depthscope.market.instruments import Capability, Instrument, futures_root
 from depthscope.market.layouts import SAMPLE_LEVELS
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 REQUIRES = Capability.L1
 SETTINGS = {"decay": 0.8, "min_volume_threshold": NAN}
-STATE = np.dtype([("decay", "f8"), ("threshold", "f8")])
+STATE = np.dtype([("decay", "f8"), ("threshold", "i8")])
 OUT = (Column("weighted_imbalance", "-1…1"), Column("book_pressure", "0…1"))
 
 
@@ -34,23 +36,28 @@ def prepare(record: Any, instrument: Instrument, settings: Mapping[str, float]) 
     if np.isnan(threshold):
         es = instrument.venue == "GLBX.MDP3" and futures_root(instrument.symbol) == "ES"
         threshold = 10.0 if es else 0.0
-    record["decay"], record["threshold"] = settings["decay"], threshold
+    # In lots, as the rows are: the ratio has no unit, and the smallest size that counts is exact.
+    multiplier, divisor = instrument.size_ratio
+    record["decay"] = settings["decay"]
+    record["threshold"] = min(ceil(Fraction(min(threshold, 1e12)) * divisor / multiplier), 2**62)
 
 
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     """Write the columns of `n` SAMPLE rows."""
     rows = sample_rows(ctx)
-    info = infos(ctx)
     states = carray(state, frame_of(ctx).n_slots, STATE)
     imbalance, pressure = column(ctx, out, 0), column(ctx, out, 1)
     for j in range(n):
+        same = twin_of(ctx, rows, j)
+        if same != j:
+            imbalance[j], pressure[j] = imbalance[same], pressure[same]
+            continue
         r = rows[j]
         s = states[r.slot]
-        i = info[r.slot]
         weight = 1.0
         bid = ask = 0.0
         for k in range(SAMPLE_LEVELS):
-            b, a = as_size(r.bid_size[k], i), as_size(r.ask_size[k], i)
+            b, a = r.bid_size[k], r.ask_size[k]
             if b >= s.threshold:
                 bid += weight * b
             if a >= s.threshold:

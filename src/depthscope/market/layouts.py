@@ -52,12 +52,14 @@ SAMPLE: Final = np.dtype(
         ("ts_event", "<i8"),  # of the last group applied
         ("ts_recv", "<i8"),  # of the last group applied, clamped
         ("sequence", "<u8"),  # of the last group applied
-        ("at", "<i8"),  # index in this TRACE block of the first event *not* included
         ("slot", "<u4"),
         ("state", "u1"),
         ("incomplete", "u1"),
         ("action", "u1"),  # action of the last group's LAST record
         ("changed", "u1"),  # 1 when any group arrived since the previous row
+        # The fields so far are the engine's META rows.
+        ("at", "<i8"),  # index in this TRACE block of the first event *not* included
+        ("twin", "<i8"),  # first row of the buffer with this very book, the row itself where there is none
         ("n_bid", "<i4"),  # levels present below, at most SAMPLE_LEVELS
         ("n_ask", "<i4"),
         ("bid_price", "<i8", (SAMPLE_LEVELS,)),  # best first
