@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from depthscope.book.primitives import natural
 from depthscope.features.kit import (
     RING,
     SECOND,
@@ -65,39 +66,41 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
         column(ctx, out, 2),
         column(ctx, out, 3),
     )
+    samples = frame_of(ctx).n_samples
     j = first_row(ctx, rows)
-    for k in range(frame_of(ctx).start, n + 1):
-        while j < frame_of(ctx).n_samples and rows[j].at <= k:
-            s = states[rows[j].slot]
-            edge = window_edge(ctx, rows[j].ts, SECOND)
-            while s.tail_1s < s.ring.head and memory[ring_row(s.ring, s.tail_1s), 0] < edge:
-                s.sum_1s -= memory[ring_row(s.ring, s.tail_1s), 1]
-                s.tail_1s += 1
-            edge = window_edge(ctx, rows[j].ts, 5 * SECOND)
-            while s.tail_5s < s.ring.head and memory[ring_row(s.ring, s.tail_5s), 0] < edge:
-                s.sum_5s -= memory[ring_row(s.ring, s.tail_5s), 1]
-                s.tail_5s += 1
-            edge = window_edge(ctx, rows[j].ts, 60 * SECOND)
-            while s.ring.tail < s.ring.head and memory[ring_row(s.ring, s.ring.tail), 0] < edge:
-                s.sum_60s -= memory[ring_row(s.ring, s.ring.tail), 1]
-                s.ring.tail += 1
-            i = info[rows[j].slot]
-            one[j], five[j], sixty[j] = as_size(s.sum_1s, i), as_size(s.sum_5s, i), as_size(s.sum_60s, i)
-            count[j] = s.ring.head - s.tail_5s
-            j += 1
-        if k == n:
-            break
-        if trace[k].action == TRADE:
-            event = events[k]
-            if event.cond & COND_NOT_VOLUME or (event.side != BID and event.side != ASK):
-                continue
-            s = states[trace[k].slot]
-            if ring_full(s.ring):
-                frame_of(ctx).need_slot = trace[k].slot
-                return k
-            signed = event.size if event.side == BID else -event.size
-            ring_push(memory, s.ring, trace[k].ts, signed)
-            s.sum_1s += signed
-            s.sum_5s += signed
-            s.sum_60s += signed
-    return n
+    k = int(frame_of(ctx).start)
+    while True:
+        stop = rows[j].at if j < samples else np.int64(n)
+        while k < stop:
+            if trace[natural(k)].action == TRADE:
+                event = events[natural(k)]
+                if not event.cond & COND_NOT_VOLUME and (event.side == BID or event.side == ASK):
+                    s = states[trace[k].slot]
+                    if ring_full(s.ring):
+                        frame_of(ctx).need_slot = trace[k].slot
+                        return k
+                    signed = event.size if event.side == BID else -event.size
+                    ring_push(memory, s.ring, trace[k].ts, signed)
+                    s.sum_1s += signed
+                    s.sum_5s += signed
+                    s.sum_60s += signed
+            k += 1
+        if j == samples:
+            return n
+        s = states[rows[j].slot]
+        edge = window_edge(ctx, rows[j].ts, SECOND)
+        while s.tail_1s < s.ring.head and memory[ring_row(s.ring, s.tail_1s), 0] < edge:
+            s.sum_1s -= memory[ring_row(s.ring, s.tail_1s), 1]
+            s.tail_1s += 1
+        edge = window_edge(ctx, rows[j].ts, 5 * SECOND)
+        while s.tail_5s < s.ring.head and memory[ring_row(s.ring, s.tail_5s), 0] < edge:
+            s.sum_5s -= memory[ring_row(s.ring, s.tail_5s), 1]
+            s.tail_5s += 1
+        edge = window_edge(ctx, rows[j].ts, 60 * SECOND)
+        while s.ring.tail < s.ring.head and memory[ring_row(s.ring, s.ring.tail), 0] < edge:
+            s.sum_60s -= memory[ring_row(s.ring, s.ring.tail), 1]
+            s.ring.tail += 1
+        i = info[rows[j].slot]
+        one[j], five[j], sixty[j] = as_size(s.sum_1s, i), as_size(s.sum_5s, i), as_size(s.sum_60s, i)
+        count[j] = s.ring.head - s.tail_5s
+        j += 1

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from depthscope.book.primitives import natural
 from depthscope.features.kit import (
     RING,
     SECOND,
@@ -22,7 +23,6 @@ from depthscope.features.kit import (
     frame_of,
     infos,
     ring_full,
-    ring_push,
     ring_row,
     ring_rows,
     sample_rows,
@@ -43,30 +43,36 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     rows, trace, info, memory = sample_rows(ctx), trace_rows(ctx), infos(ctx), ring_rows(ctx)
     states = carray(state, frame_of(ctx).n_slots, STATE)
     short, long = column(ctx, out, 0), column(ctx, out, 1)
+    samples = frame_of(ctx).n_samples
     j = first_row(ctx, rows)
-    for k in range(frame_of(ctx).start, n + 1):
-        while j < frame_of(ctx).n_samples and rows[j].at <= k:
-            s = states[rows[j].slot]
-            edge = window_edge(ctx, rows[j].ts, SECOND)
-            while s.tail_1s < s.ring.head and memory[ring_row(s.ring, s.tail_1s), 0] < edge:
-                s.sum_1s -= memory[ring_row(s.ring, s.tail_1s), 1]
-                s.tail_1s += 1
-            edge = window_edge(ctx, rows[j].ts, 10 * SECOND)
-            while s.ring.tail < s.ring.head and memory[ring_row(s.ring, s.ring.tail), 0] < edge:
-                s.sum_10s -= memory[ring_row(s.ring, s.ring.tail), 1]
-                s.ring.tail += 1
-            short[j] = as_size(s.sum_1s, info[rows[j].slot])
-            long[j] = as_size(s.sum_10s, info[rows[j].slot])
-            j += 1
-        if k == n:
-            break
-        e = trace[k].ofi
-        if e != 0:
-            s = states[trace[k].slot]
+    k = int(frame_of(ctx).start)
+    while True:
+        stop = rows[j].at if j < samples else np.int64(n)
+        while k < stop:
+            event = trace[natural(k)]
+            s = states[natural(event.slot)]
             if ring_full(s.ring):
-                frame_of(ctx).need_slot = trace[k].slot
+                frame_of(ctx).need_slot = event.slot
                 return k
-            ring_push(memory, s.ring, trace[k].ts, e)
-            s.sum_1s += e
-            s.sum_10s += e
-    return n
+            # Pushed always and kept when it counts: whether it does cannot be predicted.
+            row = natural(ring_row(s.ring, s.ring.head))
+            memory[row, 0] = event.ts
+            memory[row, 1] = event.ofi
+            s.ring.head += event.ofi != 0
+            s.sum_1s += event.ofi
+            s.sum_10s += event.ofi
+            k += 1
+        if j == samples:
+            return n
+        s = states[rows[j].slot]
+        edge = window_edge(ctx, rows[j].ts, SECOND)
+        while s.tail_1s < s.ring.head and memory[ring_row(s.ring, s.tail_1s), 0] < edge:
+            s.sum_1s -= memory[ring_row(s.ring, s.tail_1s), 1]
+            s.tail_1s += 1
+        edge = window_edge(ctx, rows[j].ts, 10 * SECOND)
+        while s.ring.tail < s.ring.head and memory[ring_row(s.ring, s.ring.tail), 0] < edge:
+            s.sum_10s -= memory[ring_row(s.ring, s.ring.tail), 1]
+            s.ring.tail += 1
+        short[j] = as_size(s.sum_1s, info[rows[j].slot])
+        long[j] = as_size(s.sum_10s, info[rows[j].slot])
+        j += 1
