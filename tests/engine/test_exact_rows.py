@@ -76,8 +76,13 @@ def same_rows(
         assert got == want, f"row {k}: {[name for name in want if got[name] != want[name]]}"
         if table.columns:
             maker = makers[row.slot]
-            same_features(table, k, maker(row), skip, slack(row, maker))
+            same_features(table, k, maker(row), skip, slack(row, maker), farthest_price(row))
     return table
+
+
+def farthest_price(row: Row) -> float:
+    """Largest price of a row's levels, in units, sign apart."""
+    return max((abs(price) / ev.PRICE_SCALE for price, _, _ in [*row.bids, *row.asks]), default=0.0)
 
 
 def slack(row: Row, maker: SlowFeatures) -> float:
@@ -90,11 +95,11 @@ def slack(row: Row, maker: SlowFeatures) -> float:
 
 
 def same_features(
-    table: Table, k: int, values: dict[str, float], skip: tuple[str, ...] = (), slopes: float = 0.0
-) -> None:
+    table: Table, k: int, values: dict[str, float], skip: tuple[str, ...] = (), slopes: float = 0.0,
+    largest: float = 0.0,
+) -> None:  # fmt: skip
     """Compare one row of feature columns."""
     assert set(table.columns) <= set(values)
-    largest = max(abs(values[name]) for name in ("best_bid", "best_ask"))
     for name in set(table.columns) - set(skip):
         want = values[name]
         got = float(table.columns[name][k])
@@ -102,7 +107,7 @@ def same_features(
             assert isnan(want) and isnan(got), f"row {k} {name}: {got!r} != {want!r}"
         elif name in ROUNDED:
             # A mean of prices is as exact as the prices are large, even where they cancel out.
-            loose = slopes if name in SLOPES else max(1e-12, 1e-13 * largest)
+            loose = slopes if name in SLOPES else max(1e-12, 1e-14 * largest)
             assert got == pytest.approx(want, rel=1e-9, abs=loose), f"row {k} {name}"
         else:
             assert got == pytest.approx(want, rel=1e-15, abs=0), f"row {k} {name}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import mmap
 import zlib
 from typing import TYPE_CHECKING, Final
 
@@ -144,23 +143,31 @@ def frames_whole(path: Path, start: int = 0) -> bool:
     size = path.stat().st_size
     if size <= start:
         return True
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    # Small reads, not a mapping: its pages would count as this process's memory, all of the file.
+    with path.open("rb", buffering=0) as file:
+
+        def at_most(place: int, n: int) -> bytes:
+            file.seek(place)
+            return file.read(n) or b""
+
         at = start
         while at < size:
-            if data[at + 1 : at + 4] == SKIPPABLE:
-                at += 8 + int.from_bytes(data[at + 4 : at + 8], "little")
-                continue
-            if at + 5 > size:
+            head = at_most(at, 8)
+            if len(head) < 5:
                 return False
-            descriptor = data[at + 4]
+            if head[1:4] == SKIPPABLE:
+                at += 8 + int.from_bytes(head[4:8], "little")
+                continue
+            descriptor = head[4]
             single = descriptor >> 5 & 1
             content_size = (single, 2, 4, 8)[descriptor >> 6]
             at += 5 + (1 - single) + (0, 1, 2, 4)[descriptor & 3] + content_size
             last = 0
             while not last:
-                if at + 3 > size:
+                header = at_most(at, 3)
+                if len(header) < 3:
                     return False
-                block = int.from_bytes(data[at : at + 3], "little")
+                block = int.from_bytes(header, "little")
                 last = block & 1
                 at += 3 + (1 if block >> 1 & 3 == 1 else block >> 3)
             at += 4 * (descriptor >> 2 & 1)  # checksum
