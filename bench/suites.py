@@ -85,6 +85,7 @@ SUITES = (
         "binance",
         (
             Entry("binance-ours", "ours.binance:BinanceMessages", 1, quick=True),
+            Entry("binance-features", "ours.binance:BinanceFeatures", 1),
             Entry("binance-json", "peers.binance_json:JsonSortedDict", 1, quick=True),
             Entry("binance-msgspec", "peers.binance_json:MsgspecSortedDict", 1),
         ),

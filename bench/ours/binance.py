@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.contestant import Contestant, Final, Job
 from bench.data import depth_messages
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 
 class BinanceMessages(Contestant):
-    """`Decoder.step` and `Engine.process` for each message; features off, the rest of stage 1 on."""
+    """`Decoder.step` and `Engine.process` for each message: books alone, as the peers keep them."""
 
     title = "depthscope, message by message"
     work = "parse and apply each depth message"
     unit = "messages"
     package = "depthscope"
+    every: ClassVar[str] = "1h"  # no row of the grid falls into the six minutes
+    features: ClassVar[list[str] | None] = []
 
     def load(self, inputs: Inputs, job: Job) -> int:
         self.frames = depth_messages()
@@ -32,7 +34,9 @@ class BinanceMessages(Contestant):
 
         self.decoder = Decoder(only_symbol="BTCUSDT")
         self.engine = Engine(
-            lambda publisher, number: self.decoder.instruments[publisher, number], features=[]
+            lambda publisher, number: self.decoder.instruments[publisher, number],
+            every=self.every,
+            features=self.features,
         )
 
     def run(self) -> None:
@@ -43,3 +47,12 @@ class BinanceMessages(Contestant):
 
     def final(self) -> Final:
         return final_of(self.engine)
+
+
+class BinanceFeatures(BinanceMessages):
+    """The same with every feature on the 100-ms grid: the shape of a live session."""
+
+    title = "depthscope, all features, 100-ms grid"
+    work = "parse and apply each depth message; every feature on the 100-ms grid"
+    every = "100ms"
+    features = None

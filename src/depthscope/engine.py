@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthscope.book import state as s
-from depthscope.book.groups import regroup
+from depthscope.book.groups import OpenGroups
 from depthscope.book.state import COUNTERS, Books
 from depthscope.book.view import OrderBook
 from depthscope.errors import CorruptData, InputError, UnknownName
@@ -34,7 +34,7 @@ from depthscope.features.driver import (
     trace_step,
 )  # fmt: skip
 from depthscope.features.registry import FeatureSet, select
-from depthscope.market.events import EVENT, LAST, Events
+from depthscope.market.events import EVENT, Events
 from depthscope.market.times import format_time, parse_every
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ __all__ = ["META", "Batch", "Engine", "EngineSnapshot"]
 
 TRACE_ROWS: Final = 2048  # with their events they stay near the core while every feature reads them
 SAMPLE_ROWS: Final = 1024
-SHORT_RUN: Final = 256  # records `process` may copy to close an open group
 PIECES: Final = 2  # full sample buffers `pieces` gathers
-LONGEST_GROUP: Final = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +111,7 @@ class Engine:
         self.keep_samples = keep_samples
         self._driver = np.zeros(D_SIZE, np.int64)
         self._out = np.zeros((1, 1))
-        self._pending = np.zeros(0, EVENT)
-        self._pending_n = 0
+        self._open = OpenGroups()
         self.incomplete_groups = 0
         self._drained: list[Batch] = []
         self._lacking: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
@@ -189,33 +186,25 @@ class Engine:
         -------
         Batch
         """
-        # Straight through for what a live feed hands over: whole groups, or records that end one.
+        # Straight through for what a live feed hands over: whole groups, or records that close one.
         cells = self._cells
-        n, open_n = len(events), self._pending_n
-        if n and events.dtype == EVENT and (open_n == 0 or self._closes(events)):
-            if open_n:
-                self._keep(events)
-                events, n = self._pending[: self._pending_n], self._pending_n
-            chunk = np.ascontiguousarray(events)
-            cells[s.C_STOP], cells[s.C_N], cells[s.C_POS] = 0, n, 0
-            code = step(self._context_address, self._driver_address, chunk)
-            if open_n:
-                self._pending_n = 0
-            if code == s.DONE:
-                if not cells[s.C_SAMPLE_N]:
-                    return self._empty
-                self._drain()
-                return self._collect()
-            for _ in self._work(deque([chunk]), code, stop=False):
-                raise AssertionError("the kernel stopped at a boundary unasked")
-        else:
+        chunk = self._checked(events)
+        whole = chunk if not self._open.n else self._open.closed_by(chunk) if len(chunk) else None
+        if whole is None or not len(whole):
             for _ in self._run(events, stop=False):
                 raise AssertionError("the kernel stopped at a boundary unasked")
+            return self._collect()
+        whole = np.ascontiguousarray(whole)
+        cells[s.C_STOP], cells[s.C_N], cells[s.C_POS] = 0, len(whole), 0
+        code = step(self._context_address, self._driver_address, whole)
+        if code != s.DONE:
+            for _ in self._work(deque([whole]), code, stop=False):
+                raise AssertionError("the kernel stopped at a boundary unasked")
+        elif not cells[s.C_SAMPLE_N]:
+            return self._empty
+        else:
+            self._drain()
         return self._collect()
-
-    def _closes(self, events: Events) -> bool:
-        """Whether a few records end what is open (a long run is better read in place)."""
-        return len(events) <= SHORT_RUN and bool(events["flags"][-1] & LAST)
 
     def frames(self, events: Events) -> Iterator[Batch]:
         """Take `events` like `process`, but pause at each boundary: books are then as of that boundary."""
@@ -255,7 +244,7 @@ class Engine:
         kept = int(context[s.C_STEP]), int(context[s.C_WANT_TRACE])
         context[s.C_STEP], context[s.C_WANT_TRACE] = 1 << 62, 1
         try:
-            queue = deque(self._complete(events))
+            queue = deque(self._open.complete(self._checked(events)))
             while queue:
                 chunk = queue.popleft()
                 context[s.C_N], context[s.C_POS] = len(chunk), 0
@@ -278,7 +267,7 @@ class Engine:
     def _run(self, events: Events, *, stop: bool, often: bool = False) -> Iterator[None]:
         """Run the kernel over complete groups; yields at each boundary (`stop`) or now and then (`often`)."""
         self._cells[s.C_STOP] = stop
-        yield from self._work(deque(self._complete(events)), None, stop=stop, often=often)
+        yield from self._work(deque(self._open.complete(self._checked(events))), None, stop=stop, often=often)
 
     def _work(
         self, queue: deque[Events], code: int | None, *, stop: bool, often: bool = False
@@ -314,59 +303,21 @@ class Engine:
 
     def _regroup(self, chunk: Events) -> list[Events]:
         """Order what the kernel found interleaved or unfinished; keeps the unfinished groups."""
-        ordered, rest = regroup(chunk[int(self._books.context[s.C_POS]) :])
-        self._pending, self._pending_n = rest, len(rest)
+        ordered = self._open.settle(chunk[int(self._books.context[s.C_POS]) :])
         return [ordered] if len(ordered) else []
 
-    def _complete(self, events: Events) -> Iterator[Events]:
-        """Put `events` after the records kept of open groups, copying no more than needed."""
-        if not len(events):
-            return
-        if events.dtype != EVENT:
+    def _checked(self, events: Events) -> Events:
+        """Return `events`; anything but EVENT records is refused."""
+        if len(events) and events.dtype != EVENT:
             raise InputError(f"The engine takes EVENT records, not {events.dtype}; decode the feed first.")
-        first = 0
-        if self._pending_n:
-            lasts = np.flatnonzero(events["flags"] & LAST)
-            if not len(lasts):
-                self._keep(events)
-                return
-            # Usually the first LAST closes what was open, and the rest can be read in place.
-            first = int(lasts[0]) + 1
-            self._keep(events[:first])
-            ordered, rest = regroup(self._pending[: self._pending_n])
-            self._pending, self._pending_n = rest, len(rest)
-            yield ordered
-            if self._pending_n:
-                self._keep(events[first:])
-                ordered, rest = regroup(self._pending[: self._pending_n])
-                self._pending, self._pending_n = rest, len(rest)
-                if len(ordered):
-                    yield ordered
-                return
-        if first < len(events):
-            yield np.ascontiguousarray(events[first:])
-
-    def _keep(self, events: Events) -> None:
-        """Hold records of groups that are not complete yet."""
-        n = self._pending_n + len(events)
-        if n > LONGEST_GROUP:
-            raise InputError(
-                f"{n} records arrived without one marked LAST: this feed does not say where its groups end, "
-                "so its book cannot be read. Check the decoder, or the file's flags with `depthscope info`."
-            )
-        if n > len(self._pending):
-            grown = np.zeros(max(64, 2 * n), EVENT)
-            grown[: self._pending_n] = self._pending[: self._pending_n]
-            self._pending = grown
-        self._pending[self._pending_n : n] = events
-        self._pending_n = n
+        return events
 
     def _finish(self, *, stop: bool) -> Iterator[None]:
-        rest = self._pending[: self._pending_n]
+        rest = self._open.held
         end = max(self.clock, int(rest["ts_recv"].max()) if len(rest) else 0)
         if len(rest):
             self.incomplete_groups += len(np.unique(rest[["publisher", "instrument_id"]]))
-        self._pending, self._pending_n = np.zeros(0, EVENT), 0
+        self._open = OpenGroups()
         context = self._books.context
         context[s.C_STOP] = stop
         context[s.C_CLOCK] = end  # the stream's last record, of a complete group or not
@@ -378,7 +329,7 @@ class Engine:
                     yield
             if code == s.DONE:
                 return
-            self._serve(code, self._pending)
+            self._serve(code, rest)
 
     def _serve(self, code: int, chunk: Events) -> None:
         """Give the kernel what it stopped for."""
@@ -486,7 +437,7 @@ class Engine:
             self._features.copy(),
             tuple(self.slots),
             tuple(self._keys),
-            self._pending[: self._pending_n].copy(),
+            self._open.held.copy(),
             self.incomplete_groups,
         )
 
@@ -499,7 +450,7 @@ class Engine:
         self._books = snapshot.books.copy()
         self._features = snapshot.features.copy()
         self.slots, self._keys = list(snapshot.slots), list(snapshot.keys)
-        self._pending, self._pending_n = snapshot.pending.copy(), len(snapshot.pending)
+        self._open = OpenGroups(snapshot.pending.copy())
         self.incomplete_groups = snapshot.incomplete_groups
         self._drained = []
         self._lacking = {}

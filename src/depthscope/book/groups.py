@@ -1,16 +1,23 @@
-"""Putting interleaved groups in order: each becomes contiguous, at the place of its LAST record."""
+"""Groups: interleaved ones put in order (each contiguous, at the place of its LAST), open ones kept."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numba
 import numpy as np
 import numpy.typing as npt
 from numba import types
 
+from depthscope.errors import InputError
 from depthscope.jit import Int, kernel
-from depthscope.market.events import EVENT, LAST, Events
+from depthscope.market.events import EVENT, LAST, Events, empty_events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHORT_RUN: Final = 256  # records that may be copied behind an open group to close it
+LONGEST_GROUP: Final = 1 << 22
 
 
 @kernel(types.int64(numba.from_dtype(EVENT)[::1], types.int64[::1], types.int64[::1]))
@@ -82,3 +89,78 @@ def regroup(events: Events) -> tuple[Events, Events]:
     order = np.empty(len(contiguous), np.int64)
     done = int(_order(contiguous, order, np.empty(len(contiguous), np.int64)))
     return contiguous[order[:done]], contiguous[order[done:]]
+
+
+class OpenGroups:
+    """Records of groups whose LAST has not arrived.
+
+    Attributes
+    ----------
+    n : int
+        How many.
+    """
+
+    def __init__(self, kept: Events | None = None) -> None:
+        self._held = empty_events(0) if kept is None else kept
+        self.n = len(self._held)
+
+    @property
+    def held(self) -> Events:
+        """The records, in order of arrival."""
+        return self._held[: self.n]
+
+    def keep(self, events: Events) -> None:
+        """Hold records of groups that are not complete yet.
+
+        Raises
+        ------
+        InputError
+            When so many have come without LAST that the feed cannot have groups.
+        """
+        n = self.n + len(events)
+        if n > LONGEST_GROUP:
+            raise InputError(
+                f"{n} records arrived without one marked LAST: this feed does not say where its groups end, "
+                "so its book cannot be read. Check the decoder, or the file's flags with `depthscope info`."
+            )
+        if n > len(self._held):
+            grown = empty_events(max(64, 2 * n))
+            grown[: self.n] = self.held
+            self._held = grown
+        self._held[self.n : n] = events
+        self.n = n
+
+    def settle(self, events: Events) -> Events:
+        """Order `events`, which stand for everything held; returns whole groups, keeps the rest."""
+        ordered, rest = regroup(events)
+        self._held, self.n = rest, len(rest)
+        return ordered
+
+    def closed_by(self, events: Events) -> Events | None:
+        """Everything held with a few records behind it that may close it (valid until the next call)."""
+        if len(events) > SHORT_RUN or not events["flags"][-1] & LAST:
+            return None
+        self.keep(events)
+        whole, self.n = self.held, 0
+        return whole
+
+    def complete(self, events: Events) -> Iterator[Events]:
+        """Put `events` after the records held, copying no more than needed."""
+        first = 0
+        if self.n:
+            lasts = np.flatnonzero(events["flags"] & LAST)
+            if not len(lasts):
+                self.keep(events)
+                return
+            # Usually the first LAST closes what was open, and the rest can be read in place.
+            first = int(lasts[0]) + 1
+            self.keep(events[:first])
+            yield self.settle(self.held)
+            if self.n:
+                self.keep(events[first:])
+                ordered = self.settle(self.held)
+                if len(ordered):
+                    yield ordered
+                return
+        if first < len(events):
+            yield np.ascontiguousarray(events[first:])

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from depthscope.book import state as s
-from depthscope.book.primitives import pointer
-from depthscope.jit import Int, carray, hot
+from depthscope.jit import Int, carray, hot, pointer
 from depthscope.market.layouts import DEPTH_BPS, OFI_LEVELS, SAMPLE, TRACE
 
 BOOK = s.BOOK

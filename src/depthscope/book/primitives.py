@@ -30,17 +30,6 @@ BIAS = 1 << 30  # relative ticks are stored in 31 bits
 
 
 @intrinsic
-def pointer(typing_context: Any, address: Any) -> Any:
-    """Reinterpret an int64 address as ``void*``, for `carray`."""
-    signature = types.voidptr(address)
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], cgutils.voidptr_t)
-
-    return signature, codegen
-
-
-@intrinsic
 def natural(typing_context: Any, number: Any) -> Any:
     """Promise that an index is not negative, which spares the check for counting from the end."""
     signature = types.int64(types.int64)

@@ -17,10 +17,9 @@ from numba import types
 from depthscope.book import state as s
 from depthscope.book.kernel import advance
 from depthscope.book.memory import context_of
-from depthscope.book.primitives import pointer
 from depthscope.book.rows import due_rows
 from depthscope.features.kit import CONTEXT
-from depthscope.jit import Int, carray, intrinsic, kernel, njit
+from depthscope.jit import Int, carray, intrinsic, kernel, njit, pointer
 from depthscope.market.events import EVENT
 from depthscope.market.layouts import SAMPLE
 

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from depthscope.book.primitives import pointer
-from depthscope.jit import Int, carray, njit
+from depthscope.jit import Int, carray, njit, pointer
 from depthscope.market.events import EVENT, UNDEF_PRICE
 from depthscope.market.layouts import SAMPLE, TRACE
 

@@ -23,6 +23,7 @@ from depthscope.features.kit import (
     frame_of,
     infos,
     ring_full,
+    ring_push,
     ring_row,
     ring_rows,
     sample_rows,
@@ -50,17 +51,14 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
         stop = rows[j].at if j < samples else np.int64(n)
         while k < stop:
             event = trace[natural(k)]
-            s = states[natural(event.slot)]
-            if ring_full(s.ring):
-                frame_of(ctx).need_slot = event.slot
-                return k
-            # Pushed always and kept when it counts: whether it does cannot be predicted.
-            row = natural(ring_row(s.ring, s.ring.head))
-            memory[row, 0] = event.ts
-            memory[row, 1] = event.ofi
-            s.ring.head += event.ofi != 0
-            s.sum_1s += event.ofi
-            s.sum_10s += event.ofi
+            if event.ofi != 0:  # rows of instruments nobody asked for have no state, and no flow
+                s = states[natural(event.slot)]
+                if ring_full(s.ring):
+                    frame_of(ctx).need_slot = event.slot
+                    return k
+                ring_push(memory, s.ring, event.ts, event.ofi)
+                s.sum_1s += event.ofi
+                s.sum_10s += event.ofi
             k += 1
         if j == samples:
             return n

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_BYTES", "Decoder", "Request"]
 
 MOST_BYTES: Final = 4 << 20  # of one message
+_PADDING: Final = bytes(PADDING)
 TOO_LONG: Final = "longer than 4 MiB"
 OFF_BOOK: Final = ev.COND_OFF_BOOK | ev.COND_NOT_LAST | ev.COND_NOT_VOLUME | ev.COND_NOT_HIGH_LOW
 
@@ -109,8 +110,8 @@ class Decoder:
         self.rejected: dict[str, int] = {}
         self._syncs: list[BookSync] = []
         self._books = {"gaps": 0, "snapshots": 0}
-        self._scratch = np.zeros(16_384, np.uint8)
-        self._bytes = self._scratch.data
+        self._hold(16_384)
+        self._state_at = self._state.ctypes.data
 
     @property
     def instruments(self) -> Mapping[tuple[int, int], Instrument]:
@@ -211,7 +212,7 @@ class Decoder:
         """
         if not self.fast:
             return start, b.UNSURE
-        answer = self._scan(buf, start, stop, framing, until)
+        answer = self._scan(buf.ctypes.data, start, stop, framing, until)
         if answer == b.ROOM and self.out.n == 0:
             self.out.grow()
         return int(self._state[b.H_POS]), b.UNSURE if answer == b.RULE else answer
@@ -269,22 +270,27 @@ class Decoder:
 
     # ── the scanner ──
 
-    def _scan(self, buf: npt.NDArray[np.uint8], start: int, stop: int, framing: int, until: int) -> int:
+    def _scan(self, text: int, start: int, stop: int, framing: int, until: int) -> int:
         out = self.out
-        result: int = scan(buf, out.rows, self._state, start, stop, framing, until, PUBLISHER, out.n)
+        result: int = scan(
+            text, out.address, len(out.rows), self._state_at, start, stop, framing, until, PUBLISHER, out.n
+        )
         out.n = result >> 2
         return result & 3
 
     def _scan_frame(self, frame: bytes, ts_recv: int) -> int:
         size = len(frame)
         if size + PADDING > len(self._scratch):
-            self._scratch = np.zeros(2 * size + PADDING, np.uint8)
-            self._bytes = self._scratch.data
-        self._bytes[:size] = frame
-        self._bytes[size : size + PADDING] = bytes(PADDING)
-        while (answer := self._scan(self._scratch, 0, size, b.BARE, ts_recv)) == b.ROOM:
+            self._hold(2 * size + PADDING)
+        self._bytes[: size + PADDING] = frame + _PADDING
+        while (answer := self._scan(self._scratch_at, 0, size, b.BARE, ts_recv)) == b.ROOM:
             self.out.grow()
         return answer
+
+    def _hold(self, size: int) -> None:
+        """Make the buffer that messages are scanned in: no copy of them need be larger than it."""
+        self._scratch = np.zeros(size, np.uint8)
+        self._bytes, self._scratch_at = self._scratch.data, self._scratch.ctypes.data
 
     # ── the slow path ──
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from depthscope.jit import kernel
+from depthscope.jit import carray, kernel, pointer
 from depthscope.market.events import UNDEF_PRICE
 from depthscope.venues import binance_layout as b
 from depthscope.venues import binance_message as m
@@ -165,28 +165,19 @@ def keep_time(state: Any, ts_recv: Any, ts_event: Any) -> None:
     state[b.T_LAG_MOST] = max(state[b.T_LAG_MOST], lag)
 
 
-_I2 = types.int64[:, ::1]
-
-
-@kernel(
-    types.int64(
-        types.uint8[::1], _I2, types.int64[::1], types.int64, types.int64, types.int64, types.int64,
-        types.int64, types.int64,
-    )
-)  # fmt: skip
+@kernel(types.int64(*[types.int64] * 10))
 def scan(
-    buf: Any, rows: Any, state: Any, i: Any, stop: Any, framing: Any, until: Any, publisher: Any, n: Any
-) -> Any:
-    """Write the events of buf[i:stop] into rows from n on.
+    text: Any, rows_at: Any, room: Any, state_at: Any, i: Any, stop: Any, framing: Any, until: Any,
+    publisher: Any, n: Any,
+) -> Any:  # fmt: skip
+    """Write the events of text[i:stop] into rows from n on.
 
     Parameters
     ----------
-    buf : uint8[stop + PADDING]
-        Text; with line framing ``buf[stop - 1]`` is a newline.
-    rows : int64[:, 8]
-        EVENT rows.
-    state : int64[STATE]
-        Scratch, counters, times and symbols, as `binance_layout` places them.
+    text, rows_at, state_at : int
+        Addresses of uint8[stop + PADDING] (with line framing ``text[stop - 1]`` is a newline), of
+        int64[room, 8] EVENT rows, and of int64[STATE]: scratch, counters, times and symbols, as
+        `binance_layout` places them.
     framing, until : int
         BARE, NANOS or SECONDS; the receive time of the one message, or of the last line wanted.
     publisher : int
@@ -198,7 +189,8 @@ def scan(
         Rows written times four, plus DONE, UNSURE, RULE or ROOM; ``state[H_POS]`` is the first
         byte not used. After RULE the H_LEVELS rows beyond those belong to the update.
     """
-    text = buf.ctypes.data  # helpers take an address: an array would cost atomic reference counts
+    rows = carray(pointer(rows_at), (room, 8), np.int64)
+    state = carray(pointer(state_at), b.STATE, np.int64)
     state[b.H_POS] = i
     ts_recv = until
     while i < stop:

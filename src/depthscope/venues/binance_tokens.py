@@ -175,8 +175,10 @@ def decimal(buf: Any, i: Any) -> Any:
     """
     word = eight_bytes(buf, i)
     found = _equal(word, QUOTES)
-    if found != U0:
-        bits = trailing_zeros(found) & BYTE_BITS  # eight times the length
+    bits = EIGHT * EIGHT  # eight times the length; a price of eight characters is the usual one
+    if found != U0 or byte(buf, i + 8) == QUOTE_MARK:
+        if found != U0:
+            bits = trailing_zeros(found) & BYTE_BITS
         dot = _equal(word, DOTS)
         point = trailing_zeros(dot) & BYTE_BITS
         if dot == U0 or point > bits:
@@ -190,8 +192,8 @@ def decimal(buf: Any, i: Any) -> Any:
         word = (word & below) | ((word >> EIGHT) & ~below)  # without the point
         sound, value = _value((word ^ ZEROS) << (np.uint64(72) - bits))
         return i + np.int64(bits >> U3) if sound else -1, value, np.int64((bits - point) >> U3) - 1
-    found = _equal(eight_bytes(buf, i + 8), QUOTES)
     dot = _equal(word, DOTS)
+    found = _equal(eight_bytes(buf, i + 8), QUOTES)
     if U0 in (found, dot):
         return long_decimal(buf, i)
     length = np.int64(trailing_zeros(found) >> U3) + 8

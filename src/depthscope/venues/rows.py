@@ -37,6 +37,8 @@ class RowRing:
     ----------
     rows : int64[:, 8]
         The buffer being written.
+    address : int
+        Where that buffer begins in memory.
     n : int
         How many rows of it are events.
     """
@@ -44,8 +46,10 @@ class RowRing:
     def __init__(self, capacity: int) -> None:
         self._events = [np.zeros(capacity, EVENT) for _ in range(4)]
         self._buffers = [_as_rows(events) for events in self._events]
+        self._addresses = [rows.ctypes.data for rows in self._buffers]
         self._turn = 0
         self.rows = self._buffers[0]
+        self.address = self._addresses[0]
         self.n = 0
 
     def grow(self) -> None:
@@ -53,6 +57,7 @@ class RowRing:
         old = self.rows
         self._events[self._turn] = np.zeros(2 * len(old), EVENT)
         self.rows = self._buffers[self._turn] = _as_rows(self._events[self._turn])
+        self.address = self._addresses[self._turn] = self.rows.ctypes.data
         self.rows[: self.n] = old[: self.n]
 
     def append(self, rows: npt.NDArray[np.int64]) -> None:
@@ -68,6 +73,7 @@ class RowRing:
         events = self._events[self._turn][: self.n]
         self._turn = (self._turn + 1) % len(self._buffers)
         self.rows = self._buffers[self._turn]
+        self.address = self._addresses[self._turn]
         self.n = 0
         return events
 
