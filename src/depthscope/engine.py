@@ -198,7 +198,7 @@ class Engine:
         cells[s.C_STOP], cells[s.C_N], cells[s.C_POS] = 0, len(whole), 0
         code = step(self._context_address, self._driver_address, whole)
         if code != s.DONE:
-            for _ in self._work(deque([whole]), code, stop=False):
+            for _ in self._work(whole, code, stop=False):
                 raise AssertionError("the kernel stopped at a boundary unasked")
         elif not cells[s.C_SAMPLE_N]:
             return self._empty
@@ -244,36 +244,42 @@ class Engine:
         kept = int(context[s.C_STEP]), int(context[s.C_WANT_TRACE])
         context[s.C_STEP], context[s.C_WANT_TRACE] = 1 << 62, 1
         try:
-            queue = deque(self._open.complete(self._checked(events)))
-            while queue:
-                chunk = queue.popleft()
-                context[s.C_N], context[s.C_POS] = len(chunk), 0
-                while True:
-                    first = int(context[s.C_POS])
-                    code = trace_step(context.ctypes.data, chunk)
-                    n = int(context[s.C_TRACE_N])
-                    if n:
-                        yield chunk[first : first + n], self._books.trace[:n]
-                        context[s.C_TRACE_N] = 0
-                    if code == s.DONE:
-                        break
-                    if code == s.REGROUP:
-                        queue.extendleft(self._regroup(chunk))
-                        break
-                    self._serve(code, chunk)
+            for piece in self._open.complete(self._checked(events)):
+                yield from self._traced(piece)
         finally:
             context[s.C_STEP], context[s.C_WANT_TRACE] = kept
+
+    def _traced(self, chunk: Events) -> Iterator[tuple[Events, npt.NDArray[Any]]]:
+        """Run the books alone over a chunk; yields what `trace_blocks` does."""
+        context = self._books.context
+        queue = deque([chunk])
+        while queue:
+            chunk = queue.popleft()
+            context[s.C_N], context[s.C_POS] = len(chunk), 0
+            while True:
+                first = int(context[s.C_POS])
+                code = trace_step(context.ctypes.data, chunk)
+                n = int(context[s.C_TRACE_N])
+                if n:
+                    yield chunk[first : first + n], self._books.trace[:n]
+                    context[s.C_TRACE_N] = 0
+                if code == s.DONE:
+                    break
+                if code == s.REGROUP:
+                    queue.extendleft(self._regroup(chunk))
+                    break
+                self._serve(code, chunk)
 
     def _run(self, events: Events, *, stop: bool, often: bool = False) -> Iterator[None]:
         """Run the kernel over complete groups; yields at each boundary (`stop`) or now and then (`often`)."""
         self._cells[s.C_STOP] = stop
-        yield from self._work(deque(self._open.complete(self._checked(events))), None, stop=stop, often=often)
+        for chunk in self._open.complete(self._checked(events)):
+            yield from self._work(chunk, None, stop=stop, often=often)
 
-    def _work(
-        self, queue: deque[Events], code: int | None, *, stop: bool, often: bool = False
-    ) -> Iterator[None]:
-        """Work the queue off; `code` is why the kernel stopped in the first chunk, if it was in there."""
+    def _work(self, chunk: Events, code: int | None, *, stop: bool, often: bool = False) -> Iterator[None]:
+        """Work a chunk off; `code` is why the kernel stopped in it, if it has been there."""
         cells = self._cells
+        queue = deque([chunk])
         while queue:
             chunk = queue.popleft()
             if code is None:

@@ -105,6 +105,40 @@ def test_pause_resume_and_speed_lose_no_time() -> None:
     assert session.status.speed == 10.0
 
 
+def test_the_first_view_may_have_a_past() -> None:
+    """Played before, to the same book and clock as playing there; the page's columns are all there."""
+    session = opened(recorder=True, history=70.0)
+    assert session.status.state == "playing"
+    assert session.status.start == BEGIN
+    assert session.clock == session.status.ts == BEGIN + 70 * SECOND
+    assert session.status.epoch == 1, "nothing was sought"
+    direct = opened()
+    run_to(direct, BEGIN + 70 * SECOND)
+    assert book_of(session) == book_of(direct)
+    recorder = session.spectator
+    assert isinstance(recorder, Recorder)
+    fine = recorder.tracks[0].history.levels[0]
+    assert fine.head - fine.tail >= 70 * 20 - 1, "no column is missing"
+    steps = np.diff([fine.run(col, col).cvd[0] for col in range(fine.head - 59 * 20, fine.head)])
+    assert np.count_nonzero(steps) > 59, "the last minute moves more than once a second"
+
+
+def test_a_past_longer_than_the_data_opens_at_its_end() -> None:
+    session = opened(history=1_000.0)
+    session.step(0.0)
+    assert session.status.state == "ended"
+    assert session.status.end == session.clock < BEGIN + 102 * SECOND
+
+
+def test_opening_with_a_past_can_be_given_up() -> None:
+    session = Session(lambda: TapeSource(EVENTS), history=1_000.0)
+    session._warm_engine()  # compiled: only the past is left to wait for
+    session.cancel()
+    session.open()
+    assert session.status.state == "failed"
+    assert "closed before" in str(session.status.error)
+
+
 def test_it_may_open_paused_or_later() -> None:
     assert opened(paused=True).status.state == "paused"
     session = opened(start=BEGIN + 30 * SECOND)

@@ -145,7 +145,10 @@ class OpenGroups:
         return whole
 
     def complete(self, events: Events) -> Iterator[Events]:
-        """Put `events` after the records held, copying no more than needed."""
+        """Put `events` after the records held, copying no more than needed.
+
+        A piece must have been worked off (what it leaves open settled) before the next is asked for.
+        """
         first = 0
         if self.n:
             lasts = np.flatnonzero(events["flags"] & LAST)
@@ -155,7 +158,8 @@ class OpenGroups:
             # Usually the first LAST closes what was open, and the rest can be read in place.
             first = int(lasts[0]) + 1
             self.keep(events[:first])
-            yield self.settle(self.held)
+            whole, self.n = self.held, 0
+            yield whole
             if self.n:
                 self.keep(events[first:])
                 ordered = self.settle(self.held)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import types
 
 from depthscope.book import state as s
 from depthscope.book.levels import fill_side, sum_depth
 from depthscope.book.memory import books_of, bounds_of, context_of, kept_of, samples_of
-from depthscope.jit import Int, njit
+from depthscope.jit import Int, kernel, njit
 from depthscope.market.events import (
     ASK,
     BID,
@@ -138,3 +139,11 @@ def trade(book: Any, event: Any) -> None:
     if not cond & COND_NOT_LAST:
         book.last_price = event.price
         book.last_size = event.size
+
+
+@kernel(
+    types.int64(types.int64, types.int64, types.int64, types.int64[::1], types.int64[::1], types.int32[::1])
+)
+def read_side(m: Int, slot: Int, side: Int, price: Any, size: Any, orders: Any) -> Int:
+    """Write as many of a side's best levels as fit; returns how many there were."""
+    return fill_side(m, books_of(m)[slot], side, price.shape[0], price, size, orders)

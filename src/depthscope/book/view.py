@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from depthscope.book.rows import read_side
 from depthscope.errors import InputError
 from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.layouts import STATE_NAMES
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from depthscope.book.state import Books
 
 __all__ = ["Level", "OrderBook", "Walk"]
+
+FEW: Final = 1_000  # levels that are read one by one; for more, all are read at once
 
 
 class Level(NamedTuple):
@@ -165,8 +168,13 @@ class OrderBook:
         prices, sizes, orders : int64 arrays
             1e-9 prices, lots, order counts (0 = unknown).
         """
-        price, size, count = self._books.all_levels(self._slot, 0 if side == "bid" else 1)
-        return price[:n], size[:n], count[:n]
+        number = 0 if side == "bid" else 1
+        if n is None or not 0 <= n <= FEW:
+            price, size, orders = self._books.all_levels(self._slot, number)
+            return price[:n], size[:n], orders[:n]
+        best, lots, counts = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int32)
+        found = read_side(self._books.context.ctypes.data, self._slot, number, best, lots, counts)
+        return best[:found], lots[:found], counts[:found].astype(np.int64)
 
     def _levels(self, side: Literal["bid", "ask"], n: int | None) -> list[Level]:
         counted = self.instrument.capabilities & Capability.MBO

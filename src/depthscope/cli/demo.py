@@ -9,6 +9,8 @@ import typer
 from depthscope.cli.common import Config, Debug, settings
 from depthscope.cli.replay import NoOpen, Port, Speed, serve_page
 
+HISTORY = 300.0  # seconds already played when the page opens
+
 
 def demo(
     port: Port = None,
@@ -24,4 +26,5 @@ def demo(
     Example:
       depthscope demo --seed 42 --speed 2
     """
-    serve_page([f"synthetic:seed={seed}"], "demo", port, no_open, speed, None, None, settings(config))
+    source = f"synthetic:seed={seed},minutes=inf"
+    serve_page([source], "demo", port, no_open, speed, None, None, settings(config), history=HISTORY)

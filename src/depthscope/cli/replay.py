@@ -49,6 +49,7 @@ def serve_page(
     tick: str | None,
     lot: str | None,
     preferences: Settings,
+    history: float = 0.0,
 ) -> None:
     """Serve the page of a session until interrupted.
 
@@ -65,7 +66,7 @@ def serve_page(
     from depthscope.web.app import serve
 
     open_source(files, **options)  # what is wrong with it shows here, not on the page
-    session = Session(lambda: open_source(files, **options), mode=mode, speed=pace)
+    session = Session(lambda: open_source(files, **options), mode=mode, speed=pace, history=history)
     # The session compiles the engine while the generator's kernels are compiled beside it.
     with compiling(["depthscope.venues.synthetic_kernel"] if mode == "demo" else []):
         serve(

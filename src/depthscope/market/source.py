@@ -75,7 +75,7 @@ class SourceOptions:
     tick: int | None = None
     lot: int | None = None
     symbols: frozenset[str] | None = None
-    chunk: int = 16_384
+    chunk: int = 32_768
     continuous: bool = False
     extra: Mapping[str, str] = field(default_factory=dict)
 

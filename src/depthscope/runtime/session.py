@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _FINE_SPAN: Final = 180 * SECOND  # a seek lands with this much history at the finest step
+_FINE_OPENING: Final = 60 * SECOND  # and the first view, which must not wait, with this much
 _OPENING = "The session is still opening its source. Ask again in a moment."
 
 
@@ -52,6 +53,8 @@ class Session:
         Market time to open at (UTC ns); the beginning by default.
     end : int, optional
         End of the data where the caller knows it (UTC ns); otherwise found when reached.
+    history : float
+        Seconds of market time to have played before the first view.
     features : sequence of str, optional
         Features the engine computes; the page needs ``ofi`` and ``cvd`` among them. None takes all.
     paused : bool
@@ -81,6 +84,7 @@ class Session:
         speed: float = 1.0,
         start: int | None = None,
         end: int | None = None,
+        history: float = 0.0,
         features: Sequence[str] | None = ("ofi", "cvd"),
         paused: bool = False,
         max_idle: float = 60.0,
@@ -93,6 +97,7 @@ class Session:
         self.spectator: Spectator | None = None
         self._features = features
         self._open_at = start
+        self._history = int(history * SECOND)
         self._first_state: State = "paused" if paused else "playing"
         self._max_idle = int(max_idle * SECOND)
         self._checkpoint_bytes = checkpoint_bytes
@@ -205,9 +210,31 @@ class Session:
             self.spectator.begin(self, start)
             self.spectator.advanced(start)
         player.checkpoint(start)
-        self._set(start=start, ts=start, warm=None, state=self._first_state)
+        self._play_history(start)
+        self._set(start=start, ts=self.clock, warm=None, state=self._first_state)
         if self._open_at is not None and self._open_at > start:
             self.seek(self._open_at)
+
+    def _play_history(self, start: int) -> None:
+        """Play what the first view shows as the past, telling how far it is."""
+        end, pieces = start + self._history, 10
+        for done in range(pieces if self._history else 0):
+            self._set(warm=("playing the minutes before", done, pieces))
+            until = start + self._history * (done + 1) // pieces // SECOND * SECOND
+            fine = max(0, until - end + _FINE_OPENING)
+            while not self._run_to(until, time.perf_counter() + 0.1, fine):
+                if self._cancelled:
+                    raise BookUnavailable("The session was closed before its first view was ready.")
+
+    def _run_to(self, target: int, deadline: float, fine: int = _FINE_SPAN) -> bool:
+        """Play up to `target`, the last `fine` ns of it at the finest step; whether it was reached."""
+        player = self.player
+        while player.clock < target and not player.finished:
+            coarse = target - player.clock > fine + SECOND
+            stop = (target - fine) // SECOND * SECOND if coarse else target
+            if not player.run(stop, SECOND if coarse else COLUMN, deadline):
+                return False
+        return True
 
     def _register(self) -> None:
         # Those that have had events: a file may name a hundred thousand others.
@@ -319,12 +346,9 @@ class Session:
         return self.clock != before
 
     def _step_seek(self, deadline: float) -> None:
-        player, target = self.player, self.status.seek_to
-        while target is not None and player.clock < target and not player.finished:
-            coarse = target - player.clock > _FINE_SPAN + SECOND
-            stop = (target - _FINE_SPAN) // SECOND * SECOND if coarse else target
-            if not player.run(stop, SECOND if coarse else COLUMN, deadline):
-                return
+        target = self.status.seek_to
+        if target is not None and not self._run_to(target, deadline):
+            return
         self._set(state=self._after_seek, seek_to=None)
         self._repace()
 
