@@ -31,7 +31,6 @@ from depthscope.features.driver import (
     NEED_RING,
     finish_step,
     step,
-    trace_step,
 )  # fmt: skip
 from depthscope.features.registry import FeatureSet, select
 from depthscope.market.events import EVENT, Events
@@ -252,13 +251,15 @@ class Engine:
     def _traced(self, chunk: Events) -> Iterator[tuple[Events, npt.NDArray[Any]]]:
         """Run the books alone over a chunk; yields what `trace_blocks` does."""
         context = self._books.context
+        alone = np.zeros(D_SIZE, np.int64)
+        alone[D_N] = -1
         queue = deque([chunk])
         while queue:
             chunk = queue.popleft()
             context[s.C_N], context[s.C_POS] = len(chunk), 0
             while True:
                 first = int(context[s.C_POS])
-                code = trace_step(context.ctypes.data, chunk)
+                code = step(self._context_address, alone.ctypes.data, chunk)
                 n = int(context[s.C_TRACE_N])
                 if n:
                     yield chunk[first : first + n], self._books.trace[:n]

@@ -87,7 +87,10 @@ def run_features(m: Int, d: Any, events_address: Int) -> Int:
 
 @kernel(types.int64(types.int64, types.int64, numba.from_dtype(EVENT)[::1]))
 def step(m: Int, driver: Int, events: Any) -> Int:
-    """Run all stages until the chunk ends or Python is needed; returns why."""
+    """Run all stages until the chunk ends or Python is needed; returns why.
+
+    With D_N = -1 the books run alone, and each block's TRACE rows are left for the caller.
+    """
     c = context_of(m)
     d = carray(pointer(driver), D_SIZE, np.int64)
     address = events.ctypes.data
@@ -95,6 +98,8 @@ def step(m: Int, driver: Int, events: Any) -> Int:
         if d[D_PHASE] == 0:
             d[D_FIRST] = c[s.C_POS]
             d[D_CODE] = advance(m, events)
+        if d[D_N] < 0:
+            return d[D_CODE]
         if d[D_N]:
             d[D_PHASE] = 1
             status = run_features(m, d, address)
@@ -127,10 +132,4 @@ def finish_step(m: Int, driver: Int) -> Int:
     return d[D_CODE]
 
 
-@kernel(types.int64(types.int64, numba.from_dtype(EVENT)[::1]))
-def trace_step(m: Int, events: Any) -> Int:
-    """Run the book kernel alone, leaving its TRACE rows in the buffer; returns why it stopped."""
-    return advance(m, events)
-
-
-__all__ = ["D_SIZE", "NEED_RING", "TABLE", "finish_step", "step", "trace_step"]
+__all__ = ["D_SIZE", "NEED_RING", "TABLE", "finish_step", "step"]
