@@ -74,11 +74,11 @@ def test_another_seed_is_another_market() -> None:
 
 
 def test_reading_again_starts_over() -> None:
-    source = syn.open_spec("seed=5,minutes=3,symbols=1")
+    source = syn.open_spec("seed=5,minutes=10,symbols=1")
     first = [events.tobytes() for events in islice(source.chunks(), 2)]
     again = [events.tobytes() for events in islice(source.chunks(), 2)]
     assert first == again
-    assert source.info.records == 2 * 16_384
+    assert source.info.records == 2 * SourceOptions().chunk
 
 
 def test_an_instrument_does_not_depend_on_the_others() -> None:
