@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import tempfile
 import warnings
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -117,9 +118,9 @@ def cache_folder() -> Path | None:
     try:
         folder = _root() / "kernels"
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
+        # A name of its own: several threads and processes may ask at the same moment.
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-"):
+            pass
     except (OSError, RuntimeError) as error:
         warnings.warn(
             f"Compiled kernels cannot be kept ({error}); they are compiled again in each process. "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,3 +58,13 @@ def test_one_core_compiles_alone(cold: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_where_nothing_can_be_kept_nothing_is_gained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jit, "cache_folder", lambda: None)
     assert not is_cold(SMALLEST)
+
+
+def test_many_threads_may_ask_for_the_folder_at_once(cold: Path) -> None:
+    """They did, when a page opened; one saw the other's probe vanish, and nothing was kept any more."""
+    ask = jit.cache_folder.__wrapped__
+    with ThreadPoolExecutor(8) as pool, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = set(pool.map(lambda _: ask(), range(400)))
+    assert found == {cold / "kernels"}
+    assert list((cold / "kernels").iterdir()) == []

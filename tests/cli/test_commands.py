@@ -347,6 +347,21 @@ def test_features_of_bad_input(
     assert files(tmp_path) == {"small.mbo.dbn"}
 
 
+@pytest.mark.parametrize(
+    ("every", "told"),
+    [
+        ("often", "error: --every 'often' is not a duration"),
+        ("0ms", "error: --every '0ms' is not a positive"),
+        ("1ns", "error: --every '1ns' is finer than 1us"),
+        ("100", "was 100ms meant?"),
+    ],
+)
+def test_a_wrong_grid_names_the_option(command: Command, small_file: Path, every: str, told: str) -> None:
+    done = command("features", small_file, "--every", every)
+    assert done.code == 2
+    assert told in " ".join(done.err.split())
+
+
 def test_features_of_a_damaged_file_leave_nothing(command: Command, small_file: Path, tmp_path: Path) -> None:
     small_file.write_bytes(small_file.read_bytes()[:-30])
     (tmp_path / "t.csv").write_text("what was there before")

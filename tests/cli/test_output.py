@@ -86,10 +86,11 @@ def test_unknown_endings(tmp_path: Path, name: str) -> None:
     assert names(tmp_path) == []
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").mkdir()
+@pytest.mark.parametrize("name", ["t.csv", "t"])
+def test_a_folder_is_no_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
     with pytest.raises(OutputError, match="is a folder"):
-        write(str(tmp_path / "t.csv"), batches(1))
+        write(str(tmp_path / name), batches(1))
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:

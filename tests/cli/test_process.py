@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -90,6 +91,47 @@ def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:
     process.stderr.close()
     assert "Traceback" not in err
     assert "error" not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize(
+    "arguments", [["info"], ["info", "--json"], ["book"], ["book", "--json"], ["features"]]
+)
+def test_output_that_cannot_be_written_is_no_fault_of_ours(
+    small_file: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, *arguments, str(small_file)],
+            cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+    told = " ".join(done.stderr.split())
+    assert done.returncode == 2, told
+    assert told.startswith("error: ")
+    assert "tandard output" in told
+    assert "No space left on device" in told
+    assert "fault" not in told
+    assert "Exception ignored" not in told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_signal_leaves_no_partial_file(tmp_path: Path, name: str) -> None:
+    process = subprocess.Popen(
+        [*PROGRAM, "features", "synthetic:seed=3,minutes=inf,symbols=1", "--out", "t.csv"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline = time.monotonic() + PATIENCE
+    while not any(path.stat().st_size for path in tmp_path.glob(".t.csv.*")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    kind = getattr(signal, name)
+    process.send_signal(kind)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 128 + kind
+    assert list(tmp_path.iterdir()) == []
+    assert b"Traceback" not in err
 
 
 FAULT = """

@@ -118,6 +118,20 @@ def test_nothing_there(tmp_path: Path) -> None:
         open_source(str(tmp_path / "*.parquet"))
     with pytest.raises(SourceMissing, match="No file was named"):
         open_source([])
+    with pytest.raises(SourceMissing, match="name of a file is empty"):
+        open_source("")
+
+
+def test_links_to_nothing(tmp_path: Path) -> None:
+    file(tmp_path, "x.dbn", [mbo()])
+    link = tmp_path / "day.dbn"
+    try:
+        link.symlink_to("gone.dbn")
+    except OSError:
+        pytest.skip("no links here")
+    with pytest.raises(SourceMissing, match=r"day\.dbn is a link to gone\.dbn, which is not there"):
+        open_source(link)
+    assert open_source(tmp_path).info.notes["passed over"] == "day.dbn (a link to nothing)"
 
 
 def test_a_folder_without_data_says_what_it_has(tmp_path: Path) -> None:

@@ -241,6 +241,19 @@ def test_dots_can_be_filtered(page: Page) -> None:
     assert page.evaluate("__depthscope.app.renderer.dots.least") > 0
 
 
+def test_the_key_of_the_dots_goes_where_there_are_none(page: Page) -> None:
+    key = "document.querySelector('.note').getClientRects().length > 0"
+    until(page, key)
+    hidden = page.evaluate(f"""() => {{
+        const {{ app }} = __depthscope;
+        app.renderer.dots.reference = NaN;
+        app.onScale();
+        return !({key});
+    }}""")
+    assert hidden, "an empty box would stand over the heatmap"
+    until(page, key)
+
+
 def test_ladder_stays_under_the_cursor(page: Page) -> None:
     box = page.locator("#dom").bounding_box()
     assert box is not None
@@ -272,6 +285,9 @@ def test_nothing_is_clipped(browser: Browser, demo: Server, width: int, height: 
         watch.page.wait_for_timeout(1300)
         picture(watch.page, f"demo-{width}x{height}")
         assert watch.page.evaluate("__probe.clipped()") == []
+        if width >= 1600:
+            for label in ("Palette", "Contrast", "Speed"):
+                assert watch.page.get_by_text(label, exact=True).is_visible(), f"nothing says {label}"
 
 
 def test_policy_of_the_answer(demo: Server, browser: Browser) -> None:

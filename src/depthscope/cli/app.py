@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import sys
@@ -23,6 +24,8 @@ from depthscope.errors import DepthscopeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no fault of ours
 
 # Plain help: rich would triple the time `depthscope --help` takes. No pretty exceptions: errors
 # of ours are paragraphs, others show Python's own traceback with --debug.
@@ -78,6 +81,11 @@ def root(
 app.callback(help=help_of(root))(root)
 
 
+def _let_go_of_stdout() -> None:
+    """Keep Python from complaining about stdout once more when it flushes it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit the process.
 
@@ -95,13 +103,19 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
         common.say_error(str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`): end quietly, and keep Python from
-        # complaining when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has gone (`| head`): end quietly.
+        _let_go_of_stdout()
         sys.exit(common.EXIT_FAILURE)
     except Exception as error:  # noqa: BLE001  (the last line of defence: no traceback without --debug)
         if common.debugging():
             traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
+            _let_go_of_stdout()
+            common.say_error(
+                f"Standard output cannot be written: {error.strerror}. Make room or choose another place, "
+                "and run the command again."
+            )
+            sys.exit(common.EXIT_BAD_INPUT)
         reason = (str(error).splitlines() or [""])[0]
         common.say_error(
             f"depthscope failed unexpectedly ({type(error).__name__}: {reason}). This is a fault of the "

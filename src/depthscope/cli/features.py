@@ -51,6 +51,22 @@ def setting_values(pairs: list[str] | None) -> dict[str, float]:
     return found
 
 
+def check_grid(every: str) -> None:
+    """Refuse a grid that is none.
+
+    Raises
+    ------
+    InputError
+        When it is neither a duration nor ``event``.
+    """
+    from depthscope.market.times import parse_every
+
+    try:
+        parse_every(every)
+    except InputError as error:
+        raise InputError(f"--every {error}") from error
+
+
 def features(
     files: Sources,
     every: Annotated[
@@ -94,9 +110,8 @@ def features(
     from depthscope.api import features_batches, open_source
     from depthscope.cli.output import table_output
     from depthscope.cli.warmup import warm
-    from depthscope.market.times import parse_every
 
-    parse_every(every)  # a wrong one should not cost the opening of a large file
+    check_grid(every)  # a wrong one should not cost the opening of a large file
     only, wanted, values = names(symbols), names(chosen), setting_values(set_)
     with table_output(out, lines_of_json=json) as writer:
         source = open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from depthscope.errors import OutputError
 
@@ -164,11 +166,36 @@ def _opener(kind: str, stream: IO[bytes]) -> Callable[[Any], _Sink]:
 def _kind(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
+        wrong = f"{suffix} is not one we write" if suffix else "this name has none"
         raise OutputError(
-            f"--out {path}: the ending says the format, and {suffix or 'none'} is not one we write. "
+            f"--out {path}: the ending says the format, and {wrong}. "
             f"Use {', '.join(SUFFIXES)}, or - for CSV on standard output."
         )
     return suffix
+
+
+@contextmanager
+def _unwound_by_signals() -> Iterator[None]:
+    """Let a signal that would end the process on the spot unwind the body first.
+
+    Ctrl+C does so by itself. What is ignored, under nohup for example, stays ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _: Any) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    ours = [kind for kind in kinds if signal.getsignal(kind) == signal.SIG_DFL]
+    for kind in ours:
+        signal.signal(kind, leave)
+    try:
+        yield
+    finally:
+        for kind in ours:
+            signal.signal(kind, signal.SIG_DFL)
 
 
 @contextmanager
@@ -200,11 +227,11 @@ def table_output(target: str, *, lines_of_json: bool = False) -> Iterator[TableW
         sys.stdout.buffer.flush()
         return
     path = Path(target)
-    kind = _kind(path)
     if path.is_dir():
         raise OutputError(
             f"--out {path} is a folder. Name a file in it, for example {path / 'features.parquet'}."
         )
+    kind = _kind(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         stream = part.open("wb")
@@ -215,13 +242,14 @@ def table_output(target: str, *, lines_of_json: bool = False) -> Iterator[TableW
         ) from error
     writer = TableWriter(str(path), _opener(kind, stream))
     try:
-        yield writer
-        writer.close()
-        with writer._failures():
-            stream.flush()
-            os.fsync(stream.fileno())
-            stream.close()
-            part.replace(path)
+        with _unwound_by_signals():
+            yield writer
+            writer.close()
+            with writer._failures():
+                stream.flush()
+                os.fsync(stream.fileno())
+                stream.close()
+                part.replace(path)
     finally:
         writer.abandon()
         with suppress(OSError):  # what is left in its buffer is of no use either

@@ -57,7 +57,9 @@ def parse_every(every: str | int) -> int:
         return 0
     step = parse_duration(every)
     if step < UNITS["us"]:
-        raise InputError(f"every={every!r}: the finest grid is 1us; use every='event' for each event.")
+        bare = str(every).strip()
+        unit = f" A number alone is nanoseconds: was {bare}ms meant?" if bare.isdigit() else ""
+        raise InputError(f"{every!r} is finer than 1us, the finest grid; 'event' gives each event.{unit}")
     return step
 
 

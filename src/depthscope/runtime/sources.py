@@ -135,11 +135,15 @@ class _Found:
         SourceMissing
             When there are none.
         """
+        if not str(item).strip():
+            raise SourceMissing("The name of a file is empty. Give a file, a folder or a glob.")
         path = Path(item).expanduser()
         if path.is_dir():
             self._sweep(sorted(path.iterdir()))
         elif path.exists():
             self.named.append(path)
+        elif path.is_symlink():
+            raise SourceMissing(f"{item} is a link to {path.readlink()}, which is not there.")
         elif glob.has_magic(str(path)):
             hits = sorted(Path(hit) for hit in glob.glob(str(path), recursive=True))  # noqa: PTH207  (absolute ones too)
             if not hits:
@@ -152,7 +156,7 @@ class _Found:
                 else []
             )
             hint = f" Did you mean {', '.join(near)}?" if near else ""
-            raise SourceMissing(f"There is no {item}.{hint}")
+            raise SourceMissing(f"There is no file or folder {item}.{hint}")
 
     def _sweep(self, paths: Iterable[Path]) -> None:
         for path in paths:
@@ -160,6 +164,8 @@ class _Found:
                 self.skipped.append(f"{path.name} (hidden)")
             elif path.is_dir():
                 self.skipped.append(f"{path.name}/ (a folder)")
+            elif not path.exists():
+                self.skipped.append(f"{path.name} (a link to nothing)")
             else:
                 self.swept.append(path)
 

@@ -5,13 +5,14 @@ import { test } from 'node:test';
 import { encodeTick } from './encoder.mjs';
 import { NO_TICK, decodeFrame } from '../../../src/depthscope/web/static/js/protocol.js';
 import { ColumnStore } from '../../../src/depthscope/web/static/js/store.js';
-import { InstrumentFormat, commonPrefix, formatExact, formatSigned, formatSize, niceCeil } from '../../../src/depthscope/web/static/js/format.js';
+import { InstrumentFormat, commonPrefix, formatExact, formatSigned, formatSize, niceCeil, niceFloor } from '../../../src/depthscope/web/static/js/format.js';
 import { priceStep } from '../../../src/depthscope/web/static/js/geometry.js';
 import { binFactor } from '../../../src/depthscope/web/static/js/heatmap.js';
-import { walkBook } from '../../../src/depthscope/web/static/js/impact.js';
+import { suggestSize, walkBook } from '../../../src/depthscope/web/static/js/impact.js';
 import { LadderPosition, PulledStacked, ladderRows } from '../../../src/depthscope/web/static/js/ladder_model.js';
-import { cumulativeDepth } from '../../../src/depthscope/web/static/js/depth.js';
+import { comparedDepth, cumulativeDepth } from '../../../src/depthscope/web/static/js/depth.js';
 import { RestingMean } from '../../../src/depthscope/web/static/js/columns.js';
+import { isReadable } from '../../../src/depthscope/web/static/js/overlay.js';
 import { RAMPS, buildLut } from '../../../src/depthscope/web/static/js/palette.js';
 import { parseSettings, DEFAULTS } from '../../../src/depthscope/web/static/js/settings.js';
 import { bookIssues, describeStatus } from '../../../src/depthscope/web/static/js/status.js';
@@ -144,7 +145,7 @@ test('a bin is at least a pixel', () => {
 test('colour cut-offs by percentile keep still for small changes', () => {
   const store = book();
   const histogram = new SizeHistogram();
-  histogram.update(store, 0, 2);
+  histogram.update(store, 0, 2, 0, 1000);
   assert.equal(histogram.total, 7);
   const tone = automaticTone({ low: 0, high: 1 }, histogram, 50);
   assert.ok(tone.low < Math.log1p(10) && tone.low > 0, 'what is usual is dim');
@@ -153,6 +154,18 @@ test('colour cut-offs by percentile keep still for small changes', () => {
   assert.ok(upperPercentile(0) > upperPercentile(50) && upperPercentile(50) > upperPercentile(100));
   const exact = exactTone(5, 500, 0.1);
   assert.ok(Math.abs(toneSize(exact, 0, 0.1) - 5) < 1e-9 && Math.abs(toneSize(exact, 1, 0.1) - 500) < 1e-6);
+});
+
+test('colour cut-offs know only what is on show', () => {
+  const store = book();
+  const histogram = new SizeHistogram();
+  histogram.update(store, 0, 2, 100.5, 103);
+  assert.equal(histogram.total, 3, 'the level cut by the edge counts');
+  assert.ok(Math.abs(histogram.quantile(1) - Math.log1p(30)) < 0.03, 'the 40 above is out of sight');
+  histogram.update(store, 2, 9, 0, 1000);
+  assert.equal(histogram.total, 0);
+  histogram.update(store, 0, 2, 300, 400);
+  assert.equal(histogram.total, 0);
 });
 
 test('ramps start with nothing: black on dark, white on light', () => {
@@ -198,6 +211,30 @@ test('cumulative depth runs outward from the best price', () => {
   assert.deepEqual([...cumulativeDepth(store, 1, 1)], [5, 11, 18]);
   store.applyTick(tick(2, BOOK, { bid: NO_TICK, ask: NO_TICK }));
   assert.equal(cumulativeDepth(store, 2, 1).length, 0);
+});
+
+test('depth compares the sides over the same distance', () => {
+  const { bids, asks, reach } = comparedDepth(book(), 1);
+  assert.deepEqual([[...bids], [...asks], reach], [[40, 70, 90], [5, 11, 18], 3], 'the fourth bid has no counterpart');
+  const store = book();
+  store.applyTick(tick(2, BOOK, { ask: NO_TICK }));
+  const alone = comparedDepth(store, 2);
+  assert.deepEqual([alone.bids.length, alone.asks.length, alone.reach], [4, 0, 4]);
+});
+
+test('the suggested size is round and can be filled from what is shown', () => {
+  const store = book();
+  assert.equal(suggestSize(store, 1, 1), 5, 'half of the 18 asks on show, rounded down');
+  store.applyTick(tick(2, [900, 900, 900, 4, 0, 4, 900, 900]));
+  assert.equal(suggestSize(store, 2, 1), 50, 'ten times the best, rounded up');
+  store.applyTick(tick(3, BOOK, { ask: NO_TICK }));
+  assert.equal(suggestSize(store, 3, 1), 0);
+  assert.deepEqual([0.0034, 1, 7, 19.99, 20, 99, 0].map(niceFloor).map((v) => Number(v.toPrecision(6))), [0.002, 1, 5, 10, 20, 50, 1]);
+});
+
+test('a price label keeps clear of the edges and of the tag of the last price', () => {
+  assert.deepEqual([3, 50, 197].map((y) => isReadable(y, 200, NaN)), [false, true, false]);
+  assert.deepEqual([80, 88, 100, 112, 120].map((y) => isReadable(y, 200, 100)), [true, false, false, false, true]);
 });
 
 test('mean resting size leaves out what was not recorded', () => {

@@ -31,6 +31,19 @@ export function cumulativeDepth(store, col, direction) {
 }
 
 /**
+ * Both sides as far from the best price as both were recorded: the window follows the market with a dead band, and one side
+ * that merely reaches further must not look deeper. A side alone keeps its length.
+ * @param {ColumnStore} store
+ * @param {number} col
+ */
+export function comparedDepth(store, col) {
+  const bids = cumulativeDepth(store, col, -1);
+  const asks = cumulativeDepth(store, col, 1);
+  const reach = bids.length > 0 && asks.length > 0 ? Math.min(bids.length, asks.length) : Math.max(bids.length, asks.length);
+  return { bids: bids.subarray(0, reach), asks: asks.subarray(0, reach), reach };
+}
+
+/**
  * @param {import('./surface.js').Surface} surface
  * @param {{store: ColumnStore, col: number, theme: import('./palette.js').Theme, price: import('./format.js').InstrumentFormat}} o
  */
@@ -38,8 +51,7 @@ export function drawDepth(surface, o) {
   const g = surface.begin();
   const { store, col, theme, price } = o;
   const { width, height } = surface;
-  const bids = cumulativeDepth(store, col, -1);
-  const asks = cumulativeDepth(store, col, 1);
+  const { bids, asks, reach } = comparedDepth(store, col);
   g.font = FONT_SMALL;
   g.textBaseline = 'middle';
   if (bids.length === 0 && asks.length === 0) {
@@ -50,7 +62,6 @@ export function drawDepth(surface, o) {
   }
   const axis = 16;
   const floor = height - axis;
-  const reach = Math.max(bids.length, asks.length);
   const top = niceCeil(Math.max(bids[bids.length - 1] || 0, asks[asks.length - 1] || 0));
   const half = width / 2;
   /** @param {number} v */

@@ -87,6 +87,14 @@ export function niceCeil(value) {
   return 10 * power;
 }
 
+/** Round down to 1, 2 or 5 times a power of ten. @param {number} value */
+export function niceFloor(value) {
+  if (!(value > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  for (const k of [10, 5, 2]) if (k * power <= value * (1 + 1e-9)) return k * power;
+  return power;
+}
+
 /** Bytes a second. @param {number} bytes */
 export function formatRate(bytes) {
   if (!Number.isFinite(bytes)) return DASH;

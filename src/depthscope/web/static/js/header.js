@@ -197,7 +197,9 @@ export class Header {
     const g = this.dotsKey.begin();
     const { dots } = this.app.renderer;
     const { symbol } = this.app.market;
-    if (!Number.isFinite(dots.reference) || symbol === null) return;
+    const known = Number.isFinite(dots.reference) && symbol !== null;
+    this.dotsKey.canvas.hidden = !known;
+    if (!known) return;
     const format = new InstrumentFormat(symbol);
     g.font = FONT_SMALL;
     g.textBaseline = 'middle';

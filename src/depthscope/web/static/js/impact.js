@@ -1,5 +1,6 @@
 // @ts-check
 /** Cost of taking a size from the visible book, level by level. Exact for what is shown, silent about what is not. */
+import { niceCeil, niceFloor } from './format.js';
 import { NO_TICK } from './protocol.js';
 
 /**
@@ -52,4 +53,22 @@ export function walkBook(store, col, direction, size) {
     slipTicks: away * direction,
     slipBps: ((away * direction) / mid) * 1e4,
   };
+}
+
+/**
+ * A round size worth asking about: ten times what rests at the best prices, but no more than half of what either side shows.
+ * @param {import('./store.js').ColumnStore} store
+ * @param {number} col
+ * @param {number} lot
+ * @returns {number} 0 without a two-sided book
+ */
+export function suggestSize(store, col, lot) {
+  const buy = walkBook(store, col, 1, 0);
+  const sell = walkBook(store, col, -1, 0);
+  if (buy === null || sell === null) return 0;
+  const slot = store.slot(col);
+  const best = (store.at(col, store.bid[slot]) + store.at(col, store.ask[slot])) / 2;
+  const most = Math.min(buy.visible, sell.visible) / 2;
+  if (!(best > 0) || !(most > 0)) return 0;
+  return Math.max(lot, Math.min(niceCeil(best * 10), niceFloor(most)));
 }

@@ -17,6 +17,8 @@ const TAU = 2 * Math.PI;
 export const REFERENCE_RADIUS = 9;
 const LARGEST_RADIUS = 30;
 const SMALLEST_RADIUS = 1.1;
+/** Half the height of the last price's tag, px. */
+const TAG_HALF = 9;
 
 /** Area of dots in proportion to volume; the volume of the reference dot is a round number that moves rarely. */
 export class DotScale {
@@ -252,10 +254,21 @@ function drawPriceAxis(g, o) {
   g.fillRect(plot.width, 0, 1, plot.height + TIME_HEIGHT);
   g.fillStyle = theme.dim;
   g.textAlign = 'left';
+  const tag = o.last === null ? NaN : tagHeight(plot, o.last.tick);
   for (let p = first; p < plot.rect.p1; p += step) {
     const y = yOf(plot, p);
-    if (y > 7 && y < plot.height - 7) g.fillText(o.price.text(p), plot.width + 7, y);
+    if (isReadable(y, plot.height, tag)) g.fillText(o.price.text(p), plot.width + 7, y);
   }
+}
+
+/** Whether a price label is whole: not cut by an edge, not half under the last price's tag. @param {number} y @param {number} height @param {number} tag  NaN for none */
+export function isReadable(y, height, tag) {
+  return y > 7 && y < height - 7 && !(Math.abs(y - tag) < TAG_HALF + 5);
+}
+
+/** Where the middle of the last price's tag stands: at its price, or at the edge it lies beyond. @param {Plot} plot @param {number} tick */
+function tagHeight(plot, tick) {
+  return Math.min(plot.height - TAG_HALF, Math.max(TAG_HALF, yOf(plot, tick)));
 }
 
 /** @param {CanvasRenderingContext2D} g @param {OverlayInput} o */
@@ -283,7 +296,7 @@ function drawLast(g, o, last) {
   const { plot, theme, store } = o;
   const y = yOf(plot, last.tick);
   const inside = y >= 0 && y <= plot.height;
-  const at = Math.min(plot.height - 9, Math.max(9, y));
+  const at = tagHeight(plot, last.tick);
   if (inside) {
     g.strokeStyle = theme.accent;
     g.setLineDash([2, 3]);
@@ -296,10 +309,10 @@ function drawLast(g, o, last) {
   g.fillStyle = theme.accent;
   g.beginPath();
   g.moveTo(plot.width, at);
-  g.lineTo(plot.width + 5, at - 9);
-  g.lineTo(plot.width + AXIS_WIDTH, at - 9);
-  g.lineTo(plot.width + AXIS_WIDTH, at + 9);
-  g.lineTo(plot.width + 5, at + 9);
+  g.lineTo(plot.width + 5, at - TAG_HALF);
+  g.lineTo(plot.width + AXIS_WIDTH, at - TAG_HALF);
+  g.lineTo(plot.width + AXIS_WIDTH, at + TAG_HALF);
+  g.lineTo(plot.width + 5, at + TAG_HALF);
   g.fill();
   g.fillStyle = theme.onAccent;
   g.font = FONT_BOLD;

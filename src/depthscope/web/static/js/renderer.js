@@ -248,7 +248,8 @@ export class Renderer {
       if (exact.low !== this.tone.low || exact.high !== this.tone.high) this.tone = exact;
       return;
     }
-    this.histogram.update(store, this.plot.rect.c0, this.plot.rect.c1);
+    const { c0, c1, p0, p1 } = this.plot.rect;
+    this.histogram.update(store, c0, c1, p0, p1);
     this.tone = automaticTone(this.tone, this.histogram, contrast);
   }
 

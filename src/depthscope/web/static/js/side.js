@@ -1,7 +1,7 @@
 // @ts-check
 /** Figures beside the ladder that are ordinary text: market impact, health of feed and book, and what a screen reader gets. */
-import { formatCount, formatExact, formatFixed, formatRate, niceCeil } from './format.js';
-import { walkBook } from './impact.js';
+import { formatCount, formatExact, formatFixed, formatRate } from './format.js';
+import { suggestSize, walkBook } from './impact.js';
 import { NO_TICK } from './protocol.js';
 import { sizeUnit } from './header.js';
 import { bookIssues } from './status.js';
@@ -32,15 +32,13 @@ export class Side {
     });
   }
 
-  /** A round size of some twenty times what rests at the best prices. */
+  /** Settle on a size of the impact panel once there is a book. */
   #suggest() {
     const { near, symbol } = this.app.market;
     if (this.suggested > 0 || near === null || symbol === null) return;
     const quoted = near.lastQuoted(near.head);
     if (quoted < 0) return;
-    const slot = near.slot(quoted);
-    const best = (near.at(quoted, near.bid[slot]) + near.at(quoted, near.ask[slot])) / 2;
-    if (best > 0) this.suggested = Math.max(Number(symbol.lot), niceCeil(best * 10));
+    this.suggested = suggestSize(near, quoted, Number(symbol.lot));
     this.size.placeholder = this.suggested > 0 ? String(Number(this.suggested.toPrecision(6))) : '';
   }
 

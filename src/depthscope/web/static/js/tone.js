@@ -21,12 +21,14 @@ export class SizeHistogram {
   }
 
   /**
-   * Count the non-empty cells of at most 160 of the columns.
+   * Count the non-empty cells on show, in at most 160 of the columns.
    * @param {import('./store.js').ColumnStore} store
    * @param {number} first
    * @param {number} end
+   * @param {number} low  lowest tick on show
+   * @param {number} high  one past the highest
    */
-  update(store, first, end) {
+  update(store, first, end, low, high) {
     this.bins.fill(0);
     this.total = 0;
     const from = Math.max(Math.floor(first), store.oldest);
@@ -35,8 +37,11 @@ export class SizeHistogram {
     const scale = BINS / TOP;
     for (let c = from; c < to; c += step) {
       if (!store.has(c)) continue;
-      const at = store.slot(c) * store.levels;
-      for (let k = at; k < at + store.levels; k++) {
+      const slot = store.slot(c);
+      const at = slot * store.levels;
+      const bottom = Math.max(0, Math.floor((low - store.base[slot]) / store.row));
+      const top = Math.min(store.levels, Math.ceil((high - store.base[slot]) / store.row));
+      for (let k = at + bottom; k < at + top; k++) {
         const v = store.log[k];
         if (v > 0) {
           this.bins[Math.min(BINS - 1, (v * scale) | 0)]++;
