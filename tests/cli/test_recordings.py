@@ -88,3 +88,23 @@ def test_every_file_of_the_corpus_opens_or_explains_itself(command: Command, dat
             assert done.err.startswith("error: "), path.name
             assert path.name in done.err.replace("\n", ""), path.name
     assert opened >= 60
+
+
+def readme_transcript() -> list[tuple[list[str], str]]:
+    """(arguments, output) of the commands README.md shows."""
+    text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    console = text.partition("```console\n")[2].partition("```")[0]
+    parts = [part.partition("\n") for part in console.split("$ depthscope ")[1:]]
+    return [(arguments.split(), output.strip()) for arguments, _, output in parts]
+
+
+@pytest.mark.parametrize("name", ["info", "book", "features"])
+def test_the_readme_shows_what_is_printed(
+    command: Command, data_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    ((arguments, output),) = [shown for shown in readme_transcript() if shown[0][0] == name]
+    (tmp_path / Path(ES).name).symlink_to(data_dir / ES)
+    done = command(*arguments)
+    assert done.code == 0
+    told = [line.rstrip() for line in (done.out + done.err).strip().splitlines()]
+    assert told == output.splitlines()
