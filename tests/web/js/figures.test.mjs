@@ -15,7 +15,7 @@ import { RestingMean } from '../../../src/depthscope/web/static/js/columns.js';
 import { isReadable } from '../../../src/depthscope/web/static/js/overlay.js';
 import { RAMPS, buildLut } from '../../../src/depthscope/web/static/js/palette.js';
 import { parseSettings, DEFAULTS } from '../../../src/depthscope/web/static/js/settings.js';
-import { bookIssues, describeStatus } from '../../../src/depthscope/web/static/js/status.js';
+import { bookIssues, bookVerdict, describeStatus, missingCapabilities } from '../../../src/depthscope/web/static/js/status.js';
 import { newestPrints } from '../../../src/depthscope/web/static/js/tape.js';
 import { MarketClock, formatSpan, timeStep, utcTime } from '../../../src/depthscope/web/static/js/time.js';
 import { SizeHistogram, automaticTone, exactTone, toneSize, upperPercentile } from '../../../src/depthscope/web/static/js/tone.js';
@@ -311,7 +311,7 @@ test('settings: damaged ones fall back one by one', () => {
 test('the badge', () => {
   const hello = /** @type {any} */ ({ state: 'playing', symbols: [{}], warm: null });
   const info = /** @type {any} */ ({ state: 'LIVE', incomplete: false, stateReason: null });
-  const base = { feed: /** @type {const} */ ('open'), reason: '', retrySeconds: 0, hello, session: null, info, filling: false, empty: false };
+  const base = { feed: /** @type {const} */ ('open'), reason: '', retrySeconds: 0, hello, session: null, info, filling: false, empty: false, symbol: null };
   assert.equal(describeStatus(base).kind, 'live');
   assert.equal(describeStatus({ ...base, info: { ...info, state: 'STALE', stateReason: 'gap' } }).detail, 'gap');
   assert.match(describeStatus({ ...base, info: { ...info, incomplete: true } }).text, /incomplete/);
@@ -323,6 +323,28 @@ test('the badge', () => {
   assert.equal(describeStatus({ ...base, session: /** @type {any} */ ({ state: 'failed', error: 'disk' }) }).detail, 'disk');
   assert.match(describeStatus({ ...base, session: /** @type {any} */ ({ state: 'warming', warm: { stage: 'book', done: 2, of: 9 } }) }).detail, /book \(2 of 9\)/);
   assert.equal(describeStatus({ ...base, empty: true, filling: true }).text, 'LOADING');
+});
+
+test('damage at the end of a recording is not called its end', () => {
+  const hello = /** @type {any} */ ({ state: 'playing', symbols: [{}], warm: null });
+  const session = /** @type {any} */ ({ state: 'ended', error: 'day.gz is damaged' });
+  const status = describeStatus({ feed: 'open', reason: '', retrySeconds: 0, hello, session, info: null, filling: false, empty: false, symbol: null });
+  assert.deepEqual(status, { kind: 'stale', text: 'ENDED EARLY', detail: 'day.gz is damaged' });
+});
+
+test('data without quotes waits for no book and vouches for none', () => {
+  const hello = /** @type {any} */ ({ state: 'playing', symbols: [{}], warm: null });
+  const info = /** @type {any} */ ({ state: 'SYNCING', incomplete: false, stateReason: 'waiting', counters: {} });
+  const base = { feed: /** @type {const} */ ('open'), reason: '', retrySeconds: 0, hello, session: null, info, filling: false, empty: false };
+  /** @param {string[]} capabilities */
+  const of = (...capabilities) => /** @type {any} */ ({ capabilities });
+  assert.equal(describeStatus({ ...base, symbol: of('TRADES', 'AGGRESSOR') }).text, 'TRADES ONLY');
+  assert.equal(describeStatus({ ...base, symbol: of('TRADES', 'L1') }).detail, 'waiting');
+  assert.deepEqual(missingCapabilities(of('TRADES', 'AGGRESSOR')), ['trades only: no quotes, no depth']);
+  assert.deepEqual(missingCapabilities(of('TRADES', 'AGGRESSOR', 'L1')), ['no depth: only the best bid and ask']);
+  const live = { ...info, state: 'LIVE' };
+  assert.deepEqual([null, info, live, { ...live, incomplete: true }, { ...live, incomplete: true, counters: { gaps: 2 } }].map(bookVerdict),
+    ['–', '–', '✓ exact', '⚠ incomplete', '⚠ 2']);
 });
 
 test('book issues leave plain tallies out', () => {

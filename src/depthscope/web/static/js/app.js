@@ -63,6 +63,7 @@ export class App {
       info: market.info,
       filling: market.filling,
       empty: market.fine === null || market.fine.head < 0,
+      symbol: market.symbol,
     });
   }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** The bar at the bottom: pause, newest, speed, seek, and the figures of the moment. */
 import { formatCount, formatFixed, formatRate, formatSigned } from './format.js';
-import { bookIssues } from './status.js';
+import { bookIssues, bookVerdict } from './status.js';
 import { element, setText } from './surface.js';
 
 /** Lag above this is worth a colour, ms. */
@@ -138,7 +138,7 @@ export class Footer {
     feedCell.title = `${formatRate(perf.rate.bytes)} to this page`;
     const issues = info === null ? null : bookIssues(info.counters);
     const book = element('f-book', HTMLElement);
-    setText(book, issues === null || info === null ? '–' : issues.total === 0 && !info.incomplete ? '✓ exact' : `⚠ ${formatCount(issues.total)}`);
+    setText(book, bookVerdict(info));
     book.dataset.warn = issues !== null && (issues.total > 0 || info?.incomplete) ? '1' : '0';
     book.title = issues === null || issues.total === 0 ? 'Nothing the book had to work round' : issues.lines.map(([n, v]) => `${n.replaceAll('_', ' ')}: ${v}`).join('\n');
   }

@@ -1,7 +1,7 @@
 // @ts-check
 /** Numbers as text. Prices are exact multiples of a decimal tick: they are formatted by digits, never rounded by eye. */
 
-const DASH = '–';
+export const DASH = '–';
 
 /** A size in few characters: 0.005, 3.20, 45.1, 812, 12.4k, 3.1M. @param {number} value @param {number} [decimals] most digits after the point */
 export function formatSize(value, decimals = 3) {

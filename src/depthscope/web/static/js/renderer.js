@@ -156,9 +156,9 @@ export class Renderer {
     market.want(this.res);
     const store = market.storeFor(this.res) ?? fine;
     const nowMs = Number.isFinite(market.nowMs) ? market.nowMs : 0;
-    const quoted = fine.lastQuoted(fine.head);
     // Easing goes on with the next update: the page follows the market's own pace.
-    if (quoted >= 0) view.follow(fine.mid(quoted));
+    const middle = this.#middle(fine);
+    if (Number.isFinite(middle)) view.follow(middle);
     this.plot = {
       rect: view.rect(store, nowMs),
       width: Math.max(1, this.over.width - AXIS_WIDTH),
@@ -221,15 +221,27 @@ export class Renderer {
     view.settle((fine.head - fine.oldest + 1) * fine.ms);
   }
 
-  /** Fit the rows to the quotes of the last while. @param {import('./store.js').ColumnStore} fine */
+  /** What the chart and the ladder turn round, ticks: the mid, or the last trade where the data has no quotes. @param {import('./store.js').ColumnStore} fine */
+  #middle(fine) {
+    const quoted = fine.lastQuoted(fine.head);
+    return quoted >= 0 ? fine.mid(quoted) : this.app.lastTrade()?.tick ?? NaN;
+  }
+
+  /** Fit the rows to the quotes of the last while, or to its trades. @param {import('./store.js').ColumnStore} fine */
   #fitRows(fine) {
     const { view } = this.app;
     let low = Infinity;
     let high = -Infinity;
-    for (let c = Math.max(fine.oldest, Math.floor(fine.head - view.span / fine.ms)); c <= fine.head; c++) {
+    const oldest = Math.max(fine.oldest, Math.floor(fine.head - view.span / fine.ms));
+    for (let c = oldest; c <= fine.head; c++) {
       const mid = fine.mid(c);
       if (mid < low) low = mid;
       if (mid > high) high = mid;
+    }
+    if (!(high >= low)) {
+      const traded = fine.trades.list.filter((t) => t.col >= oldest).map((t) => t.tick);
+      low = Math.min(...traded);
+      high = Math.max(...traded);
     }
     if (!(high >= low)) return;
     const first = !view.fitted;
@@ -256,8 +268,8 @@ export class Renderer {
   /** @param {import('./store.js').ColumnStore} fine @param {boolean} slow */
   #updateProfiles(fine, slow) {
     if (fine.head < 0) return;
-    const quoted = fine.lastQuoted(fine.head);
-    const middle = quoted >= 0 ? Math.round(fine.mid(quoted)) : fine.base[fine.slot(fine.head)];
+    const centre = this.#middle(fine);
+    const middle = Number.isFinite(centre) ? Math.round(centre) : fine.base[fine.slot(fine.head)];
     const first = fine.head - Math.round(PROFILE_MS / fine.ms) + 1;
     const low = middle - PROFILE_TICKS / 2;
     this.profile.update(fine.trades, first, fine.head + 1, low, PROFILE_TICKS);
@@ -309,11 +321,11 @@ export class Renderer {
     const { market, settings } = this.app;
     const { group } = settings.values;
     const count = rowsIn(this.dom.height);
-    const quoted = fine.lastQuoted(fine.head);
+    const middle = this.#middle(fine);
     const moved = group !== this.ladderGroup || count !== this.ladderRowCount;
     this.ladderGroup = group;
     this.ladderRowCount = count;
-    if (quoted >= 0) this.ladder.follow(fine.mid(quoted) / group, count, moved);
+    if (Number.isFinite(middle)) this.ladder.follow(middle / group, count, moved);
     if (Number.isNaN(this.ladder.centre)) {
       this.dom.begin();
       return;

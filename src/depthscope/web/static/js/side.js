@@ -4,7 +4,7 @@ import { formatCount, formatExact, formatFixed, formatRate } from './format.js';
 import { suggestSize, walkBook } from './impact.js';
 import { NO_TICK } from './protocol.js';
 import { sizeUnit } from './header.js';
-import { bookIssues } from './status.js';
+import { bookIssues, bookVerdict } from './status.js';
 import { element, setText } from './surface.js';
 
 const TABLE_LEVELS = 10;
@@ -86,7 +86,7 @@ export class Side {
     if (info !== null) {
       const { lines } = bookIssues(info.counters);
       if (info.incomplete) rows.push(['Book', '⚠ incomplete', true]);
-      else if (lines.length === 0) rows.push(['Book', '✓ exact', false]);
+      else if (lines.length === 0) rows.push(['Book', bookVerdict(info), false]);
       for (const [name, count] of lines) rows.push([name.replaceAll('_', ' '), formatCount(count), true]);
     }
     if (symbol !== null && info?.volume !== null && info !== null) rows.push(['Volume', `${formatCount(info.volume)} ${sizeUnit(symbol)}`, false]);

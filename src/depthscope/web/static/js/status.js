@@ -1,5 +1,6 @@
 // @ts-check
 /** One sentence on the state of things: what the badge says, and what stands over the heatmap when there is nothing to draw. No DOM. */
+import { DASH, formatCount } from './format.js';
 
 /**
  * @typedef {'live' | 'syncing' | 'stale' | 'connecting' | 'offline' | 'history' | 'failed'} StatusKind
@@ -22,6 +23,7 @@ export const MARKS = { live: '●', syncing: '◌', stale: '▲', connecting: '�
  * @param {import('./types.js').Info | null} o.info
  * @param {boolean} o.filling
  * @param {boolean} o.empty  no column held
+ * @param {import('./types.js').SymbolInfo | null} o.symbol
  * @returns {Status}
  */
 export function describeStatus(o) {
@@ -45,6 +47,8 @@ export function describeStatus(o) {
   if (hello.symbols.length === 0) return { kind: 'syncing', text: 'WAITING', detail: 'no instrument has appeared yet' };
   if (state === 'seeking') return { kind: 'syncing', text: 'SEEKING', detail: 'processing everything up to the chosen time' };
   if (o.empty && o.filling) return { kind: 'syncing', text: 'LOADING', detail: 'loading history' };
+  const error = session?.error ?? hello.error ?? null;
+  if (state === 'ended' && error !== null) return { kind: 'stale', text: 'ENDED EARLY', detail: error };
   if (state === 'ended') return { kind: 'history', text: 'HISTORY ONLY', detail: 'end of the recording: nothing more will come' };
   if (info === null) return { kind: 'syncing', text: 'LOADING', detail: 'waiting for the first figures of this symbol' };
   const partial = info.incomplete ? ' · incomplete' : '';
@@ -53,12 +57,18 @@ export function describeStatus(o) {
     case 'LIVE':
       return { kind: 'live', text: `BOOK LIVE${partial}`, detail: why || 'the book is complete and in step with the feed' };
     case 'SYNCING':
+      if (o.symbol !== null && !hasQuotes(o.symbol)) return { kind: 'history', text: 'TRADES ONLY', detail: 'this data holds neither quotes nor orders: there is no book' };
       return { kind: 'syncing', text: `SYNCING${partial}`, detail: info.stateReason ?? 'waiting for a snapshot of the book' };
     case 'STALE':
       return { kind: 'stale', text: 'STALE', detail: info.stateReason ?? 'the feed lost messages: the book cannot be trusted' };
     case 'WAITING':
       return { kind: 'syncing', text: 'WAITING', detail: 'no event of this symbol yet' };
   }
+}
+
+/** Whether the feed tells at least the best bid and ask. @param {import('./types.js').SymbolInfo} symbol */
+function hasQuotes(symbol) {
+  return symbol.capabilities.some((c) => c === 'L1' || c === 'L2' || c === 'MBO');
 }
 
 /**
@@ -68,7 +78,8 @@ export function describeStatus(o) {
 export function missingCapabilities(symbol) {
   const has = new Set(symbol.capabilities);
   const missing = [];
-  if (!has.has('L2') && !has.has('MBO')) missing.push('no depth: only the best bid and ask');
+  if (!hasQuotes(symbol)) missing.push('trades only: no quotes, no depth');
+  else if (!has.has('L2') && !has.has('MBO')) missing.push('no depth: only the best bid and ask');
   if (!has.has('TRADES')) missing.push('no trades');
   else if (!has.has('AGGRESSOR')) missing.push('aggressor sides are inferred');
   return missing;
@@ -92,4 +103,12 @@ export function bookIssues(counters) {
   const tallies = /^(events|groups|adds|cancels|modifies|trades|fills|levels|orders|live_orders|rows|messages|records|applied|clears|snapshots|status)$/;
   const lines = Object.entries(counters).filter(([name, n]) => n > 0 && !tallies.test(name));
   return { total: lines.reduce((s, [, n]) => s + n, 0), lines };
+}
+
+/** What the book is worth, in a word or the number of things it had to work round. @param {import('./types.js').Info | null} info */
+export function bookVerdict(info) {
+  if (info === null || info.state === 'WAITING' || info.state === 'SYNCING') return DASH;
+  const { total } = bookIssues(info.counters);
+  if (total > 0) return `⚠ ${formatCount(total)}`;
+  return info.incomplete ? '⚠ incomplete' : '✓ exact';
 }
