@@ -251,8 +251,11 @@ def test_quiet_nights_are_skipped_and_told() -> None:
     later = night["ts_recv"] >= BEGIN + 10 * SECOND
     night["ts_recv"][later] += 8 * 3600 * SECOND
     session = opened(night)
+    paces = []
     for k in range(0, 400):
         session.step(k * 0.05)
+        paces.append(session.status.effective_speed)
+    assert max(paces) < 2.5, "what was left out is no pace"
     assert session.status.skipped_ms == pytest.approx(8 * 3600e3, abs=5e3)
     assert session.clock > BEGIN + (8 * 3600 + 10) * SECOND
 

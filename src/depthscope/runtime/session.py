@@ -381,7 +381,9 @@ class Session:
         elif self.source.info.bytes_total:
             changes["progress"] = min(1.0, self.source.info.bytes_read / self.source.info.bytes_total)
         if status.state in ("playing", "seeking"):
-            rates = self._meter.read(now, self.clock, events)
+            # Quiet time that was left out did not pass: it would read as a thousandfold pace.
+            played = self.clock - int(status.skipped_ms * 1e6)
+            rates = self._meter.read(now, played, events)
             if rates is not None:
                 changes["effective_speed"], changes["events_per_sec"] = rates
         self._set(ts=self.clock, events=events, **changes)
