@@ -14,7 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+
+from depthscope.cli.demo import demo
+from depthscope.runtime.checkpoints import memory_of
+from depthscope.runtime.session import Session
+from depthscope.web.encoder import encode_tick
+from depthscope.web.recorder import Recorder
 
 PATIENCE = 120.0  # seconds; a machine that runs other tests beside this one is slow
 
@@ -66,6 +73,48 @@ def test_demo_serves_its_page(tmp_path: Path) -> None:
         page = httpx.get(address, follow_redirects=True)
         assert page.status_code == 200
         assert "depthscope" in page.text
+
+
+@pytest.fixture
+def demo_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """What `depthscope demo` would serve."""
+    found: list[Session] = []
+    monkeypatch.setattr("depthscope.web.app.serve", lambda session, **_: found.append(session))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    demo(port=0, no_open=True, seed=3, speed="max")
+    return found[0]
+
+
+def test_the_demo_opens_with_minutes_already_traded(demo_session: Session) -> None:
+    recorder = demo_session.spectator = Recorder()
+    demo_session.open()
+    assert demo_session.status.state == "playing"
+    assert len(recorder.tracks) == 3
+    for track in recorder.tracks.values():
+        fine, _, coarse = track.history.levels
+        assert fine.head - fine.tail + 1 == fine.cols, "the finest resolution is full"
+        assert coarse.head - coarse.tail >= 300
+        run = fine.run(fine.tail, fine.head)
+        assert run.q.any(axis=1).all(), "no column is empty"
+        assert len(np.unique((run.trades["col"] - fine.tail) // 200)) == 18, "trades in every ten seconds"
+        moved = (run.q[1:] != run.q[:-1]).any(axis=1)
+        assert moved[-1200:].sum() > 180, "the minute shown first moves more than once a second"
+
+
+def test_the_demo_goes_on_in_bounded_memory(demo_session: Session) -> None:
+    recorder = demo_session.spectator = Recorder(plan=((1000, 60),))
+    demo_session.open()
+    start, used = demo_session.clock, dict[int, int]()
+    for minute in range(1, 76):
+        while demo_session.clock < start + minute * 60 * 10**9:
+            assert demo_session.status.state == "playing", demo_session.status
+            demo_session.step(0.0, 0.2)
+            encode_tick(recorder, frozenset(), 0, 0.0)
+        if minute in (25, 75):
+            used[minute] = memory_of((recorder.tracks, demo_session.engine.snapshot()))
+    assert demo_session.status.end is None
+    assert used[75] < used[25] * 1.2, used
+    assert demo_session.player.checkpoints.size <= 128 << 20
 
 
 def test_a_port_in_use_is_bad_input(small_file: Path, tmp_path: Path) -> None:

@@ -117,10 +117,47 @@ def test_the_first_view_may_have_a_past() -> None:
     assert book_of(session) == book_of(direct)
     recorder = session.spectator
     assert isinstance(recorder, Recorder)
+    assert session.status.events == int((EVENTS["ts_recv"] < session.clock).sum())
     fine = recorder.tracks[0].history.levels[0]
     assert fine.head - fine.tail >= 70 * 20 - 1, "no column is missing"
     steps = np.diff([fine.run(col, col).cvd[0] for col in range(fine.head - 59 * 20, fine.head)])
     assert np.count_nonzero(steps) > 59, "the last minute moves more than once a second"
+
+
+def test_prints_of_the_past_are_in_their_own_columns_and_its_end_is_exact() -> None:
+    direct = opened(recorder=True)
+    run_to(direct, BEGIN + 80 * SECOND)
+    session = opened(recorder=True, history=80.0)
+    mine, theirs = session.spectator, direct.spectator
+    assert isinstance(mine, Recorder)
+    assert isinstance(theirs, Recorder)
+    for symbol in (0, 1):
+        a, b = mine.tracks[symbol], theirs.tracks[symbol]
+        assert a.prints == b.prints
+        assert (a.volume, a.cvd) == pytest.approx((b.volume, b.cvd))
+        for x, y in zip(a.history.levels, b.history.levels, strict=True):
+            assert (x.tail, x.head, x.final) == (y.tail, y.head, y.final)
+            traded, expected = x.trades.between(0, 2**32 - 2), y.trades.between(0, 2**32 - 2)
+            assert merge_trades(traded).tobytes() == merge_trades(expected).tobytes()
+            assert np.allclose(x.ofi(x.tail, x.final), y.ofi(y.tail, y.final), rtol=1e-4, atol=1e-3)
+        fine, exact = a.history.levels[0], b.history.levels[0]
+        last, other = fine.run(fine.head - 199, fine.head), exact.run(fine.head - 199, fine.head)
+        for name in ("cvd", "bid", "ask", "imbalance"):
+            assert getattr(last, name).tobytes() == getattr(other, name).tobytes(), name
+        before = fine.run(fine.head - 1190, fine.head - 210)
+        blocks = np.flatnonzero(np.diff(before.cvd)) + 1
+        assert set((before.first + blocks) % 20) == {0, 5, 10, 15}, "steps of a quarter of a second"
+
+
+def test_damage_within_the_past_leaves_what_was_readable_on_view() -> None:
+    session = Session(lambda: TapeSource(EVENTS, damaged=True), history=1_000.0)
+    session.open()
+    assert session.status.state == "ended"
+    assert "damaged" in str(session.status.error)
+    assert session.status.events == len(EVENTS)
+    assert session.step(0.0) is False
+    run_to(session, BEGIN + SECOND)
+    assert session.status.state == "playing"
 
 
 def test_a_past_longer_than_the_data_opens_at_its_end() -> None:

@@ -148,6 +148,21 @@ def test_volume_is_never_lost_while_its_column_is_held(seed: int, merge_from: in
     assert (np.diff(store.between(tail, col)["col"].astype(int)) >= 0).all()
 
 
+@pytest.mark.parametrize("merge_from", [1, 3, 50])
+def test_prints_of_many_columns_at_once_are_kept_as_one_by_one(merge_from: int) -> None:
+    rng = np.random.default_rng(5)
+    cols = np.sort(rng.integers(0, 60, 400))
+    all_ = prints(*[(int(c), int(rng.integers(0, 3)), 0.0, 1.0, int(rng.integers(0, 2))) for c in cols])
+    all_["seq"] = np.arange(400)
+    one, many = TradeStore(4096, merge_from), TradeStore(4096, merge_from)
+    for start in range(0, 400, 90):
+        many.append(all_[start : start + 90], 0)
+    for col in np.unique(cols):
+        one.append(all_[cols == col], 0)
+    assert one.between(0, 58).tobytes() == many.between(0, 58).tobytes()
+    assert (len(one) < 400) is (merge_from < 50)
+
+
 def test_room_made_by_merging_keeps_the_average_price() -> None:
     store = TradeStore(16, merge_from=100)
     for k in range(4):

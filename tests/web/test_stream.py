@@ -6,17 +6,21 @@ import asyncio
 import json
 import math
 import socket
+import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import websockets
 
+from depthscope.runtime.session import Session
 from depthscope.web.app import Address
 from tests.web.clients import Page, api, page, wait_open
 from tests.web.conftest import EVENTS, make_session, serving
-from tests.web.market import COLUMN, SECOND, START, account
+from tests.web.market import COLUMN, SECOND, START, TapeSource, account
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +51,36 @@ async def test_greeting_says_everything_a_page_needs(server: Address) -> None:
         assert hello["speeds"][-1] == "max"
         session = await p.until("session")
         assert session["state"] in ("playing", "ended")
+
+
+async def test_a_past_comes_as_one_fill_and_not_again(folder: Path) -> None:
+    """Who subscribes while the minutes before are played gets them once; what follows is news."""
+    waiting = threading.Event()
+
+    class Patient(TapeSource):
+        def chunks(self) -> Iterator[np.ndarray]:
+            for n, chunk in enumerate(super().chunks()):
+                assert n != 4 or waiting.wait(60)
+                yield chunk
+
+    with serving(Session(lambda: Patient(EVENTS), history=60.0), folder=folder) as address:
+        async with page(address) as p:
+            hello = await p.until("hello", timeout=120)
+            while hello["origin"] is None or not hello["symbols"]:
+                hello = await p.until("hello", timeout=120)
+            assert hello["state"] == "warming"
+            assert hello["warm"]["stage"] == "playing the minutes before"
+            await p.send(cmd="sub", symbol=0, res=0, cols=3600)
+            waiting.set()
+            while not p.frames or not p.frames[-1]["flags"] & 1 or p.frames[-1]["t"] != "HIST":
+                await p.next()
+            fill = list(p.frames)
+            assert sum(f["nCols"] for f in fill) == 60 * 20 + 1, "with the column before the beginning"
+            head = fill[0]["first"] + fill[0]["nCols"] - 1
+            await p.read_for(1.0)
+            news = p.frames[len(fill) :]
+            assert news
+            assert min(f["first"] if f["t"] == "HIST" else f["col"] for f in news) >= head
 
 
 async def test_a_page_gets_a_fill_then_ticks_at_20_hz(server: Address) -> None:

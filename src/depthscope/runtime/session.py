@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +25,7 @@ from depthscope.runtime.status import Mode, Spectator, State, Status
 from depthscope.runtime.symbols import Symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from depthscope.book.view import OrderBook
     from depthscope.engine import Engine
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Session"]
 
-_FINE_SPAN: Final = 180 * SECOND  # a seek lands with this much history at the finest step
-_FINE_OPENING: Final = 60 * SECOND  # and the first view, which must not wait, with this much
+# How a stretch is played: until so long before its end in steps of that much, then column by column.
+Legs = tuple[tuple[int, int], ...]
+_SEEK_LEGS: Final[Legs] = ((180 * SECOND, SECOND),)
+# The first view must not wait. It shows a minute, in which a quarter of a second is a few pixels.
+_HISTORY_LEGS: Final[Legs] = ((60 * SECOND, SECOND), (10 * SECOND, 5 * COLUMN))
 _OPENING = "The session is still opening its source. Ask again in a moment."
 
 
@@ -211,28 +215,48 @@ class Session:
             self.spectator.advanced(start)
         player.checkpoint(start)
         self._play_history(start)
-        self._set(start=start, ts=self.clock, warm=None, state=self._first_state)
+        self._set(start=start, ts=self.clock, events=player.cursor.index, warm=None)
+        if self.status.state != "ended":
+            self._set(state=self._first_state)
         if self._open_at is not None and self._open_at > start:
             self.seek(self._open_at)
 
     def _play_history(self, start: int) -> None:
-        """Play what the first view shows as the past, telling how far it is."""
-        end, pieces = start + self._history, 10
-        for done in range(pieces if self._history else 0):
-            self._set(warm=("playing the minutes before", done, pieces))
-            until = start + self._history * (done + 1) // pieces // SECOND * SECOND
-            fine = max(0, until - end + _FINE_OPENING)
-            while not self._run_to(until, time.perf_counter() + 0.1, fine):
-                if self._cancelled:
-                    raise BookUnavailable("The session was closed before its first view was ready.")
+        """Play what the first view shows as the past."""
+        if not self._history:
+            return
+        # Said once: a page that draws progress takes the time it reports on.
+        self._set(warm=("playing the minutes before", 0, 1))
+        done = False
+        while not done and self.status.state != "ended":
+            if self._cancelled:
+                raise BookUnavailable("The session was closed before its first view was ready.")
+            with self._ending():
+                done = self._run_to(start + self._history, time.perf_counter() + 0.1, _HISTORY_LEGS)
+        self._register()
 
-    def _run_to(self, target: int, deadline: float, fine: int = _FINE_SPAN) -> bool:
-        """Play up to `target`, the last `fine` ns of it at the finest step; whether it was reached."""
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """End the session where the body meets damage or the end of the data."""
+        try:
+            yield
+        except DepthscopeError as error:
+            # The reader has handed over all that was readable: what was built stays on view.
+            self._set(state="ended", error=str(error), end=self.clock)
+        if self.player.finished:
+            self._set(state="ended", end=self.clock)
+
+    def _run_to(self, target: int, deadline: float, legs: Legs = _SEEK_LEGS) -> bool:
+        """Play up to `target` by `legs`; whether it, or the end, was reached."""
         player = self.player
         while player.clock < target and not player.finished:
-            coarse = target - player.clock > fine + SECOND
-            stop = (target - fine) // SECOND * SECOND if coarse else target
-            if not player.run(stop, SECOND if coarse else COLUMN, deadline):
+            stop, grain = target, COLUMN
+            for before, step in legs:
+                until = (target - before) // SECOND * SECOND
+                if until > player.clock:
+                    stop, grain = until, step
+                    break
+            if not player.run(stop, grain, deadline):
                 return False
         return True
 
@@ -329,16 +353,11 @@ class Session:
             return False
         deadline = time.perf_counter() + budget
         before = self.clock
-        try:
+        with self._ending():
             if state == "seeking":
                 self._step_seek(deadline)
             else:
                 self._step_play(now, deadline)
-        except DepthscopeError as error:
-            # The reader has handed over all that was readable: what was built stays on view.
-            self._set(state="ended", error=str(error), end=self.clock)
-        if self.player.finished:
-            self._set(state="ended", end=self.clock)
         if self.status.state == "ended":
             self._set(seek_to=None, effective_speed=0.0, events_per_sec=0.0, lag_ms=0.0)
         self._register()

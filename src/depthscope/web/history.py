@@ -19,6 +19,7 @@ from depthscope.web.trades import TradeStore
 __all__ = ["PLAN", "History", "Level", "Run", "Sample"]
 
 MS: Final = 1_000_000
+_MOST_WAITING: Final = 4096  # prints
 # (column in ms, columns kept): 3 minutes, an hour, a day
 PLAN: Final = ((50, 3600), (250, 14_400), (1000, 86_400))
 
@@ -98,8 +99,11 @@ class Level:
         self.ns = ms * MS
         self.head, self.tail, self.final = -1, 0, 0
         self.sent, self.ofi_sent = 0, 0
-        self.trades = TradeStore(max(16_384, 4 * cols), merge_from=256 if finest else 1)
-        self.fresh: list[Trades] = []  # prints since the encoder last looked
+        self._trades = TradeStore(max(16_384, 4 * cols), merge_from=256 if finest else 1)
+        self._fresh: list[Trades] = []
+        # Prints not yet put into columns, with ns since the origin: many at once cost little more than one.
+        self._waiting: list[tuple[npt.NDArray[np.int64], Trades]] = []
+        self._n_waiting = 0
         self._q = np.zeros((cols, levels), "<u2")
         self._base, self._bid, self._ask = (np.zeros(cols, "<i4") for _ in range(3))
         self._bid_size, self._ask_size, self._imbalance, self._ofi = (np.zeros(cols, "<f4") for _ in range(4))
@@ -143,10 +147,35 @@ class Level:
         """Columns before `before` have all their OFI."""
         self.final = max(self.final, min(before, self.head + 1))
 
-    def add_trades(self, trades: Trades) -> None:
-        """Keep prints, whose `col` is of this level."""
-        self.trades.append(trades, self.tail)
-        self.fresh.append(trades)
+    def add_trades(self, since: npt.NDArray[np.int64], trades: Trades) -> None:
+        """Keep prints made `since` ns after column 0 begins; neither array may change later."""
+        self._waiting.append((since, trades))
+        self._n_waiting += len(trades)
+        if self._n_waiting >= _MOST_WAITING:
+            self._place()
+
+    def _place(self) -> None:
+        """Put the prints that wait into their columns."""
+        if not self._n_waiting:
+            return
+        since = np.concatenate([s for s, _ in self._waiting])
+        trades = np.concatenate([t for _, t in self._waiting])
+        trades["col"] = np.maximum(0, since // self.ns)
+        self._waiting, self._n_waiting = [], 0
+        self._trades.append(trades, self.tail)
+        self._fresh.append(trades)
+
+    @property
+    def trades(self) -> TradeStore:
+        """Prints of the columns."""
+        self._place()
+        return self._trades
+
+    @property
+    def fresh(self) -> list[Trades]:
+        """Prints since the encoder last looked; it empties the list."""
+        self._place()
+        return self._fresh
 
     def ofi(self, first: int, before: int) -> Floats:
         """OFI of columns `first` to `before` - 1, NaN where not final or no longer held."""
@@ -242,13 +271,13 @@ class History:
 
     def add_trades(self, ts: npt.NDArray[np.int64], fields: dict[str, npt.NDArray[Any]]) -> None:
         """Keep prints at their own times; `fields` are the other columns of TRADE_RECORD."""
+        records = np.zeros(len(ts), TRADE_RECORD)
+        for name, values in fields.items():
+            records[name] = values
+        records["count"] = 1
+        since = ts - self.origin
         for level in self.levels:
-            records = np.zeros(len(ts), TRADE_RECORD)
-            for name, values in fields.items():
-                records[name] = values
-            records["count"] = 1
-            records["col"] = np.maximum(0, (ts - self.origin) // level.ns)
-            level.add_trades(records)
+            level.add_trades(since, records)
 
     def unfinished(self) -> tuple[tuple[int, Floats], ...]:
         """What :meth:`truncate` needs to come back to this moment."""

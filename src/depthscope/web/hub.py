@@ -95,7 +95,7 @@ class Hub:
 
     async def _run(self) -> None:
         try:
-            await self.call(self.session.open)
+            await self.call(self._open)
             self._announce()
             if self.session.status.state != "failed":
                 await self._play()
@@ -103,6 +103,12 @@ class Hub:
             _log.exception("the market stopped")
             self.session.status = _failed(self.session.status, error)
             self._announce()
+
+    def _open(self) -> None:
+        """Open the session, in its thread; what it played on opening comes as a fill, not as news."""
+        self.session.open()
+        if self.recorder.ready:
+            encode_tick(self.recorder, frozenset(), 0, 0.0)
 
     async def _play(self) -> None:
         scan = threading.Thread(target=self._scan, name="depthscope-scan", daemon=True)
@@ -122,7 +128,7 @@ class Hub:
         while True:
             await asyncio.sleep(0.1)
             beat += 1
-            if not self.recorder.ready or self.session.status.state == "failed":
+            if self.session.status.state in ("connecting", "warming", "failed"):
                 self._announce()
                 if beat % 5 == 0:
                     self.tell_session()

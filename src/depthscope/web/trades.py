@@ -39,19 +39,28 @@ class TradeStore:
             self._append(trades[start : start + most], tail)
 
     def _append(self, trades: Trades, tail: int) -> None:
-        if self._open < self._n and trades["col"][0] > self._records["col"][self._n - 1]:
-            self._settle()
+        cols = self._records["col"]
+        if self._open < self._n and trades["col"][0] > cols[self._n - 1]:
+            self._settle(self._n)
         if self._n + len(trades) > len(self._records):
             self._make_room(tail)
         self._records[self._n : self._n + len(trades)] = trades
         self._n += len(trades)
+        newest = int(np.searchsorted(cols[: self._n], trades["col"][-1], "left"))
+        if newest > self._open:
+            self._settle(newest)
 
-    def _settle(self) -> None:
-        """The open column has ended: merge it when it is large."""
-        part = self._records[self._open : self._n]
-        if len(part) >= self._merge_from:
-            self._replace(self._open, self._n, merge_trades(part))
-        self._open = self._n
+    def _settle(self, end: int) -> None:
+        """The columns before record `end` have ended: merge those that are large."""
+        part = self._records[self._open : end]
+        starts = np.flatnonzero(np.diff(part["col"].astype(np.int64), prepend=-1))
+        sizes = np.diff(starts, append=len(part))
+        large = np.repeat(sizes >= self._merge_from, sizes)
+        if large.any():
+            merged = np.concatenate((part[~large], merge_trades(part[large])))
+            part = merged[np.argsort(merged["col"], kind="stable")]
+            self._replace(self._open, end, part)
+        self._open += len(part)
 
     def _replace(self, start: int, end: int, records: Trades) -> None:
         moved = self._records[end : self._n].copy()

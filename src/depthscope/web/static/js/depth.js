@@ -99,8 +99,14 @@ export function drawDepth(surface, o) {
   g.fillRect(0, floor, width, 1);
   g.fillStyle = theme.dim;
   g.textAlign = 'right';
-  g.fillText(price.size(top), width - 4, y(top) + 8);
-  g.fillText(price.size(top / 2), width - 4, y(top / 2) + 8);
+  // The curve is highest where its scale stands: a rim keeps the figures apart from it.
+  g.strokeStyle = theme.bg;
+  g.lineWidth = 3;
+  g.lineJoin = 'round';
+  for (const v of [top, top / 2]) {
+    g.strokeText(price.size(v), width - 4, y(v) + 8);
+    g.fillText(price.size(v), width - 4, y(v) + 8);
+  }
   const mid = store.mid(col);
   g.textAlign = 'center';
   if (Number.isFinite(mid)) g.fillText(price.half(mid), half, height - 7);

@@ -76,7 +76,7 @@ export function drawTape(surface, o) {
     g.fillText(o.price.size(t.size), width - 6, y);
     if (t.count > 1 && width > 250) {
       g.font = FONT_SMALL;
-      g.fillStyle = theme.faint;
+      g.fillStyle = theme.dim; // fainter, it would drown in the bar behind it
       g.fillText(`×${t.count}`, width - 58, y);
     }
   });
