@@ -34,6 +34,7 @@ from depthscope.features.driver import (
 )  # fmt: skip
 from depthscope.features.registry import FeatureSet, select
 from depthscope.market.events import EVENT, Events
+from depthscope.market.layouts import TRACE_EVERY
 from depthscope.market.times import format_time, parse_every
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["META", "Batch", "Engine", "EngineSnapshot"]
 
-TRACE_ROWS: Final = 2048  # with their events they stay near the core while every feature reads them
+TRACE_ROWS: Final = 8192  # a block of `trace_blocks`
+FEATURE_ROWS: Final = 2048  # a block of every feature: with its events and SAMPLE rows it stays near the core
 SAMPLE_ROWS: Final = 1024
 PIECES: Final = 2  # full sample buffers `pieces` gathers
 
@@ -106,7 +108,7 @@ class Engine:
         self.slots: list[Instrument] = []
         self._keys: list[tuple[int, int]] = []
         self._books = Books(TRACE_ROWS, SAMPLE_ROWS)
-        self._features = FeatureSet(select(features), settings)
+        self._features = FeatureSet(select(features), self.every, settings)
         self.keep_samples = keep_samples
         self._driver = np.zeros(D_SIZE, np.int64)
         self._out = np.zeros((1, 1))
@@ -117,8 +119,8 @@ class Engine:
         context = self._books.context
         context[s.C_STEP] = self.every
         context[s.C_SPARSE] = sparse
-        context[s.C_WANT_TRACE] = any(f.level == "event" for f in self._features.features)
-        self._features.frame["by_event"] = self.every == 0
+        context[s.C_TRACE_CAP] = FEATURE_ROWS
+        context[s.C_TRACE_OF] = self._features.traced
         self._bind()
         self._empty = Batch(np.zeros(0, META), np.zeros((len(self.columns), 0)), self.columns)
 
@@ -233,20 +235,25 @@ class Engine:
         for _ in self._finish(stop=True):
             yield self._collect()
 
-    def trace_blocks(self, events: Events) -> Iterator[tuple[Events, npt.NDArray[Any]]]:
+    def trace_blocks(
+        self, events: Events, of: int = TRACE_EVERY
+    ) -> Iterator[tuple[Events, npt.NDArray[Any]]]:
         """Run the books alone over `events` and yield (events, TRACE rows) block by block.
 
-        The arrays are scratch memory, valid until the next block. Rows of the grid and
-        features are not made.
+        The record a row tells of is number ``row["event"]`` of the events beside it; those of
+        instruments that were not asked for have none; `of` says which others do (TRACE_TRADES,
+        TRACE_FLOW, TRACE_EVERY or several, from `depthscope.market.layouts`). The rows are scratch
+        memory, valid until the next block. Rows of the grid and features are not made.
         """
         context = self._books.context
-        kept = int(context[s.C_STEP]), int(context[s.C_WANT_TRACE])
-        context[s.C_STEP], context[s.C_WANT_TRACE] = 1 << 62, 1
+        mode = [s.C_STEP, s.C_TRACE_OF, s.C_TRACE_CAP]
+        kept = context[mode]
+        context[mode] = 1 << 62, of, TRACE_ROWS
         try:
             for piece in self._open.complete(self._checked(events)):
                 yield from self._traced(piece)
         finally:
-            context[s.C_STEP], context[s.C_WANT_TRACE] = kept
+            context[mode] = kept
 
     def _traced(self, chunk: Events) -> Iterator[tuple[Events, npt.NDArray[Any]]]:
         """Run the books alone over a chunk; yields what `trace_blocks` does."""
@@ -258,11 +265,10 @@ class Engine:
             chunk = queue.popleft()
             context[s.C_N], context[s.C_POS] = len(chunk), 0
             while True:
-                first = int(context[s.C_POS])
                 code = step(self._context_address, alone.ctypes.data, chunk)
                 n = int(context[s.C_TRACE_N])
                 if n:
-                    yield chunk[first : first + n], self._books.trace[:n]
+                    yield chunk, self._books.trace[:n]
                     context[s.C_TRACE_N] = 0
                 if code == s.DONE:
                     break

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from depthscope.engine import Engine
 from depthscope.market import events as ev
+from depthscope.market.layouts import TRACE, TRACE_EVERY, TRACE_FLOW, TRACE_TRADES
 from tests.engine.harness import cuts_of
 from tests.reference.book import Event
 from tests.reference.engine import Desk, SlowEngine, as_events
@@ -85,11 +88,31 @@ def test_traces(stream: Stream, size: int) -> None:
     fast = Engine(stream.resolve, every="event", features=[])
     lines = []
     for piece in cuts_of(stream.events, size):
-        for events, rows in fast.trace_blocks(piece):
-            assert len(events) == len(rows)
+        for block, rows in fast.trace_blocks(piece):
+            assert np.array_equal(np.diff(rows["event"]), np.ones(len(rows) - 1)), "every event has its row"
+            events = block[rows["event"]]
             told = events["action"] != ev.TRADE  # a trade that cannot be counted becomes nothing
             assert events["action"][told].tolist() == rows["action"][told].tolist()
-            lines += [dict(zip(rows.dtype.names, row, strict=True)) for row in rows.tolist()]
+            names = [name for name in rows.dtype.names if name != "event"]
+            lines += [dict(zip(names, row, strict=True)) for row in rows[names].tolist()]
     assert len(lines) == len(slow.lines)
     for k, (got, want) in enumerate(zip(lines, slow.lines, strict=True)):
         assert got == want, f"line {k}: {[name for name in want if got[name] != want[name]]}"
+
+
+@pytest.mark.parametrize("of", [TRACE_TRADES, TRACE_FLOW, TRACE_TRADES | TRACE_FLOW])
+@examples(40)
+@given(streams(kinds=("mbo", "mbo", "l2", "l1", "tob"), events=(0, 160)), st.sampled_from((1, 7, 1_000)))
+def test_fewer_rows_are_the_same_rows(of: int, stream: Stream, size: int) -> None:
+    def told(of: int) -> np.ndarray:
+        engine = Engine(stream.resolve, features=[])
+        rows = [r.copy() for piece in cuts_of(stream.events, size) for _, r in engine.trace_blocks(piece, of)]
+        return np.concatenate([np.zeros(0, TRACE), *rows])
+
+    every = told(TRACE_EVERY)
+    wanted = np.zeros(len(every), bool)
+    if of & TRACE_TRADES:
+        wanted |= every["action"] == ev.TRADE
+    if of & TRACE_FLOW:
+        wanted |= every["ofi"] != 0
+    assert told(of).tolist() == every[wanted].tolist()

@@ -10,10 +10,10 @@ from depthscope.book import state as s
 from depthscope.book.levels import far_size_at, in_ladder, next_row, set_far, set_ladder, tick_of
 from depthscope.book.memory import bitmap_of, context_of, counts_of, sizes_of, trace_of
 from depthscope.book.primitives import U1, count_better, natural
-from depthscope.book.tops import show_top
+from depthscope.book.tops import show_book, show_event
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import ASK, BID, LEVEL, SNAPSHOT, TOB, UNDEF_PRICE
-from depthscope.market.layouts import OFI_LEVELS
+from depthscope.market.layouts import OFI_LEVELS, TRACE_EVERY
 
 NOTHING = -(2**63)  # less than any key
 
@@ -92,7 +92,7 @@ def set_level(m: Int, book: Any, side: Int, price: Int, new: Int, orders: Int) -
 
 @njit
 def apply_levels(
-    m: Int, book: Any, slot: Int, ts: Int, events: Any, i: Int, stop: Int, trace_n: Int
+    m: Int, book: Any, slot: Int, ts: Int, events: Any, i: Int, stop: Int, end: Int, trace_n: Int
 ) -> Int:  # fmt: skip
     """Apply a run of plain level settings inside the ladder; returns the first record not taken.
 
@@ -104,7 +104,7 @@ def apply_levels(
     counts = counts_of(m)
     bitmap = bitmap_of(m)
     trace = trace_of(m)
-    want_trace = c[s.C_WANT_TRACE] != 0
+    every_row = c[s.C_TRACE_OF] & TRACE_EVERY != 0
     first = i
     base, width, cell = book.base, book.width, book.cell
     # Best candidates by side: bids count up, asks count up with every bit inverted.
@@ -136,18 +136,11 @@ def apply_levels(
             bid_key, bid_row = max(bid_key, key), max(bid_row, reach)
         else:
             ask_key, ask_row = max(ask_key, key), max(ask_row, reach)
-        if want_trace:
+        if every_row and i != end:
             t = trace[natural(trace_n)]
-            t.ts = ts
-            t.price_before = UNDEF_PRICE
-            t.size_before = t.size_after = 0
-            t.slot = slot
-            t.side = event.side
-            t.action = event.action
-            show_top(t, book)
-            t.ofi = 0
-            t.last = 0
-            t.state = book.state
+            none = np.int64(0)
+            show_event(t, ts, i, slot, event.action, event.side, np.int64(UNDEF_PRICE), none, none)
+            show_book(t, book, none, False)
             trace_n += 1
         i += 1
     if i > first:

@@ -28,7 +28,7 @@ from depthscope.book.memory import (
 from depthscope.book.orders import clear_book, clear_side, pack, release, unpack
 from depthscope.book.primitives import BIG, GOLD, SIZE_MASK, U0, U1, U33, find, natural, prefetch, remove
 from depthscope.book.rows import due_rows, emit, trade
-from depthscope.book.tops import blank, reread, settle, show_top
+from depthscope.book.tops import reread, settle, show_book, show_event
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import (
     ADD,
@@ -49,7 +49,7 @@ from depthscope.market.events import (
     TRADE,
     UNDEF_PRICE,
 )
-from depthscope.market.layouts import LIVE, STALE, SYNCING
+from depthscope.market.layouts import LIVE, STALE, SYNCING, TRACE_EVERY, TRACE_FLOW, TRACE_TRADES
 
 U40 = np.uint64(40)
 AHEAD = 12  # records between asking for an order's cache line and using it
@@ -139,7 +139,10 @@ def advance(m: Int, events: Any) -> Int:
     n = c[s.C_N]
     i = c[s.C_POS]
     step = c[s.C_STEP]
-    want_trace = c[s.C_WANT_TRACE] != 0
+    traced = c[s.C_TRACE_OF]
+    every_row = traced & TRACE_EVERY != 0
+    trade_rows = traced & TRACE_TRADES != 0
+    flow_rows = traced & TRACE_FLOW != 0
     trace_n = c[s.C_TRACE_N]
     trace_cap = c[s.C_TRACE_CAP]
     # The open group, kept in registers and put back when we leave.
@@ -148,6 +151,9 @@ def advance(m: Int, events: Any) -> Int:
     slot = c[s.C_SLOT]
     ts = c[s.C_TS]
     flags = c[s.C_G_FLAGS]
+    # The group's latest record, as TRACE tells of it.
+    action = resting = np.uint8(NONE)
+    before_price = before_size = after_size = np.int64(0)
     status: Int = s.DONE
     while i < n:
         if not is_open:
@@ -179,16 +185,6 @@ def advance(m: Int, events: Any) -> Int:
                     break
             c[s.C_CLOCK] = ts
             if slot == s.IGNORED:  # not asked for: it only moves the clock
-                if want_trace:
-                    if trace_cap - trace_n < min(trace_cap, end + 1 - i):
-                        status = s.BLOCK
-                        break
-                    while i <= end and trace_n < trace_cap:
-                        blank(trace[trace_n], ts)
-                        trace_n += 1
-                        i += 1
-                    if i <= end:  # longer than the buffer: the rest comes as a group of its own
-                        continue
                 i = end + 1
                 continue
             is_open = True
@@ -202,17 +198,19 @@ def advance(m: Int, events: Any) -> Int:
         shift = np.uint64(64 - book.bits)
         # ---- apply the group
         while i <= end:
-            if want_trace and trace_n == trace_cap:
+            if traced and trace_n == trace_cap:
                 status = s.BLOCK
                 break
             event = events[natural(i)]
             if event.action == LEVEL:
-                stop = min(end, i + trace_cap - trace_n - 1) if want_trace else end
-                reached = apply_levels(m, book, slot, ts, events, i, stop, trace_n)
+                stop = min(end, i + trace_cap - trace_n - 1) if every_row else end
+                reached = apply_levels(m, book, slot, ts, events, i, stop, end, trace_n)
                 if reached > i:
                     flags |= G_BOOK
-                    trace_n += reached - i if want_trace else 0
+                    trace_n += min(reached, end) - i if every_row else 0
                     i = reached
+                    action, resting = events[natural(i - 1)].action, events[natural(i - 1)].side
+                    before_price, before_size, after_size = np.int64(UNDEF_PRICE), np.int64(0), np.int64(0)
                     continue
             prefetch(events, i + FAR_AHEAD)
             if i + AHEAD < n:
@@ -376,20 +374,10 @@ def advance(m: Int, events: Any) -> Int:
                     old, new = change(m, book, sizes, counts, side, price, tick, lots, orders)
                 noted(c, book, side, price, old, new)
                 side, price, tick, lots, orders = side_2, price_2, tick_2, lots_2, orders_2
-            if want_trace:
+            if i != end and (every_row or (trade_rows and action == TRADE)):
                 t = trace[natural(trace_n)]
-                t.ts = ts
-                t.price_before = before_price
-                t.size_before = before_size
-                t.size_after = after_size
-                t.slot = slot
-                t.side = resting
-                t.action = action
-                if i != end:
-                    show_top(t, book)
-                    t.ofi = 0
-                    t.last = 0
-                    t.state = book.state
+                show_event(t, ts, i, slot, action, resting, before_price, before_size, after_size)
+                show_book(t, book, np.int64(0), False)
                 trace_n += 1
             i += 1
         if status != s.DONE or i <= end:
@@ -422,12 +410,11 @@ def advance(m: Int, events: Any) -> Int:
         book.ts_event = tail.ts_event
         book.sequence = tail.sequence
         book.action = tail.action
-        if want_trace:
-            t = trace[natural(trace_n - 1)]
-            show_top(t, book)
-            t.ofi = first_ofi
-            t.last = 1
-            t.state = book.state
+        if every_row or (trade_rows and action == TRADE) or (flow_rows and first_ofi != 0):
+            t = trace[natural(trace_n)]
+            show_event(t, ts, end, slot, action, resting, before_price, before_size, after_size)
+            show_book(t, book, first_ofi, True)
+            trace_n += 1
         if not book.started and not snapshot:
             book.started = 1
             book.touched = 1

@@ -99,7 +99,7 @@ BOOK: Final = np.dtype(
     C_TRACE, C_TRACE_CAP, C_TRACE_N, C_SAMPLES, C_SAMPLE_CAP, C_SAMPLE_N, C_LAST_ROWS,
     C_NEED_SLOT, C_NEED_SIDE, C_NEED_TICK, C_NEED_WIDTH,
     C_G_FLAGS, C_G_MODE, _ASK_MODE, C_G_LEVEL, _ASK_LEVEL, C_G_DELTA, _ASK_DELTA,  # bid, ask
-    C_WANT_TRACE, C_SCRATCH, C_SCRATCH_SIZES, C_BOUNDS, C_FLUSHES, C_SIZE,
+    C_TRACE_OF, C_SCRATCH, C_SCRATCH_SIZES, C_BOUNDS, C_FLUSHES, C_SIZE,
 ) = range(57)  # fmt: skip
 
 # Why a kernel call returned.
@@ -198,6 +198,7 @@ class Books:
         self.trace = np.zeros(trace_rows, TRACE)
         self.samples = np.zeros(sample_rows, SAMPLE)
         self.context = np.zeros(C_SIZE, np.int64)
+        self.context[C_TRACE_CAP] = trace_rows
         self.scratch = np.zeros((3, 2, OFI_LEVELS), np.int64)
         self._link_big(0)
         self.context[C_LAST_KEY] = EMPTY_KEY
@@ -237,7 +238,6 @@ class Books:
         c[C_CELLS] = self.ladder.rows
         c[C_FARS] = self.far.rows
         c[C_BIGS] = len(self.big_price)
-        c[C_TRACE_CAP] = len(self.trace)
         c[C_SAMPLE_CAP] = len(self.samples)
 
     def _link_big(self, first: int) -> None:

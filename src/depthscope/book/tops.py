@@ -11,7 +11,7 @@ from depthscope.book.levels import top
 from depthscope.book.memory import context_of, scratch_prices_of, scratch_sizes_of
 from depthscope.book.primitives import natural
 from depthscope.jit import Int, hot, njit
-from depthscope.market.events import NONE, UNDEF_PRICE
+from depthscope.market.events import UNDEF_PRICE
 from depthscope.market.layouts import OFI_LEVELS
 
 # Prices of the places of a side's cached top that hold no level: worse than any.
@@ -86,8 +86,24 @@ def reread(m: Int, book: Any, restart: bool) -> Int:
 
 
 @hot
-def show_top(row: Any, book: Any) -> None:
-    """Write the published top of book into a TRACE row."""
+def show_event(
+    row: Any, ts: Int, event: Int, slot: Int, action: Any, side: Any,
+    price_before: Int, size_before: Int, size_after: Int,
+) -> None:  # fmt: skip
+    """Write into a TRACE row what a record is and does to its order."""
+    row.ts = ts
+    row.event = event
+    row.slot = slot
+    row.action = action
+    row.side = side
+    row.price_before = price_before
+    row.size_before = size_before
+    row.size_after = size_after
+
+
+@hot
+def show_book(row: Any, book: Any, ofi: Int, last: Any) -> None:
+    """Write into a TRACE row the published top of book, which no record within a group changes."""
     bids, asks = book.top_n[0] != 0, book.top_n[1] != 0
     row.bid = book.top_price[0, 0] if bids else UNDEF_PRICE
     row.ask = book.top_price[1, 0] if asks else UNDEF_PRICE
@@ -95,13 +111,6 @@ def show_top(row: Any, book: Any) -> None:
     row.ask_size = book.top_size[1, 0] if asks else 0
     row.bid_size5 = book.sum5[0]
     row.ask_size5 = book.sum5[1]
-
-
-@njit
-def blank(row: Any, ts: Int) -> None:
-    """Write a TRACE row that no feature reacts to, so that rows and events stay aligned."""
-    row.ts = ts
-    row.slot = 0
-    row.action = NONE
-    row.ofi = 0
-    row.last = 0
+    row.ofi = ofi
+    row.last = last
+    row.state = book.state

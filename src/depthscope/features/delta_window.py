@@ -20,31 +20,35 @@ from depthscope.features.kit import (
     as_size,
     column,
     event_rows,
+    expire,
     first_row,
     frame_of,
     infos,
     ring_full,
     ring_push,
-    ring_row,
     ring_rows,
     sample_rows,
+    total_before,
     trace_rows,
     window_edge,
 )  # fmt: skip
-from depthscope.jit import carray
+from depthscope.jit import Int, carray, njit
 from depthscope.market.events import ASK, BID, COND_NOT_VOLUME, TRADE
 from depthscope.market.instruments import Capability
+from depthscope.market.layouts import TRACE_TRADES
 
 LEVEL = "event"
+TRACED = TRACE_TRADES
+WINDOWS = (SECOND, 5 * SECOND, 60 * SECOND)
 REQUIRES = Capability.TRADES
 STATE = np.dtype(
     [
         ("ring", RING),
-        ("sum_1s", "i8"),
-        ("sum_5s", "i8"),
-        ("sum_60s", "i8"),
-        ("tail_1s", "i8"),
-        ("tail_5s", "i8"),
+        ("total", "i8"),
+        ("trades", "i8"),
+        ("one", "i8"),
+        ("five", "i8"),
+        ("sixty", "i8"),
     ]
 )
 OUT = (
@@ -53,6 +57,17 @@ OUT = (
     Column("delta_60s", "size"),
     Column("trades_5s", "count", integer=True),
 )
+
+
+TOTAL, TRADES = 1, 2  # columns of the ring
+
+
+@njit
+def push(memory: Any, s: Any, ts: Int) -> None:
+    """Append the totals."""
+    row = ring_push(memory, s.ring, ts)
+    memory[row, TOTAL] = s.total
+    memory[row, TRADES] = s.trades
 
 
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
@@ -67,40 +82,41 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
         column(ctx, out, 3),
     )
     samples = frame_of(ctx).n_samples
-    j = first_row(ctx, rows)
+    j = int(first_row(ctx, rows))
     k = int(frame_of(ctx).start)
+    by_row = frame_of(ctx).by_row
     while True:
-        stop = rows[j].at if j < samples else np.int64(n)
+        stop = np.int64(0) if by_row else rows[j].at if j < samples else np.int64(n)
         while k < stop:
             if trace[natural(k)].action == TRADE:
-                event = events[natural(k)]
+                event = events[natural(trace[k].event)]
                 if not event.cond & COND_NOT_VOLUME and (event.side == BID or event.side == ASK):
                     s = states[trace[k].slot]
                     if ring_full(s.ring):
                         frame_of(ctx).need_slot = trace[k].slot
                         return k
-                    signed = event.size if event.side == BID else -event.size
-                    ring_push(memory, s.ring, trace[k].ts, signed)
-                    s.sum_1s += signed
-                    s.sum_5s += signed
-                    s.sum_60s += signed
+                    s.total += event.size if event.side == BID else -event.size
+                    s.trades += 1
+                    push(memory, s, trace[k].ts)
             k += 1
         if j == samples:
             return n
-        s = states[rows[j].slot]
-        edge = window_edge(ctx, rows[j].ts, SECOND)
-        while s.tail_1s < s.ring.head and memory[ring_row(s.ring, s.tail_1s), 0] < edge:
-            s.sum_1s -= memory[ring_row(s.ring, s.tail_1s), 1]
-            s.tail_1s += 1
-        edge = window_edge(ctx, rows[j].ts, 5 * SECOND)
-        while s.tail_5s < s.ring.head and memory[ring_row(s.ring, s.tail_5s), 0] < edge:
-            s.sum_5s -= memory[ring_row(s.ring, s.tail_5s), 1]
-            s.tail_5s += 1
-        edge = window_edge(ctx, rows[j].ts, 60 * SECOND)
-        while s.ring.tail < s.ring.head and memory[ring_row(s.ring, s.ring.tail), 0] < edge:
-            s.sum_60s -= memory[ring_row(s.ring, s.ring.tail), 1]
-            s.ring.tail += 1
-        i = info[rows[j].slot]
-        one[j], five[j], sixty[j] = as_size(s.sum_1s, i), as_size(s.sum_5s, i), as_size(s.sum_60s, i)
-        count[j] = s.ring.head - s.tail_5s
+        row = rows[j]
+        s = states[row.slot]
+        if by_row and row.buy_trades + row.sell_trades:
+            if ring_full(s.ring):
+                frame_of(ctx).need_slot = row.slot
+                return j
+            s.total += row.buy_volume - row.sell_volume
+            s.trades += row.buy_trades + row.sell_trades
+            push(memory, s, row.ts - 1)
+        i = info[row.slot]
+        s.one = expire(memory, s.ring, s.one, window_edge(ctx, row.ts, WINDOWS[0]))
+        s.five = expire(memory, s.ring, s.five, window_edge(ctx, row.ts, WINDOWS[1]))
+        s.sixty = expire(memory, s.ring, s.sixty, window_edge(ctx, row.ts, WINDOWS[2]))
+        one[j] = as_size(s.total - total_before(memory, s.ring, s.one, TOTAL), i)
+        five[j] = as_size(s.total - total_before(memory, s.ring, s.five, TOTAL), i)
+        sixty[j] = as_size(s.total - total_before(memory, s.ring, s.sixty, TOTAL), i)
+        count[j] = s.trades - total_before(memory, s.ring, s.five, TRADES)
+        s.ring.tail = max(s.sixty - 1, 0)
         j += 1

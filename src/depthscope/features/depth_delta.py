@@ -51,7 +51,7 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
         total = np.int64(0)
         for k in range(10):
             total += r.bid_size[k] - r.ask_size[k]
-        ring_push(memory, s.ring, r.ts, total)
+        memory[ring_push(memory, s.ring, r.ts), 1] = total
         while s.ring.tail + 1 < s.ring.head and memory[ring_row(s.ring, s.ring.tail + 1), 0] <= r.ts - SECOND:
             s.ring.tail += 1
         delta[j] = as_size(total - memory[ring_row(s.ring, s.ring.tail), 1], info[r.slot])

@@ -28,12 +28,11 @@ NEED_RING: Final = 20  # component D_COMPONENT wants a longer ring for an instru
 TABLE: Final = np.dtype([("address", "i8"), ("state", "i8"), ("column", "i8"), ("by_event", "i8")])
 
 (
-    D_TABLE, D_N, D_OUT, D_STRIDE, D_FRAME, D_DONE, D_PHASE, D_COMPONENT, D_START, D_CODE, D_FIRST,
-    D_RESUMED, D_SIZE,
-) = range(13)  # fmt: skip
+    D_TABLE, D_N, D_OUT, D_STRIDE, D_FRAME, D_DONE, D_PHASE, D_COMPONENT, D_START, D_CODE, D_RESUMED,
+    D_SIZE,
+) = range(12)  # fmt: skip
 
 SAMPLE_SIZE = SAMPLE.itemsize
-EVENT_SIZE = EVENT.itemsize
 
 
 @intrinsic
@@ -56,9 +55,10 @@ def run_features(m: Int, d: Any, events_address: Int) -> Int:
     table = carray(pointer(d[D_TABLE]), d[D_N], TABLE)
     frame = carray(pointer(d[D_FRAME]), 1, CONTEXT)
     f = frame[0]
-    f.events = events_address + d[D_FIRST] * EVENT_SIZE
+    f.events = events_address
+    f.n_events = c[s.C_N]
     f.trace = c[s.C_TRACE]
-    f.n_events = c[s.C_TRACE_N]
+    f.n_trace = c[s.C_TRACE_N]
     f.samples = c[s.C_SAMPLES] + d[D_DONE] * SAMPLE_SIZE
     f.n_samples = c[s.C_SAMPLE_N] - d[D_DONE]
     f.done = d[D_DONE]
@@ -66,9 +66,10 @@ def run_features(m: Int, d: Any, events_address: Int) -> Int:
     f.n_slots = c[s.C_SLOTS]
     while d[D_COMPONENT] < d[D_N]:
         t = table[d[D_COMPONENT]]
-        n = f.n_events if t.by_event else f.n_samples
+        n = f.n_trace if t.by_event else f.n_samples
         if n > 0 or f.n_samples > 0:
             f.start = d[D_START]
+            f.by_row = 1 - t.by_event
             f.resumed = d[D_RESUMED]
             out = d[D_OUT] + (t.column * d[D_STRIDE] + d[D_DONE]) * 8
             reached = call(t.address, d[D_FRAME], np.int64(n), t.state, out)
@@ -96,7 +97,6 @@ def step(m: Int, driver: Int, events: Any) -> Int:
     address = events.ctypes.data
     while True:
         if d[D_PHASE] == 0:
-            d[D_FIRST] = c[s.C_POS]
             d[D_CODE] = advance(m, events)
         if d[D_N] < 0:
             return d[D_CODE]

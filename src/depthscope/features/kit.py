@@ -3,7 +3,10 @@
 A feature is one plain function ``update(ctx, n, state, out) -> int`` compiled to a C callback:
 
 * ``LEVEL = "sample"``: `n` SAMPLE rows, one value per row and column;
-* ``LEVEL = "event"``: `n` TRACE rows, with the SAMPLE rows that fall between them.
+* ``LEVEL = "event"``: `n` TRACE rows, with the SAMPLE rows that fall between them. ``TRACED`` says
+  which events it needs rows of (`TRACE_TRADES`, `TRACE_FLOW`, `TRACE_EVERY`); it may see others'.
+  With ``WINDOWS``, the lengths its sums go back over, it also works from SAMPLE rows alone: it is
+  then run so where each window is a whole number of grid steps, as a row's flow is enough.
 
 It returns `n` when it is done, or the index it wants to be resumed at after the engine has
 given its ring more room. `state` is its own `STATE` record per instrument, kept by the
@@ -17,9 +20,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
+from depthscope.book.primitives import natural
 from depthscope.jit import Int, carray, njit, pointer
 from depthscope.market.events import EVENT, UNDEF_PRICE
-from depthscope.market.layouts import SAMPLE, TRACE
+from depthscope.market.layouts import SAMPLE, TRACE, TRACE_EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,9 +37,10 @@ SECOND: Final = 1_000_000_000
 
 CONTEXT: Final = np.dtype(
     [
-        ("events", "i8"),  # address of the EVENT of the first TRACE row
+        ("events", "i8"),  # address of the chunk's EVENT records
         ("trace", "i8"),
         ("n_events", "i8"),
+        ("n_trace", "i8"),
         ("samples", "i8"),
         ("n_samples", "i8"),
         ("done", "i8"),  # rows of the sample buffer before these
@@ -45,6 +50,7 @@ CONTEXT: Final = np.dtype(
         ("info", "i8"),  # address of the INFO records
         ("n_slots", "i8"),
         ("by_event", "i8"),  # 1: a row includes its own time; 0: a boundary excludes it
+        ("by_row", "i8"),  # 1: `n` SAMPLE rows and no TRACE rows
         ("rings", "i8"),
         ("ring_rows", "i8"),
         ("need_slot", "i8"),
@@ -56,6 +62,10 @@ INFO: Final = np.dtype(
 )
 
 RING: Final = np.dtype([("first", "i8"), ("cap", "i8"), ("head", "i8"), ("tail", "i8")])
+
+# Each entry of a ring has a time and so many more numbers. Running totals serve any number of
+# windows: a sum is the total less the one before the window's first entry.
+RING_COLUMNS: Final = 4
 
 SIGNATURE: Final = "int64(voidptr, int64, voidptr, CPointer(float64))"
 
@@ -93,6 +103,10 @@ class Feature:
     level : {"sample", "event"}
     requires : Capability
         What a feed must offer; elsewhere the columns are null.
+    traced : int
+        Which events a feature of level event needs TRACE rows of (see `layouts`).
+    windows : tuple of int
+        Its windows in ns, when it can also work from SAMPLE rows alone.
     state : numpy.dtype
         Memory per instrument.
     columns : tuple of Column
@@ -109,6 +123,8 @@ class Feature:
     name: str
     level: Literal["sample", "event"]
     requires: Capability
+    traced: int
+    windows: tuple[int, ...]
     state: np.dtype[Any]
     columns: tuple[Column, ...]
     update: Callable[..., Any]
@@ -119,10 +135,13 @@ class Feature:
     @classmethod
     def of(cls, module: ModuleType) -> Feature:
         """Read a feature file's exports."""
+        level: Literal["sample", "event"] = getattr(module, "LEVEL", "sample")
         return cls(
             name=module.__name__.rpartition(".")[2],
-            level=getattr(module, "LEVEL", "sample"),
+            level=level,
             requires=module.REQUIRES,
+            traced=getattr(module, "TRACED", TRACE_EVERY) if level == "event" else 0,
+            windows=getattr(module, "WINDOWS", ()),
             state=getattr(module, "STATE", np.dtype([("none", "i8")])),
             columns=module.OUT,
             update=module.update,
@@ -157,12 +176,12 @@ def twin_of(ctx: Any, rows: Any, j: int) -> Any:
 @njit
 def trace_rows(ctx: Any) -> Any:
     """Return the TRACE rows of this call."""
-    return carray(pointer(frame_of(ctx).trace), frame_of(ctx).n_events, TRACE)
+    return carray(pointer(frame_of(ctx).trace), frame_of(ctx).n_trace, TRACE)
 
 
 @njit
 def event_rows(ctx: Any) -> Any:
-    """Return the EVENT records the TRACE rows belong to, index by index."""
+    """Return the chunk's EVENT records: that of a TRACE row is number ``row.event``."""
     return carray(pointer(frame_of(ctx).events), frame_of(ctx).n_events, EVENT)
 
 
@@ -193,9 +212,11 @@ def as_size(lots: Any, info: Any) -> Any:
 
 
 @njit
-def first_row(ctx: Any, rows: Any) -> int:
+def first_row(ctx: Any, rows: Any) -> Int:
     """First SAMPLE row an event-level function still has to write (see `start`)."""
-    j = 0
+    if frame_of(ctx).by_row:
+        return frame_of(ctx).start
+    j = np.int64(0)
     if frame_of(ctx).resumed:
         while j < frame_of(ctx).n_samples and rows[j].at <= frame_of(ctx).start:
             j += 1
@@ -213,8 +234,8 @@ def window_edge(ctx: Any, ts: Int, window: Int) -> Int:
 
 @njit
 def ring_rows(ctx: Any) -> Any:
-    """Return the shared (time, value) memory of all rings."""
-    return carray(pointer(frame_of(ctx).rings), (frame_of(ctx).ring_rows, 2), np.int64)
+    """Return the shared memory of all rings, RING_COLUMNS numbers an entry."""
+    return carray(pointer(frame_of(ctx).rings), (frame_of(ctx).ring_rows, RING_COLUMNS), np.int64)
 
 
 @njit
@@ -224,15 +245,29 @@ def ring_full(ring: Any) -> Any:
 
 
 @njit
-def ring_push(memory: Any, ring: Any, ts: Int, value: Int) -> None:
-    """Append (time, value)."""
-    row = ring.first + (ring.head & (ring.cap - 1))
+def ring_push(memory: Any, ring: Any, ts: Int) -> Int:
+    """Append an entry with its time; returns its memory row, whose other columns are the caller's."""
+    row = natural(ring.first + (ring.head & (ring.cap - 1)))
     memory[row, 0] = ts
-    memory[row, 1] = value
     ring.head += 1
+    return row
 
 
 @njit
 def ring_row(ring: Any, k: Int) -> Int:
     """Memory row of entry number `k`."""
-    return ring.first + (k & (ring.cap - 1))
+    return natural(ring.first + (k & (ring.cap - 1)))
+
+
+@njit
+def expire(memory: Any, ring: Any, tail: Int, edge: Int) -> Int:
+    """First entry from number `tail` on that is not older than `edge`."""
+    while tail < ring.head and memory[ring_row(ring, tail), 0] < edge:
+        tail += 1
+    return tail
+
+
+@njit
+def total_before(memory: Any, ring: Any, tail: Int, k: Int) -> Int:
+    """Running total in column `k` before entry number `tail`, which the ring must still hold."""
+    return memory[ring_row(ring, tail - 1), k] if tail > 0 else np.int64(0)

@@ -19,23 +19,27 @@ from depthscope.features.kit import (
     Column,
     as_size,
     column,
+    expire,
     first_row,
     frame_of,
     infos,
     ring_full,
     ring_push,
-    ring_row,
     ring_rows,
     sample_rows,
+    total_before,
     trace_rows,
     window_edge,
 )  # fmt: skip
 from depthscope.jit import carray
 from depthscope.market.instruments import Capability
+from depthscope.market.layouts import TRACE_FLOW
 
 LEVEL = "event"
+TRACED = TRACE_FLOW
+WINDOWS = (SECOND, 10 * SECOND)
 REQUIRES = Capability.L1
-STATE = np.dtype([("ring", RING), ("sum_1s", "i8"), ("sum_10s", "i8"), ("tail_1s", "i8")])
+STATE = np.dtype([("ring", RING), ("total", "i8"), ("short", "i8"), ("long", "i8")])
 OUT = (Column("ofi_1s", "size"), Column("ofi_10s", "size"))
 
 
@@ -45,32 +49,34 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     states = carray(state, frame_of(ctx).n_slots, STATE)
     short, long = column(ctx, out, 0), column(ctx, out, 1)
     samples = frame_of(ctx).n_samples
-    j = first_row(ctx, rows)
+    j = int(first_row(ctx, rows))
     k = int(frame_of(ctx).start)
+    by_row = frame_of(ctx).by_row
     while True:
-        stop = rows[j].at if j < samples else np.int64(n)
+        stop = np.int64(0) if by_row else rows[j].at if j < samples else np.int64(n)
         while k < stop:
             event = trace[natural(k)]
-            if event.ofi != 0:  # rows of instruments nobody asked for have no state, and no flow
+            if event.ofi != 0:
                 s = states[natural(event.slot)]
                 if ring_full(s.ring):
                     frame_of(ctx).need_slot = event.slot
                     return k
-                ring_push(memory, s.ring, event.ts, event.ofi)
-                s.sum_1s += event.ofi
-                s.sum_10s += event.ofi
+                s.total += event.ofi
+                memory[ring_push(memory, s.ring, event.ts), 1] = s.total
             k += 1
         if j == samples:
             return n
-        s = states[rows[j].slot]
-        edge = window_edge(ctx, rows[j].ts, SECOND)
-        while s.tail_1s < s.ring.head and memory[ring_row(s.ring, s.tail_1s), 0] < edge:
-            s.sum_1s -= memory[ring_row(s.ring, s.tail_1s), 1]
-            s.tail_1s += 1
-        edge = window_edge(ctx, rows[j].ts, 10 * SECOND)
-        while s.ring.tail < s.ring.head and memory[ring_row(s.ring, s.ring.tail), 0] < edge:
-            s.sum_10s -= memory[ring_row(s.ring, s.ring.tail), 1]
-            s.ring.tail += 1
-        short[j] = as_size(s.sum_1s, info[rows[j].slot])
-        long[j] = as_size(s.sum_10s, info[rows[j].slot])
+        row = rows[j]
+        s = states[row.slot]
+        if by_row and row.ofi[0] != 0:
+            if ring_full(s.ring):
+                frame_of(ctx).need_slot = row.slot
+                return j
+            s.total += row.ofi[0]
+            memory[ring_push(memory, s.ring, row.ts - 1), 1] = s.total
+        s.short = expire(memory, s.ring, s.short, window_edge(ctx, row.ts, WINDOWS[0]))
+        s.long = expire(memory, s.ring, s.long, window_edge(ctx, row.ts, WINDOWS[1]))
+        short[j] = as_size(s.total - total_before(memory, s.ring, s.short, 1), info[row.slot])
+        long[j] = as_size(s.total - total_before(memory, s.ring, s.long, 1), info[row.slot])
+        s.ring.tail = max(s.long - 1, 0)
         j += 1

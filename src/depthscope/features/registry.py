@@ -14,7 +14,7 @@ from depthscope import jit
 from depthscope.errors import UnknownName
 from depthscope.features import FEATURES
 from depthscope.features.driver import TABLE
-from depthscope.features.kit import CONTEXT, INFO, RING, SIGNATURE, Feature
+from depthscope.features.kit import CONTEXT, INFO, RING, RING_COLUMNS, SIGNATURE, Feature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -99,7 +99,9 @@ def pending(features: Iterable[Feature]) -> list[tuple[str, Callable[[], object]
 class FeatureSet:
     """The features of one engine: compiled functions, state of every instrument, rings."""
 
-    def __init__(self, features: tuple[Feature, ...], settings: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, features: tuple[Feature, ...], every: int, settings: Mapping[str, float] | None = None
+    ) -> None:
         self.features = features
         self.columns = tuple(column for f in features for column in f.columns)
         known = {name for f in features for name in f.settings}
@@ -113,16 +115,20 @@ class FeatureSet:
         self.settings = dict(settings or {})
         self.states: list[npt.NDArray[Any]] = [np.zeros(0, f.state) for f in features]
         self.info = np.zeros(0, INFO)
-        self.rings = np.zeros((1024, 2), np.int64)
+        self.rings = np.zeros((1024, RING_COLUMNS), np.int64)
         self.ring_used = 0
         self.free: dict[int, list[int]] = {}
         self.frame = np.zeros(1, CONTEXT)
+        self.frame["by_event"] = every == 0
+        self.traced = 0  # which events need TRACE rows
         self.table = np.zeros(max(1, len(features)), TABLE)
         first = 0
         for row, f in zip(self.table, features, strict=False):
             row["address"] = _compiled(f.name).address
             row["column"] = first
-            row["by_event"] = f.level == "event"
+            by_row = f.level == "sample" or (every and f.windows and not any(w % every for w in f.windows))
+            row["by_event"] = not by_row
+            self.traced |= 0 if by_row else f.traced
             first += len(f.columns)
         self.bind()
 
@@ -160,7 +166,7 @@ class FeatureSet:
             new = self.ring_used
             self.ring_used += new_cap
             if self.ring_used > len(self.rings):
-                grown = np.zeros((2 * self.ring_used, 2), np.int64)
+                grown = np.zeros((2 * self.ring_used, RING_COLUMNS), np.int64)
                 grown[:new] = self.rings[:new]
                 self.rings = grown
         if head > tail:
@@ -175,6 +181,7 @@ class FeatureSet:
         """Deep copy of the state (compiled functions are shared)."""
         twin = FeatureSet.__new__(FeatureSet)
         twin.features, twin.columns, twin.settings = self.features, self.columns, self.settings
+        twin.traced = self.traced
         twin.states = [state.copy() for state in self.states]
         twin.info, twin.rings, twin.ring_used = self.info.copy(), self.rings.copy(), self.ring_used
         twin.free = {cap: list(firsts) for cap, firsts in self.free.items()}

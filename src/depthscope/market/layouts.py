@@ -1,6 +1,6 @@
 """TRACE and SAMPLE: what stage 1 (the book kernel) hands to features and detectors.
 
-TRACE has one row per event and lives in a small reused buffer. SAMPLE has one row per
+TRACE has a row for each event that is asked for and lives in a small reused buffer. SAMPLE has one row per
 grid boundary and instrument (or per LAST group with ``every="event"``).
 Prices are 1e-9 fixed, sizes lots, times UTC nanoseconds, exactly as in EVENT.
 """
@@ -16,6 +16,11 @@ from depthscope.market.events import EVENT
 SAMPLE_LEVELS: Final = 20
 OFI_LEVELS: Final = 10
 DEPTH_BPS: Final = (5, 10, 25)
+
+# Which events get a TRACE row (one of these, or several together).
+TRACE_TRADES: Final = 1  # trades
+TRACE_FLOW: Final = 2  # the LAST records of groups with level-1 order-flow imbalance
+TRACE_EVERY: Final = 4
 
 # Book states, with their public names.
 SYNCING: Final = 0
@@ -38,6 +43,7 @@ TRACE: Final = np.dtype(
         ("price_before", "<i8"),  # the resolved order before the event, UNDEF_PRICE if unknown
         ("size_before", "<i8"),
         ("size_after", "<i8"),
+        ("event", "<i8"),  # index of the EVENT in its chunk
         ("slot", "<u4"),  # instrument slot
         ("last", "u1"),
         ("side", "u1"),  # resting side of A, C, M, F, L, Q; aggressor of T
@@ -58,7 +64,7 @@ SAMPLE: Final = np.dtype(
         ("action", "u1"),  # action of the last group's LAST record
         ("changed", "u1"),  # 1 when any group arrived since the previous row
         # The fields so far are the engine's META rows.
-        ("at", "<i8"),  # index in this TRACE block of the first event *not* included
+        ("at", "<i8"),  # index in this TRACE block of the first row *not* included
         ("twin", "<i8"),  # first row of the buffer with this very book, the row itself where there is none
         ("n_bid", "<i4"),  # levels present below, at most SAMPLE_LEVELS
         ("n_ask", "<i4"),
@@ -98,4 +104,7 @@ __all__ = [
     "STATE_NAMES",
     "SYNCING",
     "TRACE",
+    "TRACE_EVERY",
+    "TRACE_FLOW",
+    "TRACE_TRADES",
 ]
