@@ -181,6 +181,26 @@ def test_a_trade_without_a_usable_price_or_size_counts_for_nothing(price: int, s
     assert [table.columns[name][1] for name in ("trades", "volume", "delta", "delta_1s")] == [0, 0, 0, 3]
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_wider_band_holds_no_less_below_zero_either(sign: int) -> None:
+    best = 1_000_000 * sign
+    distances = (0, 400, 600, 900, 1_100, 2_400, 2_600)  # in millionths of mid: bands end at 500, 1,000, 2,500
+    events = ev.empty_events(2 * len(distances))
+    events["publisher"] = events["instrument_id"] = 1
+    events["ts_recv"], events["flags"], events["action"] = START, ev.LAST, ev.ADD
+    events["order_id"], events["size"] = np.arange(len(events)), 1
+    events["side"] = np.repeat([ev.BID, ev.ASK], len(distances))
+    events["price"] = [best - 1 - d for d in distances] + [best + 1 + d for d in distances]
+    instrument = Instrument("test", "S", 1, capabilities=CAPABILITIES[MBO], allows_negative=True)
+    stream = Stream(events, {(1, 1): instrument})
+    table = same_rows(stream, "event")
+    engine = Engine(stream.resolve, features=[])
+    engine.process(events)
+    for bps, held in ((5, 2.0), (10, 4.0), (25, 6.0)):
+        assert [table.columns[f"{side}_depth_{bps}bps"][-1] for side in ("bid", "ask")] == [held, held]
+        assert engine.book("S").depth(bps) == (held, held)
+
+
 def test_features_a_feed_cannot_support_are_undefined() -> None:
     stream = seeded_stream(3, 200, 1)
     (key,) = stream.instruments

@@ -99,8 +99,9 @@ def depth_within(book: SlowBook, bps: int) -> tuple[int, int]:
     if not bids or not asks:
         return 0, 0
     middle = 0.5 * (bids.peekitem(-1)[0] + asks.peekitem(0)[0])
-    below = bids.irange(minimum=middle * (1.0 - bps * 1e-4))
-    above = asks.irange(maximum=middle * (1.0 + bps * 1e-4))
+    reach = bps * (1e-4 if middle >= 0 else -1e-4)
+    below = bids.irange(minimum=middle * (1.0 - reach))
+    above = asks.irange(maximum=middle * (1.0 + reach))
     return sum(bids[price][0] for price in below), sum(asks[price][0] for price in above)
 
 

@@ -46,8 +46,9 @@ def emit(m: Int, slot: Int, ts: Int, at: Int) -> None:
         if book.top_n[0] and book.top_n[1]:
             middle = 0.5 * (book.top_price[0, 0] + book.top_price[1, 0])
             for k in range(N_BPS):
-                bounds[0, k] = middle * (1.0 - DEPTH_BPS[k] * 1e-4)
-                bounds[1, k] = middle * (1.0 + DEPTH_BPS[k] * 1e-4)
+                reach = DEPTH_BPS[k] * (1e-4 if middle >= 0.0 else -1e-4)  # of a distance, not of a sign
+                bounds[0, k] = middle * (1.0 - reach)
+                bounds[1, k] = middle * (1.0 + reach)
             sum_depth(m, book, np.int64(0), bounds[0], kept.bid_depth)
             sum_depth(m, book, np.int64(1), bounds[1], kept.ask_depth)
         else:

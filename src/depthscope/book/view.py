@@ -197,10 +197,11 @@ class OrderBook:
         if bid is None or ask is None:
             return 0.0, 0.0
         middle = 0.5 * (bid[0] + ask[0])
+        reach = bps * (1e-4 if middle >= 0.0 else -1e-4)  # of a distance, not of a sign
         price, size, _ = self.raw("bid")
-        below = int(size[price >= middle * (1.0 - bps * 1e-4)].sum())
+        below = int(size[price >= middle * (1.0 - reach)].sum())
         price, size, _ = self.raw("ask")
-        above = int(size[price <= middle * (1.0 + bps * 1e-4)].sum())
+        above = int(size[price <= middle * (1.0 + reach)].sum())
         return self._public(below), self._public(above)
 
     def walk(self, side: Literal["buy", "sell"], size: float) -> Walk:
