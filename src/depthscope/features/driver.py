@@ -25,7 +25,9 @@ from depthscope.market.layouts import SAMPLE
 
 NEED_RING: Final = 20  # component D_COMPONENT wants a longer ring for an instrument
 
-TABLE: Final = np.dtype([("address", "i8"), ("state", "i8"), ("column", "i8"), ("by_event", "i8")])
+TABLE: Final = np.dtype(
+    [("address", "i8"), ("state", "i8"), ("column", "i8"), ("by_event", "i8"), ("detector", "i8")]
+)
 
 (
     D_TABLE, D_N, D_OUT, D_STRIDE, D_FRAME, D_DONE, D_PHASE, D_COMPONENT, D_START, D_CODE, D_RESUMED,
@@ -64,12 +66,15 @@ def run_features(m: Int, d: Any, events_address: Int) -> Int:
     f.done = d[D_DONE]
     f.stride = d[D_STRIDE]
     f.n_slots = c[s.C_SLOTS]
+    f.block += np.int64(d[D_COMPONENT] == 0 and d[D_RESUMED] == 0)
     while d[D_COMPONENT] < d[D_N]:
         t = table[d[D_COMPONENT]]
         n = f.n_trace if t.by_event else f.n_samples
         if n > 0 or f.n_samples > 0:
             f.start = d[D_START]
             f.by_row = 1 - t.by_event
+            f.need_ring = 0
+            f.detector = t.detector
             f.resumed = d[D_RESUMED]
             out = d[D_OUT] + (t.column * d[D_STRIDE] + d[D_DONE]) * 8
             reached = call(t.address, d[D_FRAME], np.int64(n), t.state, out)

@@ -54,6 +54,13 @@ CONTEXT: Final = np.dtype(
         ("rings", "i8"),
         ("ring_rows", "i8"),
         ("need_slot", "i8"),
+        ("need_ring", "i8"),  # which of the RINGs of its STATE
+        # What detectors say (`detectors.kit`).
+        ("found", "i8"),
+        ("n_found", "i8"),
+        ("found_room", "i8"),
+        ("detector", "i8"),
+        ("block", "i8"),
     ]
 )
 
@@ -65,7 +72,7 @@ RING: Final = np.dtype([("first", "i8"), ("cap", "i8"), ("head", "i8"), ("tail",
 
 # Each entry of a ring has a time and so many more numbers. Running totals serve any number of
 # windows: a sum is the total less the one before the window's first entry.
-RING_COLUMNS: Final = 4
+RING_COLUMNS: Final = 8
 
 SIGNATURE: Final = "int64(voidptr, int64, voidptr, CPointer(float64))"
 
@@ -131,6 +138,7 @@ class Feature:
     prepare: Callable[[Any, Instrument, Mapping[str, float]], None] | None = None
     settings: Mapping[str, float] = field(default_factory=dict)
     doc: str = ""
+    number: int = 0
 
     @classmethod
     def of(cls, module: ModuleType) -> Feature:
