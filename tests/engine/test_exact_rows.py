@@ -184,15 +184,7 @@ def test_a_trade_without_a_usable_price_or_size_counts_for_nothing(price: int, s
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_wider_band_holds_no_less_below_zero_either(sign: int) -> None:
     best = 1_000_000 * sign
-    distances = (
-        0,
-        400,
-        600,
-        900,
-        1_100,
-        2_400,
-        2_600,
-    )  # in millionths of mid: bands end at 500, 1,000, 2,500
+    distances = (0, 400, 600, 900, 1_100, 2_400, 2_600)  # millionths of mid; bands end at 500, 1,000, 2,500
     events = ev.empty_events(2 * len(distances))
     events["publisher"] = events["instrument_id"] = 1
     events["ts_recv"], events["flags"], events["action"] = START, ev.LAST, ev.ADD
