@@ -19,7 +19,7 @@ from depthscope.book.state import COUNTERS, Books
 from depthscope.book.view import OrderBook
 from depthscope.detectors.registry import chosen
 from depthscope.errors import CorruptData, InputError, UnknownName
-from depthscope.features.batch import META, NOTHING_FOUND, Batch, heads_of, meta_of, nearest, satisfying
+from depthscope.features.batch import META, NOTHING_FOUND, Batch, heads_of, meta_of, nearest
 from depthscope.features.components import Components
 from depthscope.features.driver import (
     D_COMPONENT,
@@ -127,7 +127,6 @@ class Engine:
         self._open = OpenGroups()
         self.incomplete_groups = 0
         self._drained: list[Batch] = []
-        self._lacking: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
         context = self._books.context
         context[s.C_STEP] = self.every
         context[s.C_SPARSE] = sparse
@@ -178,6 +177,10 @@ class Engine:
         slot = self.slot(symbol)
         return OrderBook(self._books, slot, self.slots[slot])
 
+    def unavailable(self, symbol: str | int) -> tuple[str, ...]:
+        """Names of the features and detectors the feed of `symbol` (or slot) cannot support."""
+        return self._components.unavailable(self.slot(symbol))
+
     def counters(self, symbol: str | int) -> dict[str, int]:
         """Integrity counters of `symbol` (or slot): groups, unknown cancels, crossed, gaps and so on."""
         book = self._books.books[self.slot(symbol)]
@@ -225,7 +228,7 @@ class Engine:
         for _ in self._run(events, stop=True):
             yield self._collect()
         rest = self._collect()
-        if len(rest):
+        if len(rest) or len(rest.detections):
             yield rest
 
     def pieces(self, events: Events) -> Iterator[Batch]:
@@ -372,7 +375,6 @@ class Engine:
             self._components.add(instrument)
             self.slots.append(instrument)
             self._keys.append((publisher, number))
-            self._note_lacking(len(self.slots) - 1)
             self._bind()
         elif code == s.NEED_ORDERS:
             books.grow_orders(slot)
@@ -419,24 +421,13 @@ class Engine:
         n = cells[s.C_SAMPLE_N]
         meta = meta_of(self._heads[:n])
         values = self._lines[:, :n].copy()
-        for (first, last), slots in self._lacking.items():
-            values[first:last, np.isin(meta["slot"], slots)] = np.nan
+        self._components.blank(values, meta["slot"])
         samples = self._books.samples[:n].copy() if self.keep_samples else None
         found = self._components.take_found() if self._frame_cells[N_FOUND] else NOTHING_FOUND
         self._drained.append(Batch(meta, values, self.columns, samples, found))
         cells[s.C_SAMPLE_N] = 0
         cells[s.C_FLUSHES] += 1
         self._driver[D_DONE] = 0
-
-    def _note_lacking(self, slot: int) -> None:
-        """Remember which features the feed of a new instrument cannot support."""
-        first = 0
-        for f in self._components.members:
-            last = first + len(f.columns)
-            if not self.slots[slot].capabilities & satisfying(f.requires):
-                known = self._lacking.get((first, last), np.zeros(0, np.int64))
-                self._lacking[first, last] = np.append(known, slot)
-            first = last
 
     def _collect(self) -> Batch:
         """Take the drained rows as one batch."""
@@ -482,9 +473,6 @@ class Engine:
         self._open = OpenGroups(snapshot.pending.copy())
         self.incomplete_groups = snapshot.incomplete_groups
         self._drained = []
-        self._lacking = {}
-        for slot in range(len(self.slots)):
-            self._note_lacking(slot)
         self._bind()
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ COMPUTE = CORE | {"book"}
 DOMAIN = CORE | {"book", "features", "detectors", "signals", "engine"}
 EDGES = {"venues", "simulators", "storage", "options", "strategies", "execution"}
 COMPOSITION = DOMAIN | EDGES | {"config"}
-PUBLIC = COMPOSITION | {"runtime", "api"}
+PUBLIC = COMPOSITION | {"runtime", "api", "detections"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "config": BASE,
@@ -36,12 +36,21 @@ ALLOWED: dict[str, set[str]] = {
     "execution": CORE,
     "runtime": COMPOSITION,
     "api": COMPOSITION | {"runtime"},
+    "detections": COMPOSITION | {"runtime", "api"},
     "research": PUBLIC,
     "ops": PUBLIC,
     "web": PUBLIC | {"ops"},
     "cli": PUBLIC | {"research", "ops", "web"},
     "__main__": {"cli"},
-    "": {"api", "engine", "book", "market", "errors"},  # the package's own __init__
+    "": {
+        "api",
+        "detections",
+        "detectors",
+        "engine",
+        "book",
+        "market",
+        "errors",
+    },  # the package's own __init__
 }
 
 

@@ -27,6 +27,7 @@ from depthscope.features.kit import (
     event_rows,
     frame_of,
     infos,
+    missing_ring,
     ring_full,
     ring_push,
     ring_row,
@@ -145,11 +146,11 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     for k in range(frame_of(ctx).start, n):
         t = trace[natural(k)]
         action = t.action
-        if action != FILL and action != MODIFY and action != CANCEL and action != CLEAR:
+        if action not in (FILL, MODIFY, CANCEL, CLEAR):
             continue
         s = states[t.slot]
         if action == CLEAR:
-            if crowded(ctx, s.bergs.head):
+            if crowded(ctx, s.bergs.head, 0):
                 return k
             while s.bergs.head > 0:
                 close(ctx, memory, s, t, k, ring_row(s.bergs, np.int64(0)), np.int64(GONE))
@@ -157,11 +158,11 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
             continue
         if t.size_before <= 0:  # of an order we do not know
             continue
-        if crowded(ctx, 1):
+        if crowded(ctx, 1, 0):
             return k
         full = FILLS if ring_full(s.fills) else BERGS if ring_full(s.bergs) else -1
         if full >= 0:
-            frame_of(ctx).need_slot, frame_of(ctx).need_ring = t.slot, full
+            missing_ring(ctx, t.slot, full, 0)
             return k
         event = events[natural(t.event)]
         order_id = np.int64(event.order_id)

@@ -8,101 +8,63 @@ it has said is never changed; an open matter gets updates and one close, under t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from depthscope.features.kit import frame_of, sample_rows
+from depthscope.features.kit import NO_ROOM, Component, exports_of, frame_of, sample_rows
 from depthscope.jit import Int, carray, njit, pointer
-from depthscope.market.layouts import DETECTION, EVIDENCE, TRACE_EVERY
+from depthscope.market.layouts import DETECTION, EVIDENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import ModuleType
-
-    from depthscope.features.kit import Column
-    from depthscope.market.instruments import Capability, Instrument
 
 SENSITIVITIES: Final = ("low", "medium", "high")
 
 
-@dataclass(frozen=True, slots=True)
-class Detector:
-    """A detector as the engine sees it: a file's exports.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detector(Component):
+    """A component that says messages.
 
     Parameters
     ----------
-    name : str
-        The file's name.
-    number : int
-        Its place in `DETECTORS`, from 1.
-    level, requires, traced, windows, state, update, prepare
-        As of `features.kit.Feature`.
     evidence : tuple of str
         Names of the numbers its messages carry.
     labels, outcomes : tuple of str
         Its words for what it found and how that ended; the first is for none.
     presets : mapping of str to mapping
-        Settings by sensitivity, where they differ from ``medium``.
-    settings : mapping
-        Names and values of what may be configured, at the sensitivity chosen.
-    doc : str
-        The file's docstring.
+        Settings by sensitivity, where they differ from its `settings`, which are ``medium``.
     """
 
-    name: str
-    number: int
-    level: Literal["sample", "event"]
-    requires: Capability
-    traced: int
-    windows: tuple[int, ...]
-    state: np.dtype[Any]
-    update: Callable[..., Any]
     evidence: tuple[str, ...]
     labels: tuple[str, ...] = ("",)
     outcomes: tuple[str, ...] = ("",)
     presets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    settings: Mapping[str, float] = field(default_factory=dict)
-    prepare: Callable[[Any, Instrument, Mapping[str, float]], None] | None = None
-    doc: str = ""
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """None: a detector has no columns."""
-        return ()
 
     @classmethod
     def of(cls, module: ModuleType, number: int) -> Detector:
-        """Read a detector file's exports."""
+        """Read a detector file's exports; `number` is its place in `DETECTORS`, from 1."""
         if len(module.EVIDENCE) > EVIDENCE:
             raise ValueError(f"{module.__name__}: at most {EVIDENCE} numbers of evidence fit a message.")
-        level: Literal["sample", "event"] = getattr(module, "LEVEL", "sample")
         return cls(
-            name=module.__name__.rpartition(".")[2],
+            **exports_of(module),
             number=number,
-            level=level,
-            requires=module.REQUIRES,
-            traced=getattr(module, "TRACED", TRACE_EVERY) if level == "event" else 0,
-            windows=(),
-            state=module.STATE,
-            update=module.update,
             evidence=module.EVIDENCE,
             labels=getattr(module, "LABELS", ("",)),
             outcomes=getattr(module, "OUTCOMES", ("",)),
             presets=getattr(module, "PRESETS", {}),
-            settings=getattr(module, "SETTINGS", {}),
-            prepare=getattr(module, "prepare", None),
-            doc=module.__doc__ or "",
         )
 
 
 @njit
-def crowded(ctx: Any, messages: int) -> Any:
-    """Whether so many more messages do not fit: the caller must then return where it stands."""
+def crowded(ctx: Any, messages: int, j: int) -> Any:
+    """Whether so many more messages do not fit: the caller must then return, row `j` being next."""
     frame = frame_of(ctx)
     if frame.n_found + messages <= frame.found_room:
         return False
-    frame.need_slot = -1
+    frame.need_slot = NO_ROOM
+    frame.row = j
     return True
 
 

@@ -4,51 +4,25 @@ from __future__ import annotations
 
 import difflib
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from depthscope import jit
 from depthscope.errors import UnknownName
+from depthscope.features.batch import satisfying
 from depthscope.features.driver import TABLE
-from depthscope.features.kit import CONTEXT, INFO, RING, RING_COLUMNS, SIGNATURE
+from depthscope.features.kit import CONTEXT, INFO, NO_ROOM, RING, RING_COLUMNS, SIGNATURE
 from depthscope.market.layouts import DETECTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from depthscope.features.kit import Column
-    from depthscope.market.instruments import Capability, Instrument
+    from depthscope.features.kit import Component
+    from depthscope.market.instruments import Instrument
 
-__all__ = ["Component", "Components", "compiled"]
-
-
-class Component(Protocol):
-    """What features and detectors have in common (see `features.kit.Feature`)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def level(self) -> Literal["sample", "event"]: ...
-    @property
-    def requires(self) -> Capability: ...
-    @property
-    def traced(self) -> int: ...
-    @property
-    def windows(self) -> tuple[int, ...]: ...
-    @property
-    def state(self) -> np.dtype[Any]: ...
-    @property
-    def columns(self) -> tuple[Column, ...]: ...
-    @property
-    def update(self) -> Callable[..., Any]: ...
-    @property
-    def prepare(self) -> Callable[[Any, Instrument, Mapping[str, float]], None] | None: ...
-    @property
-    def settings(self) -> Mapping[str, float]: ...
-    @property
-    def number(self) -> int: ...
+__all__ = ["Components", "compiled"]
 
 
 @cache
@@ -83,6 +57,7 @@ class Components:
         self.ring_used = 0
         self.free: dict[int, list[int]] = {}
         self.found = np.zeros(64, DETECTION)
+        self.lacking = np.zeros((0, len(members)), bool)  # by instrument: what its feed cannot support
         self.frame = np.zeros(1, CONTEXT)
         self.frame["by_event"] = every == 0
         self.traced = 0  # which events need TRACE rows
@@ -119,6 +94,8 @@ class Components:
         info["tick"], info["tick_fixed"] = instrument.tick / 1e9, instrument.tick
         info["size_mul"], info["size_div"] = instrument.size_ratio
         self.info = np.concatenate([self.info, info])
+        able = [bool(instrument.capabilities & satisfying(f.requires)) for f in self.members]
+        self.lacking = np.concatenate([self.lacking, ~np.array([able], bool).reshape(1, -1)])
         for k, f in enumerate(self.members):
             self.states[k] = np.concatenate([self.states[k], np.zeros(1, f.state)])
             if f.prepare is not None:
@@ -126,23 +103,37 @@ class Components:
                 f.prepare(self.states[k][slot], instrument, values)
         self.bind()
 
+    def unavailable(self, slot: int) -> tuple[str, ...]:
+        """Names of what an instrument's feed cannot support."""
+        return tuple(f.name for f, lacks in zip(self.members, self.lacking[slot], strict=True) if lacks)
+
+    def blank(self, values: npt.NDArray[np.float64], slots: npt.NDArray[Any]) -> None:
+        """Put NaN where the feed of a row's instrument cannot support a column's feature."""
+        for k in np.flatnonzero(self.lacking.any(axis=0)):
+            first, n = int(self.table[k]["column"]), len(self.members[k].columns)
+            values[first : first + n, self.lacking[slots, k]] = np.nan
+
     def serve(self, component: int) -> None:
         """Make the room a component stopped for."""
         slot, ring = int(self.frame[0]["need_slot"]), int(self.frame[0]["need_ring"])
-        if slot < 0:
-            self.found = np.concatenate([self.found, np.zeros_like(self.found)])
+        if slot == NO_ROOM:
+            self.found = np.concatenate([self.found, np.zeros_like(self.found)])  # a block says little
             self.bind()
         else:
             self.grow_ring(component, slot, ring)
 
     def take_found(self) -> npt.NDArray[Any]:
-        """DETECTION records since the last call, in order of time."""
+        """DETECTION records since the last call, in order of time, of feeds that support them."""
         n = int(self.frame[0]["n_found"])
         self.frame[0]["n_found"] = 0
         found = self.found[:n]
         # Passes follow one another; within one, what detectors say comes detector by detector.
         found = found[np.lexsort((found["slot"], found["ts"], found["place"], found["block"]))]
         found["block"] = found["place"] = 0
+        if self.lacking.any():
+            member = {f.number: k for k, f in enumerate(self.members) if f.number}
+            of = np.array([member[number] for number in found["detector"].tolist()], int)
+            found = found[~self.lacking[found["slot"], of]]
         return found
 
     def grow_ring(self, component: int, slot: int, number: int = 0) -> None:
@@ -178,7 +169,7 @@ class Components:
         twin.states = [state.copy() for state in self.states]
         twin.info, twin.rings, twin.ring_used = self.info.copy(), self.rings.copy(), self.ring_used
         twin.free = {cap: list(firsts) for cap, firsts in self.free.items()}
-        twin.found = self.found.copy()
+        twin.found, twin.lacking = self.found.copy(), self.lacking.copy()
         twin.frame, twin.table = self.frame.copy(), self.table.copy()
         twin.bind()
         return twin

@@ -18,7 +18,7 @@ from depthscope.book import state as s
 from depthscope.book.kernel import advance
 from depthscope.book.memory import context_of
 from depthscope.book.rows import due_rows
-from depthscope.features.kit import CONTEXT
+from depthscope.features.kit import CONTEXT, NO_NEED
 from depthscope.jit import Int, carray, intrinsic, kernel, njit, pointer
 from depthscope.market.events import EVENT
 from depthscope.market.layouts import SAMPLE
@@ -73,12 +73,12 @@ def run_features(m: Int, d: Any, events_address: Int) -> Int:
         if n > 0 or f.n_samples > 0:
             f.start = d[D_START]
             f.by_row = 1 - t.by_event
-            f.need_ring = 0
+            f.need_slot = NO_NEED
             f.detector = t.detector
-            f.resumed = d[D_RESUMED]
+            f.row = f.row if d[D_RESUMED] else 0
             out = d[D_OUT] + (t.column * d[D_STRIDE] + d[D_DONE]) * 8
             reached = call(t.address, d[D_FRAME], np.int64(n), t.state, out)
-            if reached < n:
+            if f.need_slot != NO_NEED:
                 d[D_START] = reached
                 d[D_RESUMED] = 1
                 return NEED_RING

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import ModuleType
 
-    from depthscope.features.components import Component
+    from depthscope.features.kit import Component
 
 __all__ = ["all_features", "feature", "pending", "register", "select"]
 
