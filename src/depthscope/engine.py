@@ -256,10 +256,22 @@ class Engine:
     ) -> Iterator[tuple[Events, npt.NDArray[Any]]]:
         """Run the books alone over `events` and yield (events, TRACE rows) block by block.
 
-        The record a row tells of is number ``row["event"]`` of the events beside it; those of
-        instruments that were not asked for have none; `of` says which others do (TRACE_TRADES,
-        TRACE_FLOW, TRACE_EVERY or several, from `depthscope.market.layouts`). The rows are scratch
-        memory, valid until the next block. Rows of the grid and features are not made.
+        Rows of the grid and features are not made.
+
+        Parameters
+        ----------
+        events : structured array (n,) of EVENT
+            In receive order. Not kept.
+        of : int
+            Which events get a row: TRACE_TRADES, TRACE_FLOW, TRACE_EVERY or several together, from
+            `depthscope.market.layouts`.
+
+        Yields
+        ------
+        events : structured array of EVENT
+            The records that rows tell of, among others: a row's is number ``row["event"]``.
+        rows : structured array of TRACE
+            Scratch memory, valid until the next block. Instruments not asked for have no rows.
         """
         context = self._books.context
         mode = [s.C_STEP, s.C_TRACE_OF, s.C_TRACE_CAP]
