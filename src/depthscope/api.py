@@ -407,9 +407,15 @@ def replay(
 ) -> Iterator[Frame]:
     """Replay recorded market data as frames, one per instrument and boundary.
 
-    Parameters are those of `features`, and `detectors` (None for all) with their `sensitivity`.
-    ``frame.book`` is the book at exactly that boundary and may be read until the next frame is
-    asked for; ``frame.detections`` is what was said by then.
+    Parameters are those of `features`, and below. ``frame.book`` is the book at exactly that boundary
+    and may be read until the next frame is asked for; ``frame.detections`` is what was said by then.
+
+    Parameters
+    ----------
+    detectors : iterable of str, optional
+        Detectors to run; None for all, an empty list (the default) for none.
+    sensitivity : {"low", "medium", "high"}
+        Preset of their settings.
 
     Yields
     ------
