@@ -95,7 +95,9 @@ class Hashes:
     def digest(self) -> str:
         """Hash of the hashes."""
         self.flush()
-        return hashlib.sha256(b"".join(one.digest() for one in [*self.fields, *self.lines, self.said])).hexdigest()
+        return hashlib.sha256(
+            b"".join(one.digest() for one in [*self.fields, *self.lines, self.said])
+        ).hexdigest()
 
 
 def collect(batches: Iterable[Batch]) -> Table:

@@ -52,7 +52,8 @@ MOST_FILLS = 256  # a fill whose order says nothing more for so many others is f
 
 # Columns of the fills that wait for what becomes of their order.
 F_ID, F_FILLED = 1, 2
-# Columns of the icebergs still there; their ring is a list, in no order.
+# Columns of the icebergs still there; their ring is a list, in no order. NUMBER has the side in its
+# lowest byte.
 B_OPENED, B_ID, B_NUMBER, B_REFILLS, B_OVERSIZE, B_EXECUTED, B_DISPLAYED, B_PRICE = range(8)
 
 
@@ -96,10 +97,10 @@ def say(ctx: Any, memory: Any, t: Any, k: int, row: Int, phase: Int) -> Any:
     info = infos(ctx)[t.slot]
     executed, displayed = memory[row, B_EXECUTED], memory[row, B_DISPLAYED]
     said.opened = memory[row, B_OPENED]
-    said.number = memory[row, B_NUMBER]
+    said.number = memory[row, B_NUMBER] >> 8
     said.price = memory[row, B_PRICE]
     said.size = executed
-    said.side = t.side
+    said.side = memory[row, B_NUMBER] & 255
     said.strength = executed / displayed
     said.evidence[0] = memory[row, B_REFILLS]
     said.evidence[1] = memory[row, B_OVERSIZE]
@@ -119,7 +120,7 @@ def reveal(ctx: Any, memory: Any, s: Any, t: Any, k: int, order_id: Int, execute
         s.count += 1
         row = ring_push(memory, s.bergs, t.ts)
         memory[row, B_ID] = order_id
-        memory[row, B_NUMBER] = s.count
+        memory[row, B_NUMBER] = s.count << 8 | np.int64(t.side)
         memory[row, B_REFILLS] = memory[row, B_OVERSIZE] = 0
         memory[row, B_EXECUTED] = executed
         memory[row, B_DISPLAYED] = t.size_before
@@ -167,6 +168,8 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
         event = events[natural(t.event)]
         order_id = np.int64(event.order_id)
         if action == FILL:
+            if event.size <= 0:
+                continue
             if s.fills.head - s.fills.tail >= MOST_FILLS:
                 s.fills.tail += 1
             row = pending(memory, s, order_id)
@@ -180,18 +183,20 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
                 memory[berg, B_EXECUTED] += event.size
             if event.size > t.size_before:
                 reveal(ctx, memory, s, t, k, order_id, memory[row, F_FILLED], False)
-        elif action == MODIFY:
-            filled = settle(memory, s, order_id)
-            if filled >= t.size_before and event.price == t.price_before and t.size_after > 0:
-                reveal(ctx, memory, s, t, k, order_id, filled, True)
-            elif t.size_after > 0:
-                berg = known(memory, s, order_id)
-                if berg >= 0:
-                    memory[berg, B_PRICE] = event.price
-        else:
-            filled = settle(memory, s, order_id)
-            berg = known(memory, s, order_id) if t.size_after == 0 else np.int64(-1)
-            if berg >= 0:
-                outcome = FILLED if filled >= t.size_before else CANCELLED
-                close(ctx, memory, s, t, k, berg, np.int64(outcome))
+            continue
+        filled = settle(memory, s, order_id)
+        if (
+            action == MODIFY
+            and filled >= t.size_before
+            and event.price == t.price_before
+            and t.size_after > 0
+        ):
+            reveal(ctx, memory, s, t, k, order_id, filled, True)
+            continue
+        berg = known(memory, s, order_id)
+        if berg >= 0 and t.size_after == 0:
+            outcome = FILLED if filled >= t.size_before else CANCELLED
+            close(ctx, memory, s, t, k, berg, np.int64(outcome))
+        elif berg >= 0 and action == MODIFY:
+            memory[berg, B_PRICE] = event.price
     return n
