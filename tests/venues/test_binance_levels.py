@@ -5,15 +5,19 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from depthscope.market import events as ev
+from depthscope.venues import binance_json as j
 from depthscope.venues import binance_layout as b
 from depthscope.venues.binance_decoder import MOST_BYTES, Decoder
+from depthscope.venues.binance_levels import plain_rows
 from depthscope.venues.lines import PADDING
-from tests.venues.binance_feed import NS, depth, snapshot
+from tests.venues.binance_feed import MS, NS, depth, snapshot
 
 # Each case is made from a number, which is what a failure prints.
 SEEDS = st.integers(0, 2**64 - 1)
@@ -253,3 +257,72 @@ def test_rows_end_where_the_buffer_does() -> None:
         assert result & 3 == (b.DONE if capacity >= 9 else b.ROOM)
         assert (guarded[min(capacity, 9) :] == -7).all()
         assert (guarded[: min(capacity, 9), 1] == NS).all()
+
+
+# ── snapshots ──
+
+
+@settings(max_examples=300)
+@given(seed=SEEDS)
+def test_snapshots_in_the_usual_form_and_not(seed: int) -> None:
+    rng = random.Random(seed)
+    both = Both(rng.choice(LOTS))
+    for k in range(6):
+        lists = [list_of_levels(rng, rng.choice((0, 0, 0.05))).encode() for _ in "ba"]
+        body = snapshot(1_000 + k).replace(b'"bids":[]', b'"bids":' + lists[0])
+        both.step(body.replace(b'"asks":[]', b'"asks":' + lists[1]))
+
+
+@settings(max_examples=200)
+@given(seed=SEEDS)
+def test_plain_rows_are_those_of_the_slow_reading_or_none(seed: int) -> None:
+    rng = random.Random(seed)
+    lot = rng.choice(LOTS)
+    decoder = Both(lot).fast
+    text = f"[{list_of_levels(rng, 0.02)},{list_of_levels(rng, 0.02)}]"
+    try:
+        sides = tuple(msgspec.json.decode(text))
+    except msgspec.DecodeError:
+        return
+    if len(sides) != 2:
+        return
+    rows = plain_rows(sides, decoder._state, 0, b.pack7(1, 0, 0, ev.SNAPSHOT))
+    if rows is not None:
+        assert rows.tobytes() == j.level_rows(sides, lot, 1, 1, ev.SNAPSHOT).tobytes()
+
+
+@pytest.mark.parametrize(
+    "side",
+    [
+        None, "x", 5, {}, [None], [[]], [["1"]], [["1", "2", "3"]], [[1, 2]], [["1", 2]], [["", ""]],
+        [[[["1"]]]], [["1", "2"], {}], [["0", "1"]], [["1", "0.5"]],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_list_of_levels_has_no_plain_rows(side: Any) -> None:
+    state = Both(10**9).fast._state
+    good = [["1.5", "2"]]
+    assert plain_rows((side, good), state, 0, 0) is None
+    assert plain_rows((good, side), state, 0, 0) is None
+    rows = plain_rows((good, good), state, 0, b.pack7(1, 0, 0))
+    assert rows is not None
+    assert rows.tobytes() == j.level_rows((good, good), 10**9, 1, 1).tobytes()
+
+
+def test_lists_deeper_than_can_be_written_have_no_plain_rows() -> None:
+    side: list[Any] = []
+    for _ in range(100_000):
+        side = [side]
+    assert plain_rows((side, []), Both(10**9).fast._state, 0, 0) is None
+
+
+def test_a_snapshot_of_a_thousand_levels_takes_the_short_way() -> None:
+    levels = [[f"{60_000 + k}.{k % 10}0", f"{k}.{k:03}"] for k in range(1_000)]
+    decoder = Both(10**6).fast
+    rows = plain_rows((levels, levels), decoder._state, 0, 0)
+    assert rows is not None and len(rows) == 2_000
+    decoder.step(snapshot(5_000, levels, levels), NS, None)
+    events = decoder.take()
+    assert len(events) == 2_001
+    assert events["price"][1:1_001].tolist() == [(60_000 + k) * 10**9 + k % 10 * 10**8 for k in range(1_000)]
+    assert set(events["ts_event"].tolist()) == {MS * 1_000_000}

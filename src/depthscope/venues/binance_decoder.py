@@ -34,6 +34,7 @@ from depthscope.market import events as ev
 from depthscope.venues import binance_json as j
 from depthscope.venues import binance_layout as b
 from depthscope.venues.binance_json import Rejected, Skipped
+from depthscope.venues.binance_levels import plain_rows
 from depthscope.venues.binance_scan import scan_lines, scan_message
 from depthscope.venues.binance_symbols import PUBLISHER, SymbolTable
 from depthscope.venues.binance_sync import BookSync, Snapshot, Update
@@ -382,7 +383,9 @@ class Decoder:
         index = self._index(name)
         last_id, ts_event = j.whole(message, "lastUpdateId"), j.when(message, ts_recv)
         sides = (message.get("bids"), message.get("asks"))
-        rows = j.level_rows(sides, self._lot(index), index + 1, PUBLISHER, ev.SNAPSHOT)
+        rows = plain_rows(sides, self._state, index, b.SNAPSHOT_BITS | PUBLISHER) if self.fast else None
+        if rows is None:
+            rows = j.level_rows(sides, self._lot(index), index + 1, PUBLISHER, ev.SNAPSHOT)
         sync = self._syncs[index]
         if sync.snapshot(Snapshot(last_id, ts_event, rows), ts_recv, self.out):
             self._books["snapshots"] += 1

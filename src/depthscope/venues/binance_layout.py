@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from depthscope.market.events import ASK, BID, LAST, LEVEL, NO_SIDE, NONE, QUOTE, TRADE, UNDEF_PRICE
+from depthscope.market.events import ASK, BID, LAST, LEVEL, NO_SIDE, NONE, QUOTE, SNAPSHOT, TRADE, UNDEF_PRICE
 
 DIGITS: Final = 18  # most digits a number may have: it then fits int64 whatever they are
 DECIMALS: Final = 9  # most decimals a price or size may have
@@ -74,6 +74,7 @@ MOST_NS: Final = 9 * 10**18
 NS_A_MS: Final = 1_000_000
 
 LAST_BITS: Final = LAST << 48
+SNAPSHOT_BITS: Final = SNAPSHOT << 48
 LEVEL_BID: Final = (LEVEL << 32) | (BID << 40)
 LEVEL_ASK: Final = (LEVEL << 32) | (ASK << 40)
 QUOTE_BID: Final = (QUOTE << 32) | (BID << 40)

@@ -9,13 +9,20 @@ Both are *certain or silent* (see `binance_tokens`) and agree on every level tha
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
+from numba import types
 
+from depthscope.jit import kernel
 from depthscope.venues import binance_layout as b
 from depthscope.venues import binance_tokens as t
 from depthscope.venues.binance_tokens import inlined, njit
+from depthscope.venues.lines import PADDING
+
+if TYPE_CHECKING:
+    from depthscope.venues.binance_json import Rows
 
 ALL: Final = np.uint64(2**64 - 1)
 U8, U63, U64 = (np.uint64(k) for k in (8, 63, 64))
@@ -178,3 +185,53 @@ def levels(
         if t.byte(buf, i) != t.COMMA:
             return -1, n
         i = t.space(buf, i + 1)
+
+
+@kernel(types.int64(t.TEXT, types.int64[:, ::1], types.int64[::1], types.int64, types.int64))
+def _two_lists(text: Any, rows: Any, state: Any, symbol: Any, word7: Any) -> Any:
+    """Write ``[bids,asks]`` as L rows without times and sequence; how many, negative when unsure."""
+    buf = t.address_of(text)
+    n = none = np.int64(0)
+    i = np.int64(1)
+    for side in (b.LEVEL_BID, b.LEVEL_ASK):
+        if t.byte(buf, i) != t.OPEN_LIST:
+            return -1
+        i, n = levels(
+            buf, i, rows, n, none, none, none, state[symbol + b.S_ID], np.int64(side) | word7,
+            state[symbol + b.S_LOT], state[symbol + b.S_LOT_DECIMALS], state,
+        )  # fmt: skip
+        if i < 0:
+            return i
+        i += 1
+    return n
+
+
+def plain_rows(sides: tuple[object, object], state: Rows, index: int, word7: int) -> Rows | None:
+    """Return what `binance_json.level_rows` would of lists in the venue's own form, a hundred times sooner.
+
+    Parameters
+    ----------
+    sides : (bids, asks)
+        Lists out of a message.
+    state : int64[STATE]
+        The scanner's, with the symbol's lot.
+    index : int
+        Of the symbol.
+    word7 : int
+        Publisher and flags of each row, as `binance_layout.pack7` has them.
+
+    Returns
+    -------
+    int64[n, 8] or None
+        None when they need the slow reading.
+    """
+    bids, asks = sides
+    if not isinstance(bids, list) or not isinstance(asks, list):
+        return None
+    try:
+        text: bytes = msgspec.json.encode(sides)
+    except RecursionError:  # lists in lists, without end: no level
+        return None
+    rows = np.zeros((len(bids) + len(asks), 8), np.int64)
+    symbol = b.AT_SYMBOLS + index * b.SYMBOL_COLUMNS
+    return rows if _two_lists(text + bytes(PADDING), rows, state, symbol, word7) == len(rows) else None
