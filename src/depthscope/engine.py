@@ -33,6 +33,7 @@ from depthscope.features.driver import (
     step,
 )  # fmt: skip
 from depthscope.features.registry import FeatureSet, select
+from depthscope.jit import direct
 from depthscope.market.events import EVENT, Events
 from depthscope.market.layouts import TRACE_EVERY
 from depthscope.market.times import format_time, parse_every
@@ -121,6 +122,7 @@ class Engine:
         context[s.C_SPARSE] = sparse
         context[s.C_TRACE_CAP] = FEATURE_ROWS
         context[s.C_TRACE_OF] = self._features.traced
+        self._step: Any = None  # `step` past its dispatcher, once it has run
         self._bind()
         self._empty = Batch(np.zeros(0, META), np.zeros((len(self.columns), 0)), self.columns)
 
@@ -197,7 +199,7 @@ class Engine:
             return self._collect()
         whole = np.ascontiguousarray(whole)
         cells[s.C_STOP], cells[s.C_N], cells[s.C_POS] = 0, len(whole), 0
-        code = step(self._context_address, self._driver_address, whole)
+        code = (self._step or step)(self._context_address, self._driver_address, whole)
         if code != s.DONE:
             for _ in self._work(whole, code, stop=False):
                 raise AssertionError("the kernel stopped at a boundary unasked")
@@ -333,8 +335,11 @@ class Engine:
 
     def _checked(self, events: Events) -> Events:
         """Return `events`; anything but EVENT records is refused."""
-        if len(events) and events.dtype != EVENT:
-            raise InputError(f"The engine takes EVENT records, not {events.dtype}; decode the feed first.")
+        if len(events) and (events.dtype != EVENT or events.ndim != 1):
+            raise InputError(
+                f"The engine takes a row of EVENT records, not {events.dtype} in {events.ndim} dimensions; "
+                "decode the feed first."
+            )
         return events
 
     def _finish(self, *, stop: bool) -> Iterator[None]:
@@ -411,6 +416,8 @@ class Engine:
         self._context_address = self._books.context.ctypes.data
         self._cells: Any = self._books.context.data  # reading one number costs half of numpy's
         self._driver_address = driver.ctypes.data
+        if self.slots and self._step is None:  # not sooner, as this would wait for the compiler
+            self._step = direct(step)
 
     def _drain(self) -> None:
         """Copy the finished rows out of the kernel's buffers."""
