@@ -87,9 +87,8 @@ class Engine:
 
     Examples
     --------
-    >>> engine = Engine(source.resolve, every="1s")            # doctest: +SKIP
-    >>> for events in source.chunks():                         # doctest: +SKIP
-    ...     batch = engine.process(events)
+    >>> engine = Engine(source.resolve, every="1s")                      # doctest: +SKIP
+    >>> batches = [engine.process(events) for events in source.chunks()] # doctest: +SKIP
     """
 
     def __init__(
@@ -192,15 +191,19 @@ class Engine:
         # Straight through for what a live feed hands over: whole groups, or records that close one.
         cells = self._cells
         chunk = self._checked(events)
-        whole = chunk if not self._open.n else self._open.closed_by(chunk) if len(chunk) else None
-        if whole is None or not len(whole):
+        whole = self._open.closed_by(chunk) if self._open.n and len(chunk) else chunk
+        if whole is None:
             for _ in self._run(events, stop=False):
                 raise AssertionError("the kernel stopped at a boundary unasked")
             return self._collect()
+        if not len(whole):
+            return self._empty
         whole = np.ascontiguousarray(whole)
         cells[s.C_STOP], cells[s.C_N], cells[s.C_POS] = 0, len(whole), 0
         code = (self._step or step)(self._context_address, self._driver_address, whole)
-        if code != s.DONE:
+        if code == s.REGROUP and len(whole) == 1:  # the first record of a group
+            self._open.keep(whole)
+        elif code != s.DONE:
             for _ in self._work(whole, code, stop=False):
                 raise AssertionError("the kernel stopped at a boundary unasked")
         elif not cells[s.C_SAMPLE_N]:
