@@ -19,7 +19,7 @@ from depthscope.book.state import COUNTERS, Books
 from depthscope.book.view import OrderBook
 from depthscope.detectors.registry import chosen
 from depthscope.errors import CorruptData, InputError, UnknownName
-from depthscope.features.batch import META, NOTHING_FOUND, Batch, heads_of, meta_of, nearest
+from depthscope.features.batch import META, NOTHING_FOUND, Batch, heads_of, joined, meta_of, nearest
 from depthscope.features.components import Components
 from depthscope.features.driver import (
     D_COMPONENT,
@@ -36,6 +36,7 @@ from depthscope.features.driver import (
 )  # fmt: skip
 from depthscope.features.kit import CONTEXT
 from depthscope.features.registry import select
+from depthscope.jit import direct
 from depthscope.market.events import EVENT, Events
 from depthscope.market.layouts import TRACE_EVERY
 from depthscope.market.times import format_time, parse_every
@@ -94,9 +95,8 @@ class Engine:
 
     Examples
     --------
-    >>> engine = Engine(source.resolve, every="1s")            # doctest: +SKIP
-    >>> for events in source.chunks():                         # doctest: +SKIP
-    ...     batch = engine.process(events)
+    >>> engine = Engine(source.resolve, every="1s")                      # doctest: +SKIP
+    >>> batches = [engine.process(events) for events in source.chunks()] # doctest: +SKIP
     """
 
     def __init__(
@@ -132,6 +132,7 @@ class Engine:
         context[s.C_SPARSE] = sparse
         context[s.C_TRACE_CAP] = FEATURE_ROWS
         context[s.C_TRACE_OF] = self._components.traced
+        self._step: Any = None  # `step` past its dispatcher, once it has run
         self._bind()
         self._empty = Batch(np.zeros(0, META), np.zeros((len(self.columns), 0)), self.columns)
 
@@ -205,15 +206,19 @@ class Engine:
         # Straight through for what a live feed hands over: whole groups, or records that close one.
         cells = self._cells
         chunk = self._checked(events)
-        whole = chunk if not self._open.n else self._open.closed_by(chunk) if len(chunk) else None
-        if whole is None or not len(whole):
+        whole = self._open.closed_by(chunk) if self._open.n and len(chunk) else chunk
+        if whole is None:
             for _ in self._run(events, stop=False):
                 raise AssertionError("the kernel stopped at a boundary unasked")
             return self._collect()
+        if not len(whole):
+            return self._empty
         whole = np.ascontiguousarray(whole)
         cells[s.C_STOP], cells[s.C_N], cells[s.C_POS] = 0, len(whole), 0
-        code = step(self._context_address, self._driver_address, whole)
-        if code != s.DONE:
+        code = (self._step or step)(self._context_address, self._driver_address, whole)
+        if code == s.REGROUP and len(whole) == 1:  # the first record of a group
+            self._open.keep(whole)
+        elif code != s.DONE:
             for _ in self._work(whole, code, stop=False):
                 raise AssertionError("the kernel stopped at a boundary unasked")
         elif not cells[s.C_SAMPLE_N]:
@@ -349,8 +354,11 @@ class Engine:
 
     def _checked(self, events: Events) -> Events:
         """Return `events`; anything but EVENT records is refused."""
-        if len(events) and events.dtype != EVENT:
-            raise InputError(f"The engine takes EVENT records, not {events.dtype}; decode the feed first.")
+        if len(events) and (events.dtype != EVENT or events.ndim != 1):
+            raise InputError(
+                f"The engine takes a row of EVENT records, not {events.dtype} in {events.ndim} dimensions; "
+                "decode the feed first."
+            )
         return events
 
     def _finish(self, *, stop: bool) -> Iterator[None]:
@@ -426,6 +434,8 @@ class Engine:
         self._cells: Any = self._books.context.data  # reading one number costs half of numpy's
         self._driver_address = driver.ctypes.data
         self._frame_cells: Any = self._components.frame.view(np.int64).data
+        if self.slots and self._step is None:  # not sooner, as this would wait for the compiler
+            self._step = direct(step)
 
     def _drain(self) -> None:
         """Copy the finished rows out of the kernel's buffers."""
@@ -448,17 +458,7 @@ class Engine:
         pieces, self._drained = self._drained, []
         if not pieces:
             return self._empty
-        if len(pieces) == 1:
-            return pieces[0]
-        return Batch(
-            np.concatenate([p.meta for p in pieces]),
-            np.concatenate([p.values for p in pieces], axis=1),
-            self.columns,
-            np.concatenate([p.samples for p in pieces if p.samples is not None])
-            if self.keep_samples
-            else None,
-            np.concatenate([p.detections for p in pieces]),
-        )
+        return pieces[0] if len(pieces) == 1 else joined(pieces)
 
     # ---- snapshot -----------------------------------------------------------------------
 

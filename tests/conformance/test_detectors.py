@@ -45,9 +45,7 @@ def said(name: str | None, sensitivity: str = "medium", has: Capability | None =
             return found
         return Instrument(found.venue, found.symbol, found.tick, found.lot, capabilities=has)
 
-    engine = Engine(
-        resolve, features=[], detectors=None if name is None else [name], sensitivity=sensitivity
-    )
+    engine = Engine(resolve, features=[], detectors=None if name is None else [name], sensitivity=sensitivity)
     return np.concatenate([*(engine.process(c).detections for c in chunks), engine.finish().detections])
 
 

@@ -19,7 +19,7 @@ from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.layouts import PHASE_NAMES
 from tests.engine.harness import run
 from tests.reference.book import SlowBook
-from tests.reference.detectors import Icebergs, Said, Sweeps
+from tests.reference.detectors import Icebergs, Said, Sweeps, by_close
 from tests.reference.engine import as_events
 from tests.strategies.streams import CAPABILITIES, MBO, START, Stream, examples, streams
 
@@ -59,18 +59,6 @@ def said_by(stream: Stream, name: str, size: int | None) -> dict[str, list[Said]
             )
         )
     return found
-
-
-def by_close(said: list[Said]) -> list[Said]:
-    """Closes at one event come in no order."""
-    out: list[Said] = []
-    for message in said:
-        out.append(message)
-        k = len(out) - 1
-        while message[0] == "close" and k and out[k - 1][0] == "close" and out[k - 1][1] > out[k][1]:
-            out[k - 1], out[k] = out[k], out[k - 1]
-            k -= 1
-    return out
 
 
 @examples(150)

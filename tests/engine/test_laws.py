@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from depthscope.book.state import C_FLUSHES
 from depthscope.engine import Batch, Engine
+from depthscope.errors import InputError
 from depthscope.market import events as ev
 from depthscope.market.instruments import Instrument
 from depthscope.market.layouts import SAMPLE
@@ -64,6 +65,27 @@ def test_any_split_of_a_stream_gives_the_same_bytes(
 def test_chunk_sizes_on_a_long_stream(every: int | str) -> None:
     stream = seeded_stream(1, 12_000, 5, clean=False)
     assert len({digest(engine(stream, every), stream.events, size) for size in CHUNKS}) == 1
+
+
+@pytest.mark.parametrize("every", GRIDS)
+def test_it_does_not_matter_in_what_memory_events_lie(every: int | str) -> None:
+    stream = seeded_stream(3, 3_000, 3, clean=True)
+    raw = stream.events.tobytes()
+    read_only = np.frombuffer(raw, ev.EVENT)
+    odd_address = np.frombuffer(b"\0" + raw, ev.EVENT, offset=1)
+    with_gaps = np.repeat(stream.events, 2)[::2]
+    assert odd_address.ctypes.data % 8 and not (read_only.flags.writeable or with_gaps.flags.contiguous)
+    tables = (stream.events, read_only, odd_address, with_gaps)
+    assert len({digest(engine(stream, every), events, size) for events in tables for size in (7, None)}) == 1
+
+
+def test_only_a_row_of_events_is_taken() -> None:
+    stream = seeded_stream(3, 100, 1, clean=True)
+    made = engine(stream, "event")
+    made.process(stream.events[:50])
+    for wrong in (stream.events[50:].reshape(2, -1), stream.events[50:].view(np.int64)):
+        with pytest.raises(InputError, match="EVENT records"):
+            made.process(wrong)
 
 
 @pytest.mark.real_data

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from depthscope.market import events as ev
 from tests.reference.book import Event, SlowBook
 
 Said = tuple[str, int, int, int, int]  # phase, number, price, size, side
+Message = TypeVar("Message", bound=tuple[Any, ...])  # begins with phase and number
 
 
 @dataclass
@@ -110,3 +112,15 @@ class Sweeps:
         """A message of it."""
         assert self.now is not None
         return phase, self.number, self.prices[-1], self.volume, self.now[1]
+
+
+def by_close(said: list[Message]) -> list[Message]:
+    """Messages with the closes of one moment, which come in no order, in the order of their numbers."""
+    out: list[Message] = []
+    for message in said:
+        out.append(message)
+        k = len(out) - 1
+        while message[0] == "close" and k and out[k - 1][0] == "close" and out[k - 1][1] > out[k][1]:
+            out[k - 1], out[k] = out[k], out[k - 1]
+            k -= 1
+    return out

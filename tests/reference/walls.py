@@ -97,7 +97,14 @@ class Walls:
         return float(median(best[:-1] or best))
 
     def outcome(
-        self, one: Followed, levels: list[tuple[int, int]], left: int | None, k: int, middle: float, *, known: bool
+        self,
+        one: Followed,
+        levels: list[tuple[int, int]],
+        left: int | None,
+        k: int,
+        middle: float,
+        *,
+        known: bool,
     ) -> str:
         """What became of a wall."""
         if not known:

@@ -16,6 +16,8 @@ from depthscope.market.events import EVENT, LAST, Events, empty_events
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# numpy copies records field by field, and takes microseconds to find out how; as bytes they are moved.
+RAW: Final = np.dtype((np.void, EVENT.itemsize))
 SHORT_RUN: Final = 256  # records that may be copied behind an open group to close it
 LONGEST_GROUP: Final = 1 << 22
 
@@ -88,7 +90,8 @@ def regroup(events: Events) -> tuple[Events, Events]:
     contiguous: npt.NDArray[Any] = np.ascontiguousarray(events)
     order = np.empty(len(contiguous), np.int64)
     done = int(_order(contiguous, order, np.empty(len(contiguous), np.int64)))
-    return contiguous[order[:done]], contiguous[order[done:]]
+    ordered: Events = contiguous.view(RAW)[order].view(EVENT)
+    return ordered[:done], ordered[done:]
 
 
 class OpenGroups:
@@ -125,9 +128,9 @@ class OpenGroups:
             )
         if n > len(self._held):
             grown = empty_events(max(64, 2 * n))
-            grown[: self.n] = self.held
+            grown.view(RAW)[: self.n] = self.held.view(RAW)
             self._held = grown
-        self._held[self.n : n] = events
+        self._held.view(RAW)[self.n : n] = events.view(RAW)
         self.n = n
 
     def settle(self, events: Events) -> Events:
@@ -137,8 +140,16 @@ class OpenGroups:
         return ordered
 
     def closed_by(self, events: Events) -> Events | None:
-        """Everything held with a few records behind it that may close it (valid until the next call)."""
-        if len(events) > SHORT_RUN or not events["flags"][-1] & LAST:
+        """Everything held with a few records behind it that may close it (valid until the next call).
+
+        Nothing when a single record does not, which is then held too; None when more must be looked at.
+        """
+        if not events["flags"][-1] & LAST:
+            if len(events) > 1:
+                return None
+            self.keep(events)
+            return events[:0]
+        if len(events) > SHORT_RUN:
             return None
         self.keep(events)
         whole, self.n = self.held, 0

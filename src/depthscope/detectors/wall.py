@@ -82,7 +82,7 @@ def prepare(record: Any, instrument: Any, settings: Any) -> None:
 
 
 @njit
-def median(values: Any, n: int) -> float:
+def median(values: Any, n: int) -> Any:
     """Median of the first `n` values, which are put in order."""
     for i in range(1, n):
         value = values[i]

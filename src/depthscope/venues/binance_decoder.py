@@ -29,11 +29,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
+from depthscope.jit import direct
 from depthscope.market import events as ev
 from depthscope.venues import binance_json as j
 from depthscope.venues import binance_layout as b
 from depthscope.venues.binance_json import Rejected, Skipped
-from depthscope.venues.binance_scan import scan
+from depthscope.venues.binance_levels import plain_rows
+from depthscope.venues.binance_scan import scan_lines, scan_message
 from depthscope.venues.binance_symbols import PUBLISHER, SymbolTable
 from depthscope.venues.binance_sync import BookSync, Snapshot, Update
 from depthscope.venues.lines import PADDING
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
 __all__ = ["MOST_BYTES", "Decoder", "Request"]
 
 MOST_BYTES: Final = 4 << 20  # of one message
-_PADDING: Final = bytes(PADDING)
 TOO_LONG: Final = "longer than 4 MiB"
 OFF_BOOK: Final = ev.COND_OFF_BOOK | ev.COND_NOT_LAST | ev.COND_NOT_VOLUME | ev.COND_NOT_HIGH_LOW
 
@@ -104,14 +105,14 @@ class Decoder:
         self._state = np.zeros(b.STATE, np.int64)
         self._state[b.T_LAG_LEAST], self._state[b.T_LAG_MOST] = b.MOST_NS, -b.MOST_NS
         self.table = SymbolTable(self._state, tick, lot)
-        self.out = RowRing(capacity)
+        self._hold(16_384)
+        self._scan_message: Any = None  # compiled when the first message comes
+        self.out = RowRing(capacity, self._state.ctypes.data)
         self.requests: list[Request] = []
         self.skipped: dict[str, int] = {}
         self.rejected: dict[str, int] = {}
         self._syncs: list[BookSync] = []
         self._books = {"gaps": 0, "snapshots": 0}
-        self._hold(16_384)
-        self._state_at = self._state.ctypes.data
 
     @property
     def instruments(self) -> Mapping[tuple[int, int], Instrument]:
@@ -212,9 +213,11 @@ class Decoder:
         """
         if not self.fast:
             return start, b.UNSURE
-        answer = self._scan(buf.ctypes.data, start, stop, framing, until)
-        if answer == b.ROOM and self.out.n == 0:
-            self.out.grow()
+        out = self.out
+        result = scan_lines(out.buffer.place, buf.ctypes.data, start, stop, framing, until, out.n)
+        out.n, answer = result >> 2, result & 3
+        if answer == b.ROOM and out.n == 0:
+            out.grow()
         return int(self._state[b.H_POS]), b.UNSURE if answer == b.RULE else answer
 
     def disconnect(self, ts_recv: int, symbols: frozenset[str] | None = None) -> int:
@@ -270,27 +273,25 @@ class Decoder:
 
     # ── the scanner ──
 
-    def _scan(self, text: int, start: int, stop: int, framing: int, until: int) -> int:
-        out = self.out
-        result: int = scan(
-            text, out.address, len(out.rows), self._state_at, start, stop, framing, until, PUBLISHER, out.n
-        )
-        out.n = result >> 2
-        return result & 3
-
     def _scan_frame(self, frame: bytes, ts_recv: int) -> int:
-        size = len(frame)
-        if size + PADDING > len(self._scratch):
-            self._hold(2 * size + PADDING)
-        self._bytes[: size + PADDING] = frame + _PADDING
-        while (answer := self._scan(self._scratch_at, 0, size, b.BARE, ts_recv)) == b.ROOM:
-            self.out.grow()
-        return answer
+        out, scan = self.out, self._scan_message
+        if scan is None:
+            scan = self._scan_message = direct(scan_message)
+        while True:
+            result: int = scan(out.buffer.place, frame, ts_recv, out.n)
+            out.n = result >> 2
+            answer = result & 3
+            if answer != b.ROOM:
+                return answer
+            if len(frame) > self._state[b.H_LONGEST]:
+                self._hold(2 * len(frame))
+            else:
+                out.grow()
 
-    def _hold(self, size: int) -> None:
-        """Make the buffer that messages are scanned in: no copy of them need be larger than it."""
-        self._scratch = np.zeros(size, np.uint8)
-        self._bytes, self._scratch_at = self._scratch.data, self._scratch.ctypes.data
+    def _hold(self, longest: int) -> None:
+        """Make the text that messages are copied to: no message may be longer than it."""
+        self._scratch = np.zeros(longest + PADDING, np.uint8)
+        self._state[b.H_SCRATCH], self._state[b.H_LONGEST] = self._scratch.ctypes.data, longest
 
     # ── the slow path ──
 
@@ -382,7 +383,9 @@ class Decoder:
         index = self._index(name)
         last_id, ts_event = j.whole(message, "lastUpdateId"), j.when(message, ts_recv)
         sides = (message.get("bids"), message.get("asks"))
-        rows = j.level_rows(sides, self._lot(index), index + 1, PUBLISHER, ev.SNAPSHOT)
+        rows = plain_rows(sides, self._state, index, b.SNAPSHOT_BITS | PUBLISHER) if self.fast else None
+        if rows is None:
+            rows = j.level_rows(sides, self._lot(index), index + 1, PUBLISHER, ev.SNAPSHOT)
         sync = self._syncs[index]
         if sync.snapshot(Snapshot(last_id, ts_event, rows), ts_recv, self.out):
             self._books["snapshots"] += 1

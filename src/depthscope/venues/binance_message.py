@@ -12,6 +12,7 @@ import numpy as np
 
 from depthscope.venues import binance_layout as b
 from depthscope.venues import binance_tokens as t
+from depthscope.venues.binance_levels import levels
 from depthscope.venues.binance_tokens import njit
 
 # Keys: a letter's own code; two longer ones take numbers that no letter has.
@@ -182,10 +183,10 @@ def payload(
             symbol = state[b.H_SYMBOL]
             is_bid = key == KEY_BIDS
             bit = np.int64(K_BIDS if is_bid else K_ASKS)
-            i, n = t.levels(
+            i, n = levels(
                 buf, i, rows, n, state[b.H_TIME] * b.NS_A_MS, ts_recv, state[b.H_FINAL],
                 state[symbol + b.S_ID], np.int64(b.LEVEL_BID if is_bid else b.LEVEL_ASK) | publisher,
-                state[symbol + b.S_LOT], state[symbol + b.S_LOT_DECIMALS],
+                state[symbol + b.S_LOT], state[symbol + b.S_LOT_DECIMALS], state,
             )  # fmt: skip
             if i < 0:
                 return i

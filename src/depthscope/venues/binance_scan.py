@@ -17,7 +17,9 @@ from depthscope.market.events import UNDEF_PRICE
 from depthscope.venues import binance_layout as b
 from depthscope.venues import binance_message as m
 from depthscope.venues import binance_tokens as t
+from depthscope.venues.binance_symbols import PUBLISHER
 from depthscope.venues.binance_tokens import njit
+from depthscope.venues.lines import PADDING
 
 
 @njit
@@ -165,84 +167,132 @@ def keep_time(state: Any, ts_recv: Any, ts_event: Any) -> None:
     state[b.T_LAG_MOST] = max(state[b.T_LAG_MOST], lag)
 
 
-@kernel(types.int64(*[types.int64] * 10))
-def scan(
-    text: Any, rows_at: Any, room: Any, state_at: Any, i: Any, stop: Any, framing: Any, until: Any,
-    publisher: Any, n: Any,
-) -> Any:  # fmt: skip
-    """Write the events of text[i:stop] into rows from n on.
+@njit
+def _read(text: Any, i: Any, ts_recv: Any, state: Any, rows: Any, n: Any) -> Any:
+    """Read the message at i into the state, its levels into rows from n on.
+
+    Returns where something follows it that is no space, -1 when unsure, -2 when the rows are full.
+    """
+    if t.byte(text, i) != t.OPEN_OBJECT:
+        return -1
+    first, seen = m.wrapper(text, t.space(text, i + 1))
+    if first < 0:
+        return -1
+    i = m.payload(text, first if seen else i, ts_recv, PUBLISHER, state, rows, n)
+    if i >= 0 and seen:
+        i = m.after(text, i, seen)
+    return t.space(text, i) if i >= 0 else i
+
+
+@njit
+def _keep(ts_recv: Any, state: Any, rows: Any, n: Any) -> Any:
+    """Take the message read: (answer, n)."""
+    if state[b.H_SEEN] & (m.K_SYMBOL | m.K_TIME) != m.K_SYMBOL | m.K_TIME:
+        return b.UNSURE, n
+    if state[b.H_TIME] == 0 or state[b.H_TIME] > b.MOST_MS:
+        return b.UNSURE, n
+    state[b.H_TIME] *= b.NS_A_MS
+    symbol = state[b.H_SYMBOL]
+    kind = state[b.H_KIND]
+    if kind == b.DEPTH_UPDATE:
+        answer, end = _depth(rows, n, ts_recv, PUBLISHER, symbol, state)
+    elif kind == b.BOOK_TICKER:
+        answer, end = _quote(rows, n, ts_recv, PUBLISHER, symbol, state)
+    elif kind in (b.SINGLE_TRADE, b.AGGREGATE_TRADE):
+        answer, end = _trade(rows, n, ts_recv, PUBLISHER, symbol, state)
+    else:
+        return b.UNSURE, n
+    if answer != b.DONE:
+        return answer, n
+    keep_time(state, ts_recv, state[b.H_TIME])
+    state[b.N_FRAMES] += 1
+    return b.DONE, end
+
+
+@njit
+def _opened(place: Any) -> Any:
+    """(rows, state) that a row buffer tells of."""
+    told = carray(pointer(place), 3, np.int64)
+    rows = carray(pointer(told[b.P_ROWS]), (told[b.P_ROOM], 8), np.int64)
+    return rows, carray(pointer(told[b.P_STATE]), b.STATE, np.int64)
+
+
+@kernel(types.int64(types.int64, t.TEXT, types.int64, types.int64))
+def scan_message(place: Any, frame: Any, ts_recv: Any, n: Any) -> Any:
+    """Write the events of one message into rows from n on.
 
     Parameters
     ----------
-    text, rows_at, state_at : int
-        Addresses of uint8[stop + PADDING] (with line framing ``text[stop - 1]`` is a newline), of
-        int64[room, 8] EVENT rows, and of int64[STATE]: scratch, counters, times and symbols, as
-        `binance_layout` places them.
-    framing, until : int
-        BARE, NANOS or SECONDS; the receive time of the one message, or of the last line wanted.
-    publisher : int
-        Goes into every row.
+    place : int
+        Address of what the row buffer says of itself: where its int64[:, 8] rows are and how many,
+        and where the int64[STATE] is (`binance_layout` places all of them).
+    frame : bytes
+        The message. It is copied to the scratch text that the state tells of, because zero bytes
+        must follow what is scanned.
+    ts_recv : int
+        Receive time, UTC ns.
+    n : int
+        Rows already written.
 
     Returns
     -------
     int
-        Rows written times four, plus DONE, UNSURE, RULE or ROOM; ``state[H_POS]`` is the first
-        byte not used. After RULE the H_LEVELS rows beyond those belong to the update.
+        Rows written times four, plus DONE, UNSURE, RULE or ROOM. After RULE the H_LEVELS rows
+        beyond those belong to the update.
     """
-    rows = carray(pointer(rows_at), (room, 8), np.int64)
-    state = carray(pointer(state_at), b.STATE, np.int64)
+    size = len(frame)
+    rows, state = _opened(place)
+    if size > state[b.H_LONGEST]:
+        return 4 * n + b.ROOM
+    text = state[b.H_SCRATCH]
+    t.copy(text, t.address_of(frame), size)
+    for k in range(0, PADDING, 8):
+        t.put(text + size + k, np.int64(0))
+    i = _read(text, t.space(text, np.int64(0)), ts_recv, state, rows, n)
+    if i < 0:
+        return 4 * n + (b.ROOM if i == -2 else b.UNSURE)
+    if t.byte(text, i) == 10:
+        i = t.space(text, i + 1)
+    if i != size:
+        return 4 * n + b.UNSURE
+    answer, n = _keep(ts_recv, state, rows, n)
+    return 4 * n + answer
+
+
+@kernel(types.int64(*[types.int64] * 7))
+def scan_lines(place: Any, text: Any, i: Any, stop: Any, framing: Any, until: Any, n: Any) -> Any:
+    """Write the events of the lines text[i:stop] into rows from n on.
+
+    Parameters
+    ----------
+    place, n : int
+        As `scan_message` has them.
+    text, i, stop : int
+        Address of uint8[stop + PADDING], and which of them are lines; ``text[stop - 1]`` is a newline.
+    framing, until : int
+        NANOS or SECONDS; the receive time of the last line wanted.
+
+    Returns
+    -------
+    int
+        As of `scan_message`; ``state[H_POS]`` is the first byte not used.
+    """
+    rows, state = _opened(place)
     state[b.H_POS] = i
-    ts_recv = until
     while i < stop:
-        if framing == b.BARE:
-            i = t.space(text, i)
-        else:
-            i, ts_recv = _line_time(text, i, framing)
-            if i < 0:
-                return 4 * n + b.UNSURE
-            if ts_recv > until:
-                return 4 * n + b.DONE
-        if t.byte(text, i) != t.OPEN_OBJECT:
+        i, ts_recv = _line_time(text, i, framing)
+        if i < 0:
             return 4 * n + b.UNSURE
-        first, seen = m.wrapper(text, t.space(text, i + 1))
-        if first < 0:
-            return 4 * n + b.UNSURE
-        i = m.payload(text, first if seen else i, ts_recv, publisher, state, rows, n)
+        if ts_recv > until:
+            return 4 * n + b.DONE
+        i = _read(text, i, ts_recv, state, rows, n)
         if i < 0:
             return 4 * n + (b.ROOM if i == -2 else b.UNSURE)
-        if seen:
-            i = m.after(text, i, seen)
-            if i < 0:
-                return 4 * n + b.UNSURE
-        i = t.space(text, i)
-        if framing == b.BARE:
-            if t.byte(text, i) == 10:
-                i = t.space(text, i + 1)
-            if i != stop:
-                return 4 * n + b.UNSURE
-        elif t.byte(text, i) != 10:
+        if t.byte(text, i) != 10:
             return 4 * n + b.UNSURE
-        else:
-            i += 1
-        if state[b.H_SEEN] & (m.K_SYMBOL | m.K_TIME) != m.K_SYMBOL | m.K_TIME:
-            return 4 * n + b.UNSURE
-        if state[b.H_TIME] == 0 or state[b.H_TIME] > b.MOST_MS:
-            return 4 * n + b.UNSURE
-        state[b.H_TIME] *= b.NS_A_MS
-        symbol = state[b.H_SYMBOL]
-        kind = state[b.H_KIND]
-        if kind == b.DEPTH_UPDATE:
-            answer, end = _depth(rows, n, ts_recv, publisher, symbol, state)
-        elif kind == b.BOOK_TICKER:
-            answer, end = _quote(rows, n, ts_recv, publisher, symbol, state)
-        elif kind in (b.SINGLE_TRADE, b.AGGREGATE_TRADE):
-            answer, end = _trade(rows, n, ts_recv, publisher, symbol, state)
-        else:
-            return 4 * n + b.UNSURE
+        answer, n = _keep(ts_recv, state, rows, n)
         if answer != b.DONE:
             return 4 * n + answer
-        keep_time(state, ts_recv, state[b.H_TIME])
-        state[b.N_FRAMES] += 1
-        n = end
+        i += 1
         state[b.H_POS] = i
     return 4 * n + b.DONE

@@ -1,4 +1,4 @@
-"""Tokens of Binance's JSON, read from bytes: integers, decimals, symbols, level lists.
+"""Tokens of Binance's JSON, read from bytes: integers, decimals, symbols.
 
 Nothing here is a JSON parser. Each reader is *certain or silent*: it takes the form the venue
 sends and answers a negative end on anything else, and the caller then leaves the message to
@@ -17,6 +17,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from depthscope.jit import OPTIONS
@@ -30,6 +31,7 @@ BYTE_BITS = np.uint64(0x78)
 ONES, HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
 ZEROS, QUOTES, DOTS = (np.uint64(byte * 0x0101010101010101) for byte in b'0".')
 ABOVE_NINE = np.uint64(0x7676767676767676)
+memcpy: Any = cgutils.raw_memcpy
 PAIRS = np.uint64(0x000000FF000000FF)
 MUL_1, MUL_2 = np.uint64(0x000F424000000064), np.uint64(0x0000271000000001)
 
@@ -67,6 +69,29 @@ def _eight_bytes(typing_context: Any, buf: Any, i: Any) -> Any:
     return types.uint64(types.int64, types.int64), codegen
 
 
+def _put(typing_context: Any, address: Any, value: Any) -> Any:
+    """Store an int64 at an address: what an index costs beside it is a check for negatives."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        builder.store(args[1], pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+def _copy(typing_context: Any, target: Any, source: Any, size: Any) -> Any:
+    """Copy bytes from one address to another; the two do not overlap."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        byte_pointer = ir.IntType(8).as_pointer()
+        target, source = (builder.inttoptr(address, byte_pointer) for address in args[:2])
+        memcpy(builder, target, source, args[2], 1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
 def _trailing_zeros(typing_context: Any, word: Any) -> Any:
     """Number of zero bits below the lowest set bit of a uint64, 64 for none."""
 
@@ -76,8 +101,22 @@ def _trailing_zeros(typing_context: Any, word: Any) -> Any:
     return types.uint64(types.uint64), codegen
 
 
+def _address_of(typing_context: Any, text: Any) -> Any:
+    """Where the bytes of a bytes object begin."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_helper(builder, sig.args[0], args[0]).data
+        return builder.ptrtoint(data, ir.IntType(64))
+
+    return types.int64(text), codegen
+
+
+TEXT: Any = types.Bytes(types.uint8, 1, "C", readonly=True)  # as an argument
 byte: Any = intrinsic(_byte)
 eight_bytes: Any = intrinsic(_eight_bytes)
+put: Any = intrinsic(_put)
+address_of: Any = intrinsic(_address_of)
+copy: Any = intrinsic(_copy)
 trailing_zeros: Any = intrinsic(_trailing_zeros)
 
 
@@ -148,7 +187,7 @@ def long_decimal(buf: Any, i: Any) -> Any:
 
 
 @inlined
-def _equal(word: Any, pattern: Any) -> Any:
+def equal(word: Any, pattern: Any) -> Any:
     """High bit of the lowest byte of `word` that equals the byte repeated in `pattern`; 0 for none.
 
     (Bytes above that one may be flagged too.)
@@ -158,12 +197,17 @@ def _equal(word: Any, pattern: Any) -> Any:
 
 
 @inlined
-def _value(word: Any) -> Any:
-    """(whether all eight bytes are 0 to 9, the number they spell, first byte first)."""
-    sound = (word + ABOVE_NINE | word) & HIGH_BITS == U0
+def spelt(word: Any) -> Any:
+    """Return the number that eight bytes of 0 to 9 spell, first byte first."""
     word = word * np.uint64(10) + (word >> np.uint64(8))
     pairs = (word & PAIRS) * MUL_1 + ((word >> np.uint64(16)) & PAIRS) * MUL_2
-    return sound, np.int64(pairs >> np.uint64(32))
+    return np.int64(pairs >> np.uint64(32))
+
+
+@inlined
+def _value(word: Any) -> Any:
+    """(whether all eight bytes are 0 to 9, the number they spell)."""
+    return (word + ABOVE_NINE | word) & HIGH_BITS == U0, spelt(word)
 
 
 @inlined
@@ -174,12 +218,12 @@ def decimal(buf: Any, i: Any) -> Any:
     everything after it waits for; the digits are then worth a few multiplications, on the side.
     """
     word = eight_bytes(buf, i)
-    found = _equal(word, QUOTES)
+    found = equal(word, QUOTES)
     bits = EIGHT * EIGHT  # eight times the length; a price of eight characters is the usual one
     if found != U0 or byte(buf, i + 8) == QUOTE_MARK:
         if found != U0:
             bits = trailing_zeros(found) & BYTE_BITS
-        dot = _equal(word, DOTS)
+        dot = equal(word, DOTS)
         point = trailing_zeros(dot) & BYTE_BITS
         if dot == U0 or point > bits:
             if bits == U0:
@@ -192,8 +236,8 @@ def decimal(buf: Any, i: Any) -> Any:
         word = (word & below) | ((word >> EIGHT) & ~below)  # without the point
         sound, value = _value((word ^ ZEROS) << (np.uint64(72) - bits))
         return i + np.int64(bits >> U3) if sound else -1, value, np.int64((bits - point) >> U3) - 1
-    dot = _equal(word, DOTS)
-    found = _equal(eight_bytes(buf, i + 8), QUOTES)
+    dot = equal(word, DOTS)
+    found = equal(eight_bytes(buf, i + 8), QUOTES)
     if U0 in (found, dot):
         return long_decimal(buf, i)
     length = np.int64(trailing_zeros(found) >> U3) + 8
@@ -225,73 +269,6 @@ def lots_of(value: Any, decimals: Any, lot: Any, lot_decimals: Any) -> Any:
     fixed = value * b.POW10[9 - decimals]
     lots = fixed // lot
     return lots if lots * lot == fixed and lots <= b.MOST_LOTS else np.int64(-1)
-
-
-@njit
-def levels(
-    buf: Any, i: Any, rows: Any, n: Any, ts_event: Any, ts_recv: Any, sequence: Any, word6: Any, word7: Any,
-    lot: Any, lot_decimals: Any,
-) -> Any:  # fmt: skip
-    """Write ``[["price","size"],…]`` from i on as L rows; (end, n), end -1 unsure, -2 no room."""
-    room = rows.shape[0]
-    i = space(buf, i + 1)
-    if byte(buf, i) == CLOSE_LIST:
-        return i + 1, n
-    while True:
-        if byte(buf, i) != OPEN_LIST:
-            return -1, n
-        i += 1
-        if byte(buf, i) != QUOTE_MARK:
-            i = space(buf, i)
-            if byte(buf, i) != QUOTE_MARK:
-                return -1, n
-        i, price, decimals = decimal(buf, i + 1)
-        if i < 0 or price == 0 or price > b.PRICE_MOST[decimals]:
-            return -1, n
-        price *= b.POW10[9 - decimals]
-        i += 1
-        if byte(buf, i) == COMMA and byte(buf, i + 1) == QUOTE_MARK:
-            i += 2
-        else:
-            i = space(buf, i)
-            if byte(buf, i) != COMMA:
-                return -1, n
-            i = space(buf, i + 1)
-            if byte(buf, i) != QUOTE_MARK:
-                return -1, n
-            i += 1
-        i, size, decimals = decimal(buf, i)
-        if i < 0:
-            return -1, n
-        lots = lots_of(size, decimals, lot, lot_decimals)
-        if lots < 0:
-            return -1, n
-        if n >= room:
-            return -2, n
-        rows[n, 0] = ts_event
-        rows[n, 1] = ts_recv
-        rows[n, 2] = 0
-        rows[n, 3] = price
-        rows[n, 4] = lots
-        rows[n, 5] = sequence
-        rows[n, 6] = word6
-        rows[n, 7] = word7
-        n += 1
-        i += 1
-        if byte(buf, i) != CLOSE_LIST:
-            i = space(buf, i)
-            if byte(buf, i) != CLOSE_LIST:
-                return -1, n
-        i += 1
-        if byte(buf, i) == COMMA and byte(buf, i + 1) == OPEN_LIST:
-            i += 1
-            continue
-        i = space(buf, i)
-        if byte(buf, i) == CLOSE_LIST:
-            return i + 1, n
-        if byte(buf, i) != COMMA:
-            return -1, n
-        i = space(buf, i + 1)
 
 
 @njit

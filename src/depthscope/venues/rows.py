@@ -22,6 +22,34 @@ def _as_rows(events: Events) -> npt.NDArray[np.int64]:
     return events.view(np.int64).reshape(-1, COLUMNS)
 
 
+class _Buffer:
+    """One EVENT buffer of a ring.
+
+    Attributes
+    ----------
+    events, rows : EVENT[capacity], int64[capacity, 8]
+        The same memory.
+    place : int
+        Address of three int64: where the rows begin, how many they are, and the ring's `context`.
+    after : _Buffer
+        The one that is written next.
+    """
+
+    __slots__ = ("_told", "after", "context", "events", "place", "rows")
+
+    def __init__(self, capacity: int, context: int) -> None:
+        self.context = context
+        self.after = self
+        self.renew(capacity)
+
+    def renew(self, capacity: int) -> None:
+        """Take new memory; what was returned of the old one stays."""
+        self.events = np.zeros(capacity, EVENT)
+        self.rows = _as_rows(self.events)
+        self._told = np.array([self.rows.ctypes.data, capacity, self.context], np.int64)
+        self.place: int = self._told.ctypes.data
+
+
 class RowRing:
     """Four EVENT buffers in turn, seen as int64 rows while they are written.
 
@@ -32,33 +60,35 @@ class RowRing:
     ----------
     capacity : int
         Rows a buffer holds at first; it doubles where one message needs more.
+    context : int
+        An address for compiled code that is given a buffer's `place`.
 
     Attributes
     ----------
-    rows : int64[:, 8]
+    buffer : _Buffer
         The buffer being written.
-    address : int
-        Where that buffer begins in memory.
     n : int
         How many rows of it are events.
     """
 
-    def __init__(self, capacity: int) -> None:
-        self._events = [np.zeros(capacity, EVENT) for _ in range(4)]
-        self._buffers = [_as_rows(events) for events in self._events]
-        self._addresses = [rows.ctypes.data for rows in self._buffers]
-        self._turn = 0
-        self.rows = self._buffers[0]
-        self.address = self._addresses[0]
+    def __init__(self, capacity: int, context: int = 0) -> None:
+        self.buffer = last = _Buffer(capacity, context)
+        for _ in range(3):  # linked, so that the next one is one attribute away
+            last.after = _Buffer(capacity, context)
+            last = last.after
+        last.after = self.buffer
         self.n = 0
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """The buffer being written, int64[:, 8]."""
+        return self.buffer.rows
 
     def grow(self) -> None:
         """Double the buffer being written, keeping its rows."""
-        old = self.rows
-        self._events[self._turn] = np.zeros(2 * len(old), EVENT)
-        self.rows = self._buffers[self._turn] = _as_rows(self._events[self._turn])
-        self.address = self._addresses[self._turn] = self.rows.ctypes.data
-        self.rows[: self.n] = old[: self.n]
+        old = self.buffer.rows
+        self.buffer.renew(2 * len(old))
+        self.buffer.rows[: self.n] = old[: self.n]
 
     def append(self, rows: npt.NDArray[np.int64]) -> None:
         """Copy `rows` behind what is written."""
@@ -70,10 +100,9 @@ class RowRing:
 
     def take(self) -> Events:
         """Return the events written since the last call and start the next buffer."""
-        events = self._events[self._turn][: self.n]
-        self._turn = (self._turn + 1) % len(self._buffers)
-        self.rows = self._buffers[self._turn]
-        self.address = self._addresses[self._turn]
+        buffer = self.buffer
+        events = buffer.events[: self.n]
+        self.buffer = buffer.after
         self.n = 0
         return events
 
