@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from depthscope.api import Frame, features, features_batches, open_source, replay
     from depthscope.book.view import Level, OrderBook, Walk
-    from depthscope.detections import detections, detections_batches
     from depthscope.detectors.messages import Detection
     from depthscope.engine import Batch, Engine
     from depthscope.errors import DepthscopeError
+    from depthscope.findings import detections, detections_batches
     from depthscope.market.events import EVENT
     from depthscope.market.instruments import Capability, Instrument
 
@@ -37,8 +37,8 @@ _HOMES = {
     "Level": "depthscope.book.view",
     "OrderBook": "depthscope.book.view",
     "Walk": "depthscope.book.view",
-    "detections": "depthscope.detections",
-    "detections_batches": "depthscope.detections",
+    "detections": "depthscope.findings",
+    "detections_batches": "depthscope.findings",
     "features": "depthscope.api",
     "features_batches": "depthscope.api",
     "open_source": "depthscope.api",

@@ -17,7 +17,7 @@ COMPUTE = CORE | {"book"}
 DOMAIN = CORE | {"book", "features", "detectors", "signals", "engine"}
 EDGES = {"venues", "simulators", "storage", "options", "strategies", "execution"}
 COMPOSITION = DOMAIN | EDGES | {"config"}
-PUBLIC = COMPOSITION | {"runtime", "api", "detections"}
+PUBLIC = COMPOSITION | {"runtime", "api", "findings"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "config": BASE,
@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "execution": CORE,
     "runtime": COMPOSITION,
     "api": COMPOSITION | {"runtime"},
-    "detections": COMPOSITION | {"runtime", "api"},
+    "findings": COMPOSITION | {"runtime", "api"},
     "research": PUBLIC,
     "ops": PUBLIC,
     "web": PUBLIC | {"ops"},
@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
     "": {
         "api",
-        "detections",
+        "findings",
         "detectors",
         "engine",
         "book",

@@ -64,8 +64,8 @@ def detections(
     from depthscope.api import open_source
     from depthscope.cli.output import table_output
     from depthscope.cli.warmup import warm
-    from depthscope.detections import detections_batches
     from depthscope.detectors.registry import chosen as select
+    from depthscope.findings import detections_batches
 
     check_grid(every)
     only, wanted, values = names(symbols), names(chosen), setting_values(set_)
