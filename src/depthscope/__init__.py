@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from depthscope.api import Frame, features, features_batches, open_source, replay
     from depthscope.book.view import Level, OrderBook, Walk
+    from depthscope.detectors.messages import Detection
     from depthscope.engine import Batch, Engine
     from depthscope.errors import DepthscopeError
+    from depthscope.findings import detections, detections_batches
     from depthscope.market.events import EVENT
     from depthscope.market.instruments import Capability, Instrument
 
@@ -28,12 +30,15 @@ _HOMES = {
     "Batch": "depthscope.engine",
     "Capability": "depthscope.market.instruments",
     "DepthscopeError": "depthscope.errors",
+    "Detection": "depthscope.detectors.messages",
     "Engine": "depthscope.engine",
     "Frame": "depthscope.api",
     "Instrument": "depthscope.market.instruments",
     "Level": "depthscope.book.view",
     "OrderBook": "depthscope.book.view",
     "Walk": "depthscope.book.view",
+    "detections": "depthscope.findings",
+    "detections_batches": "depthscope.findings",
     "features": "depthscope.api",
     "features_batches": "depthscope.api",
     "open_source": "depthscope.api",
@@ -45,6 +50,7 @@ __all__ = [
     "Batch",
     "Capability",
     "DepthscopeError",
+    "Detection",
     "Engine",
     "Frame",
     "Instrument",
@@ -52,6 +58,8 @@ __all__ = [
     "OrderBook",
     "Walk",
     "__version__",
+    "detections",
+    "detections_batches",
     "features",
     "features_batches",
     "open_source",

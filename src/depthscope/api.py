@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from depthscope.detectors.messages import Detection, messages
 from depthscope.engine import Batch, Engine
 from depthscope.errors import StaleFrame
 from depthscope.features.registry import select
@@ -39,13 +40,14 @@ Sources = PathLike | Iterable[PathLike] | Source
 Progress = Callable[[float, float], None]
 
 
-def _open(source: Sources, options: Mapping[str, Any]) -> Source:
+def opened(source: Sources, options: Mapping[str, Any]) -> Source:
+    """Open what the user named; a Source is taken as it is."""
     if isinstance(source, Source):
         return source
     return open_source(source, **options)
 
 
-def _chunks(source: Source, threads: int, progress: Progress | None) -> Iterator[Events]:
+def chunks_of(source: Source, threads: int, progress: Progress | None) -> Iterator[Events]:
     """Chunks of a source, decoded in a thread of its own when `threads` > 1."""
     if threads < 2:
         for events in source.chunks():
@@ -66,7 +68,7 @@ def _chunks(source: Source, threads: int, progress: Progress | None) -> Iterator
 
 
 def _batches(source: Source, engine: Engine, threads: int, progress: Progress | None) -> Iterator[Batch]:
-    for events in _chunks(source, threads, progress):
+    for events in chunks_of(source, threads, progress):
         yield from engine.pieces(events)
     yield engine.finish()
 
@@ -194,9 +196,9 @@ def features_batches(
     """
     wanted = None if features is None else list(features)
     chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
-    opened = _open(source, {"tick": tick, "lot": lot, "symbols": chosen})
+    data = opened(source, {"tick": tick, "lot": lot, "symbols": chosen})
     engine = Engine(
-        opened.resolve,
+        data.resolve,
         every=every,
         features=None if wanted is None else ["quotes", *wanted],
         sparse=sparse,
@@ -215,7 +217,7 @@ def features_batches(
         held.clear()
         return tables.record_batch(meta, values, engine.symbols)
 
-    for batch in _batches(opened, engine, threads, progress):
+    for batch in _batches(data, engine, threads, progress):
         for first in range(0, len(batch), BATCH_ROWS):
             part = slice(first, first + BATCH_ROWS)
             held.append(Batch(batch.meta[part], batch.values[:, part], batch.columns))
@@ -330,6 +332,12 @@ class Frame:
         self.state = STATE_NAMES[int(meta["state"])]
 
     @property
+    def detections(self) -> tuple[Detection, ...]:
+        """What the replay's detectors said of this instrument since its frame before."""
+        found = self._batch.detections
+        return messages(found[found["slot"] == self._batch.meta[self._row]["slot"]], self._engine.slots)
+
+    @property
     def time(self) -> datetime:
         """Boundary as a UTC datetime (microseconds; `ts` has nanoseconds)."""
         return EPOCH + timedelta(microseconds=self.ts // 1000)
@@ -389,6 +397,8 @@ def replay(
     *,
     symbols: Iterable[str] | None = None,
     features: Iterable[str] | None = None,
+    detectors: Iterable[str] | None = (),
+    sensitivity: str = "medium",
     sparse: bool = False,
     tick: int | None = None,
     lot: int | None = None,
@@ -397,8 +407,15 @@ def replay(
 ) -> Iterator[Frame]:
     """Replay recorded market data as frames, one per instrument and boundary.
 
-    Parameters are those of `features`. ``frame.book`` is the book at exactly that boundary and
-    may be read until the next frame is asked for.
+    Parameters are those of `features`, and below. ``frame.book`` is the book at exactly that boundary
+    and may be read until the next frame is asked for; ``frame.detections`` is what was said by then.
+
+    Parameters
+    ----------
+    detectors : iterable of str, optional
+        Detectors to run; None for all, an empty list (the default) for none.
+    sensitivity : {"low", "medium", "high"}
+        Preset of their settings.
 
     Yields
     ------
@@ -411,13 +428,20 @@ def replay(
     ...     print(frame.time, frame.book.best_bid, frame["ofi_1s"])
     """
     chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
-    opened = _open(source, {"tick": tick, "lot": lot, "symbols": chosen})
+    data = opened(source, {"tick": tick, "lot": lot, "symbols": chosen})
     engine = Engine(
-        opened.resolve, every=every, features=features, sparse=sparse, symbols=chosen, settings=settings
+        data.resolve,
+        every=every,
+        features=features,
+        detectors=detectors,
+        sensitivity=sensitivity,
+        sparse=sparse,
+        symbols=chosen,
+        settings=settings,
     )
 
     def batches() -> Iterator[Batch]:
-        for events in _chunks(opened, threads, None):
+        for events in chunks_of(data, threads, None):
             yield from engine.frames(events)
         yield from engine.finish_frames()
 

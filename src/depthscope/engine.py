@@ -17,8 +17,10 @@ from depthscope.book import state as s
 from depthscope.book.groups import OpenGroups
 from depthscope.book.state import COUNTERS, Books
 from depthscope.book.view import OrderBook
+from depthscope.detectors.registry import chosen
 from depthscope.errors import CorruptData, InputError, UnknownName
-from depthscope.features.batch import META, Batch, heads_of, meta_of, nearest, satisfying
+from depthscope.features.batch import META, NOTHING_FOUND, Batch, heads_of, joined, meta_of, nearest
+from depthscope.features.components import Components
 from depthscope.features.driver import (
     D_COMPONENT,
     D_DONE,
@@ -32,7 +34,8 @@ from depthscope.features.driver import (
     finish_step,
     step,
 )  # fmt: skip
-from depthscope.features.registry import FeatureSet, select
+from depthscope.features.kit import CONTEXT
+from depthscope.features.registry import select
 from depthscope.jit import direct
 from depthscope.market.events import EVENT, Events
 from depthscope.market.layouts import TRACE_EVERY
@@ -49,6 +52,7 @@ __all__ = ["META", "Batch", "Engine", "EngineSnapshot"]
 TRACE_ROWS: Final = 8192  # a block of `trace_blocks`
 FEATURE_ROWS: Final = 2048  # a block of every feature: with its events and SAMPLE rows it stays near the core
 SAMPLE_ROWS: Final = 1024
+N_FOUND: Final = list(CONTEXT.names or ()).index("n_found")  # all of CONTEXT are int64
 PIECES: Final = 2  # full sample buffers `pieces` gathers
 
 
@@ -57,7 +61,7 @@ class EngineSnapshot:
     """Everything an engine knows at one moment (opaque; give it to `Engine.restore`)."""
 
     books: Books
-    features: FeatureSet
+    components: Components
     slots: tuple[Instrument, ...]
     keys: tuple[tuple[int, int], ...]
     pending: npt.NDArray[Any]
@@ -76,12 +80,16 @@ class Engine:
         per LAST group.
     features : iterable of str, optional
         Features or columns wanted; None for all, an empty list for none.
+    detectors : iterable of str, optional
+        Detectors wanted; None for all, an empty list (the default) for none.
+    sensitivity : str
+        Preset of the detectors' settings: ``"low"``, ``"medium"`` or ``"high"``.
     sparse : bool
         Leave out grid rows of instruments that saw no group since their previous row.
     symbols : collection of str, optional
         Keep books and rows of these alone; the others still move the clock. None keeps all.
     settings : mapping of str to float, optional
-        Feature settings that differ from their defaults.
+        Settings of features and detectors that differ from their defaults.
     keep_samples : bool
         Also return the SAMPLE rows.
 
@@ -97,6 +105,8 @@ class Engine:
         *,
         every: str | int = "100ms",
         features: Iterable[str] | None = None,
+        detectors: Iterable[str] | None = (),
+        sensitivity: str = "medium",
         sparse: bool = False,
         symbols: Iterable[str] | None = None,
         settings: Mapping[str, float] | None = None,
@@ -108,19 +118,20 @@ class Engine:
         self.slots: list[Instrument] = []
         self._keys: list[tuple[int, int]] = []
         self._books = Books(TRACE_ROWS, SAMPLE_ROWS)
-        self._features = FeatureSet(select(features), self.every, settings)
+        self._components = Components(
+            (*select(features), *chosen(detectors, sensitivity)), self.every, settings
+        )
         self.keep_samples = keep_samples
         self._driver = np.zeros(D_SIZE, np.int64)
         self._out = np.zeros((1, 1))
         self._open = OpenGroups()
         self.incomplete_groups = 0
         self._drained: list[Batch] = []
-        self._lacking: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
         context = self._books.context
         context[s.C_STEP] = self.every
         context[s.C_SPARSE] = sparse
         context[s.C_TRACE_CAP] = FEATURE_ROWS
-        context[s.C_TRACE_OF] = self._features.traced
+        context[s.C_TRACE_OF] = self._components.traced
         self._step: Any = None  # `step` past its dispatcher, once it has run
         self._bind()
         self._empty = Batch(np.zeros(0, META), np.zeros((len(self.columns), 0)), self.columns)
@@ -130,7 +141,7 @@ class Engine:
     @property
     def columns(self) -> tuple[Column, ...]:
         """Feature columns, in order."""
-        return self._features.columns
+        return self._components.columns
 
     @property
     def symbols(self) -> list[str]:
@@ -166,6 +177,10 @@ class Engine:
         """Read-only view of the present book of `symbol` (or slot), valid until the next call."""
         slot = self.slot(symbol)
         return OrderBook(self._books, slot, self.slots[slot])
+
+    def unavailable(self, symbol: str | int) -> tuple[str, ...]:
+        """Names of the features and detectors the feed of `symbol` (or slot) cannot support."""
+        return self._components.unavailable(self.slot(symbol))
 
     def counters(self, symbol: str | int) -> dict[str, int]:
         """Integrity counters of `symbol` (or slot): groups, unknown cancels, crossed, gaps and so on."""
@@ -207,7 +222,8 @@ class Engine:
             for _ in self._work(whole, code, stop=False):
                 raise AssertionError("the kernel stopped at a boundary unasked")
         elif not cells[s.C_SAMPLE_N]:
-            return self._empty
+            if not self._frame_cells[N_FOUND]:
+                return self._empty
         else:
             self._drain()
         return self._collect()
@@ -217,7 +233,7 @@ class Engine:
         for _ in self._run(events, stop=True):
             yield self._collect()
         rest = self._collect()
-        if len(rest):
+        if len(rest) or len(rest.detections):
             yield rest
 
     def pieces(self, events: Events) -> Iterator[Batch]:
@@ -376,10 +392,9 @@ class Engine:
                 books.ignore(publisher, number)
                 return
             books.add(publisher, number, instrument)
-            self._features.add(instrument)
+            self._components.add(instrument)
             self.slots.append(instrument)
             self._keys.append((publisher, number))
-            self._note_lacking(len(self.slots) - 1)
             self._bind()
         elif code == s.NEED_ORDERS:
             books.grow_orders(slot)
@@ -397,8 +412,7 @@ class Engine:
                 "put together; ask for sparse rows (sparse=True, --sparse) or every='event' to go on."
             )
         elif code == NEED_RING:
-            component = int(self._driver[D_COMPONENT])
-            self._features.grow_ring(component, int(self._features.frame[0]["need_slot"]))
+            self._components.serve(int(self._driver[D_COMPONENT]))
         elif code not in (s.FLUSH, s.BLOCK, s.BOUNDARY):
             raise AssertionError(f"unknown kernel code {code}")
 
@@ -411,14 +425,15 @@ class Engine:
         self._lines = self._out[: len(self.columns)]
         self._heads = heads_of(self._books.samples)
         driver = self._driver
-        driver[D_TABLE] = self._features.table.ctypes.data
-        driver[D_N] = len(self._features.features)
+        driver[D_TABLE] = self._components.table.ctypes.data
+        driver[D_N] = len(self._components.members)
         driver[D_OUT] = self._out.ctypes.data
         driver[D_STRIDE] = rows
-        driver[D_FRAME] = self._features.frame.ctypes.data
+        driver[D_FRAME] = self._components.frame.ctypes.data
         self._context_address = self._books.context.ctypes.data
         self._cells: Any = self._books.context.data  # reading one number costs half of numpy's
         self._driver_address = driver.ctypes.data
+        self._frame_cells: Any = self._components.frame.view(np.int64).data
         if self.slots and self._step is None:  # not sooner, as this would wait for the compiler
             self._step = direct(step)
 
@@ -428,40 +443,22 @@ class Engine:
         n = cells[s.C_SAMPLE_N]
         meta = meta_of(self._heads[:n])
         values = self._lines[:, :n].copy()
-        for (first, last), slots in self._lacking.items():
-            values[first:last, np.isin(meta["slot"], slots)] = np.nan
-        self._drained.append(
-            Batch(meta, values, self.columns, self._books.samples[:n].copy() if self.keep_samples else None)
-        )
+        self._components.blank(values, meta["slot"])
+        samples = self._books.samples[:n].copy() if self.keep_samples else None
+        found = self._components.take_found() if self._frame_cells[N_FOUND] else NOTHING_FOUND
+        self._drained.append(Batch(meta, values, self.columns, samples, found))
         cells[s.C_SAMPLE_N] = 0
         cells[s.C_FLUSHES] += 1
         self._driver[D_DONE] = 0
 
-    def _note_lacking(self, slot: int) -> None:
-        """Remember which features the feed of a new instrument cannot support."""
-        first = 0
-        for f in self._features.features:
-            last = first + len(f.columns)
-            if not self.slots[slot].capabilities & satisfying(f.requires):
-                known = self._lacking.get((first, last), np.zeros(0, np.int64))
-                self._lacking[first, last] = np.append(known, slot)
-            first = last
-
     def _collect(self) -> Batch:
         """Take the drained rows as one batch."""
+        if self._frame_cells[N_FOUND]:
+            self._drain()
         pieces, self._drained = self._drained, []
         if not pieces:
             return self._empty
-        if len(pieces) == 1:
-            return pieces[0]
-        return Batch(
-            np.concatenate([p.meta for p in pieces]),
-            np.concatenate([p.values for p in pieces], axis=1),
-            self.columns,
-            np.concatenate([p.samples for p in pieces if p.samples is not None])
-            if self.keep_samples
-            else None,
-        )
+        return pieces[0] if len(pieces) == 1 else joined(pieces)
 
     # ---- snapshot -----------------------------------------------------------------------
 
@@ -469,7 +466,7 @@ class Engine:
         """Copy of the whole state: books, features, clock, groups still open."""
         return EngineSnapshot(
             self._books.copy(),
-            self._features.copy(),
+            self._components.copy(),
             tuple(self.slots),
             tuple(self._keys),
             self._open.held.copy(),
@@ -478,19 +475,16 @@ class Engine:
 
     def restore(self, snapshot: EngineSnapshot) -> None:
         """Go back to a `snapshot` of this engine (or of one made with the same arguments)."""
-        if snapshot.features.columns != self.columns:
+        if snapshot.components.names != self._components.names:
             raise InputError(
-                "The snapshot was taken with other features; make the engine with the same ones."
+                "The snapshot was taken with other features or detectors; make the engine with the same ones."
             )
         self._books = snapshot.books.copy()
-        self._features = snapshot.features.copy()
+        self._components = snapshot.components.copy()
         self.slots, self._keys = list(snapshot.slots), list(snapshot.keys)
         self._open = OpenGroups(snapshot.pending.copy())
         self.incomplete_groups = snapshot.incomplete_groups
         self._drained = []
-        self._lacking = {}
-        for slot in range(len(self.slots)):
-            self._note_lacking(slot)
         self._bind()
 
     def __repr__(self) -> str:

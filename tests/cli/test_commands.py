@@ -41,7 +41,7 @@ COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-def
 
 
 def test_the_commands() -> None:
-    assert COMMANDS == ["book", "demo", "features", "info", "replay", "version", "warmup"]
+    assert COMMANDS == ["book", "demo", "detections", "features", "info", "replay", "version", "warmup"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from depthscope.engine import META, Batch, Engine
 from depthscope.market import events as ev
-from depthscope.market.layouts import SAMPLE
+from depthscope.market.layouts import DETECTION, SAMPLE
 
 MS = 1_000_000
 RING = 4  # a source's buffers stay valid until three more were produced
@@ -25,29 +25,32 @@ HASHED += [("samples", name) for name in SAMPLE.names or () if name not in ("at"
 
 @dataclass
 class Table:
-    """All rows of a run."""
+    """All rows of a run, and what detectors said."""
 
     meta: npt.NDArray[Any]
     columns: dict[str, npt.NDArray[np.float64]]
     samples: npt.NDArray[Any]
+    detections: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(0, DETECTION))
 
     def __len__(self) -> int:
         return len(self.meta)
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Table:
-        """Rows a mask selects."""
+        """Rows a mask selects, without what was said."""
         return Table(
             self.meta[mask], {name: line[mask] for name, line in self.columns.items()}, self.samples[mask]
         )
 
     def of(self, slot: int) -> Table:
-        """Rows of one instrument."""
-        return self.where(self.meta["slot"] == slot)
+        """Rows of one instrument, and what was said of it."""
+        said = self.detections[self.detections["slot"] == slot]
+        return replace(self.where(self.meta["slot"] == slot), detections=said)
 
     def digest(self) -> str:
         """Hash of every byte."""
         hashes = Hashes()
         hashes.rows(self.meta, self.samples, np.array(list(self.columns.values())))
+        hashes.said.update(self.detections.tobytes())
         return hashes.digest()
 
 
@@ -57,11 +60,13 @@ class Hashes:
     def __init__(self) -> None:
         self.fields = [hashlib.sha256() for _ in HASHED]
         self.lines: list[Any] = []
+        self.said = hashlib.sha256()
         self.held: list[Batch] = []
         self.waiting = 0
 
     def add(self, batch: Batch) -> None:
         """Take a batch."""
+        self.said.update(batch.detections.tobytes())
         if len(batch):
             self.held.append(batch)
             self.waiting += len(batch)
@@ -90,22 +95,26 @@ class Hashes:
     def digest(self) -> str:
         """Hash of the hashes."""
         self.flush()
-        return hashlib.sha256(b"".join(one.digest() for one in [*self.fields, *self.lines])).hexdigest()
+        return hashlib.sha256(
+            b"".join(one.digest() for one in [*self.fields, *self.lines, self.said])
+        ).hexdigest()
 
 
 def collect(batches: Iterable[Batch]) -> Table:
     """Join batches."""
     held = list(batches)
     some = [batch for batch in held if len(batch)]
+    said = np.concatenate([batch.detections for batch in held])
     names = [column.name for column in held[0].columns]
     if not some:
-        return Table(np.zeros(0, META), {name: np.zeros(0) for name in names}, np.zeros(0, SAMPLE))
+        return Table(np.zeros(0, META), {name: np.zeros(0) for name in names}, np.zeros(0, SAMPLE), said)
     values = np.concatenate([batch.values for batch in some], axis=1)
     samples = [batch.samples for batch in some if batch.samples is not None]
     return Table(
         np.concatenate([batch.meta for batch in some]),
         dict(zip(names, values, strict=True)),
         np.concatenate(samples) if samples else np.zeros(values.shape[1], SAMPLE),
+        said,
     )
 
 

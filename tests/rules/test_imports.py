@@ -17,7 +17,7 @@ COMPUTE = CORE | {"book"}
 DOMAIN = CORE | {"book", "features", "detectors", "signals", "engine"}
 EDGES = {"venues", "simulators", "storage", "options", "strategies", "execution"}
 COMPOSITION = DOMAIN | EDGES | {"config"}
-PUBLIC = COMPOSITION | {"runtime", "api"}
+PUBLIC = COMPOSITION | {"runtime", "api", "findings"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "config": BASE,
@@ -25,8 +25,8 @@ ALLOWED: dict[str, set[str]] = {
     "market": BASE | {"jit"},
     "book": CORE,
     "features": COMPUTE,
-    "detectors": COMPUTE,
-    "signals": COMPUTE,
+    "detectors": COMPUTE | {"features"},
+    "signals": COMPUTE | {"features", "detectors"},
     "engine": COMPUTE | {"features", "detectors", "signals"},
     "venues": CORE,
     "simulators": CORE,
@@ -36,12 +36,21 @@ ALLOWED: dict[str, set[str]] = {
     "execution": CORE,
     "runtime": COMPOSITION,
     "api": COMPOSITION | {"runtime"},
+    "findings": COMPOSITION | {"runtime", "api"},
     "research": PUBLIC,
     "ops": PUBLIC,
     "web": PUBLIC | {"ops"},
     "cli": PUBLIC | {"research", "ops", "web"},
     "__main__": {"cli"},
-    "": {"api", "engine", "book", "market", "errors"},  # the package's own __init__
+    "": {
+        "api",
+        "findings",
+        "detectors",
+        "engine",
+        "book",
+        "market",
+        "errors",
+    },  # the package's own __init__
 }
 
 

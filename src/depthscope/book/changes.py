@@ -10,10 +10,10 @@ from depthscope.book import state as s
 from depthscope.book.levels import far_size_at, in_ladder, next_row, set_far, set_ladder, tick_of
 from depthscope.book.memory import bitmap_of, context_of, counts_of, sizes_of, trace_of
 from depthscope.book.primitives import U1, count_better, natural
-from depthscope.book.tops import show_book, show_event
+from depthscope.book.tops import show_book, show_event, trace_bit
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import ASK, BID, LEVEL, SNAPSHOT, TOB, UNDEF_PRICE
-from depthscope.market.layouts import OFI_LEVELS, TRACE_EVERY
+from depthscope.market.layouts import OFI_LEVELS
 
 NOTHING = -(2**63)  # less than any key
 
@@ -104,7 +104,7 @@ def apply_levels(
     counts = counts_of(m)
     bitmap = bitmap_of(m)
     trace = trace_of(m)
-    every_row = c[s.C_TRACE_OF] & TRACE_EVERY != 0
+    rows = c[s.C_TRACE_OF] & trace_bit(np.int64(LEVEL)) != 0
     first = i
     base, width, cell = book.base, book.width, book.cell
     # Best candidates by side: bids count up, asks count up with every bit inverted.
@@ -136,7 +136,7 @@ def apply_levels(
             bid_key, bid_row = max(bid_key, key), max(bid_row, reach)
         else:
             ask_key, ask_row = max(ask_key, key), max(ask_row, reach)
-        if every_row and i != end:
+        if rows and i != end:
             t = trace[natural(trace_n)]
             none = np.int64(0)
             show_event(t, ts, i, slot, event.action, event.side, np.int64(UNDEF_PRICE), none, none)

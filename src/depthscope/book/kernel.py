@@ -28,7 +28,7 @@ from depthscope.book.memory import (
 from depthscope.book.orders import clear_book, clear_side, pack, release, unpack
 from depthscope.book.primitives import BIG, GOLD, SIZE_MASK, U0, U1, U33, find, natural, prefetch, remove
 from depthscope.book.rows import due_rows, emit, trade
-from depthscope.book.tops import reread, settle, show_book, show_event
+from depthscope.book.tops import reread, settle, show_book, show_event, trace_bit
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import (
     ADD,
@@ -49,7 +49,7 @@ from depthscope.market.events import (
     TRADE,
     UNDEF_PRICE,
 )
-from depthscope.market.layouts import LIVE, STALE, SYNCING, TRACE_EVERY, TRACE_FLOW, TRACE_TRADES
+from depthscope.market.layouts import LIVE, STALE, SYNCING, TRACE_FLOW
 
 U40 = np.uint64(40)
 AHEAD = 12  # records between asking for an order's cache line and using it
@@ -140,8 +140,7 @@ def advance(m: Int, events: Any) -> Int:
     i = c[s.C_POS]
     step = c[s.C_STEP]
     traced = c[s.C_TRACE_OF]
-    every_row = traced & TRACE_EVERY != 0
-    trade_rows = traced & TRACE_TRADES != 0
+    level_rows = traced & trace_bit(np.int64(LEVEL)) != 0
     flow_rows = traced & TRACE_FLOW != 0
     trace_n = c[s.C_TRACE_N]
     trace_cap = c[s.C_TRACE_CAP]
@@ -203,11 +202,11 @@ def advance(m: Int, events: Any) -> Int:
                 break
             event = events[natural(i)]
             if event.action == LEVEL:
-                stop = min(end, i + trace_cap - trace_n - 1) if every_row else end
+                stop = min(end, i + trace_cap - trace_n - 1) if level_rows else end
                 reached = apply_levels(m, book, slot, ts, events, i, stop, end, trace_n)
                 if reached > i:
                     flags |= G_BOOK
-                    trace_n += min(reached, end) - i if every_row else 0
+                    trace_n += min(reached, end) - i if level_rows else 0
                     i = reached
                     action, resting = events[natural(i - 1)].action, events[natural(i - 1)].side
                     before_price, before_size, after_size = np.int64(UNDEF_PRICE), np.int64(0), np.int64(0)
@@ -374,7 +373,7 @@ def advance(m: Int, events: Any) -> Int:
                     old, new = change(m, book, sizes, counts, side, price, tick, lots, orders)
                 noted(c, book, side, price, old, new)
                 side, price, tick, lots, orders = side_2, price_2, tick_2, lots_2, orders_2
-            if i != end and (every_row or (trade_rows and action == TRADE)):
+            if i != end and traced & trace_bit(np.int64(action)):
                 t = trace[natural(trace_n)]
                 show_event(t, ts, i, slot, action, resting, before_price, before_size, after_size)
                 show_book(t, book, np.int64(0), False)
@@ -410,7 +409,7 @@ def advance(m: Int, events: Any) -> Int:
         book.ts_event = tail.ts_event
         book.sequence = tail.sequence
         book.action = tail.action
-        if every_row or (trade_rows and action == TRADE) or (flow_rows and first_ofi != 0):
+        if traced & trace_bit(np.int64(action)) or (flow_rows and first_ofi != 0):
             t = trace[natural(trace_n)]
             show_event(t, ts, end, slot, action, resting, before_price, before_size, after_size)
             show_book(t, book, first_ofi, True)

@@ -86,6 +86,12 @@ def reread(m: Int, book: Any, restart: bool) -> Int:
 
 
 @hot
+def trace_bit(action: Int) -> Int:
+    """Bit of C_TRACE_OF that asks for rows of an action (see `layouts.trace_mask`)."""
+    return np.int64(1) << (action & 31)
+
+
+@hot
 def show_event(
     row: Any, ts: Int, event: Int, slot: Int, action: Any, side: Any,
     price_before: Int, size_before: Int, size_after: Int,

@@ -15,6 +15,7 @@ import typer
 from depthscope.cli import common
 from depthscope.cli.book import book
 from depthscope.cli.demo import demo
+from depthscope.cli.detections import detections
 from depthscope.cli.features import features
 from depthscope.cli.info import info
 from depthscope.cli.replay import replay
@@ -43,7 +44,7 @@ def help_of(function: Callable[..., object]) -> str:
     return inspect.cleandoc(function.__doc__ or "").replace("\\b\n", "\b\n")
 
 
-for _command in (demo, replay, features, book, info, warmup, version):
+for _command in (demo, replay, features, detections, book, info, warmup, version):
     app.command(help=help_of(_command))(_command)
 
 

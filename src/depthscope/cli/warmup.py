@@ -15,24 +15,29 @@ Step = tuple[str, "Callable[[], object]"]
 PATIENCE = 2.5  # seconds: loading kept machine code takes less, compiling a good deal more
 
 
-def steps(features: Iterable[str] | None = None, modules: Iterable[str] = ()) -> list[Step]:
+def steps(
+    features: Iterable[str] | None = None, detectors: Iterable[str] | None = None, modules: Iterable[str] = ()
+) -> list[Step]:
     """List what is not compiled in this process yet: kernels of the book and of readers, features.
 
     Parameters
     ----------
     features : iterable of str, optional
         Features or columns wanted; None for all.
+    detectors : iterable of str, optional
+        Detectors wanted; None for all.
     modules : iterable of str
         Modules of readers' kernels to import first; others count when something has imported them.
     """
     import importlib
 
     from depthscope import jit
+    from depthscope.detectors.registry import chosen
     from depthscope.features import registry
 
     for name in ("depthscope.engine", *modules):
         importlib.import_module(name)
-    return [*jit.pending(), *registry.pending(registry.select(features))]
+    return [*jit.pending(), *registry.pending((*registry.select(features), *chosen(detectors)))]
 
 
 def compile_steps(todo: list[Step], *, always: bool = False) -> None:
@@ -59,9 +64,9 @@ def compile_steps(todo: list[Step], *, always: bool = False) -> None:
             advance(done + 1, len(todo))
 
 
-def warm(features: Iterable[str] | None = None) -> None:
+def warm(features: Iterable[str] | None = None, detectors: Iterable[str] | None = ()) -> None:
     """Compile what a command needs once its source is open, so that its own progress is honest."""
-    compile_steps(steps(features))
+    compile_steps(steps(features, detectors))
 
 
 def warmup(json: Json = False, debug: Debug = False) -> None:

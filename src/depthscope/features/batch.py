@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from depthscope.errors import UnknownName
 from depthscope.market.instruments import Capability
-from depthscope.market.layouts import SAMPLE
+from depthscope.market.layouts import DETECTION, SAMPLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from depthscope.features.kit import Column
@@ -21,10 +23,11 @@ _META_NAMES: Final = (
     "ts", "ts_event", "ts_recv", "sequence", "slot", "state", "incomplete", "action", "changed",
 )  # fmt: skip
 
-__all__ = ["META", "Batch", "heads_of", "meta_of", "nearest", "satisfying"]
+__all__ = ["META", "NOTHING_FOUND", "Batch", "heads_of", "joined", "meta_of", "nearest", "satisfying"]
 
 # What a SAMPLE row begins with, so that taking it is one strided copy.
 META: Final = np.dtype([(name, SAMPLE[name]) for name in _META_NAMES])
+NOTHING_FOUND: Final = np.zeros(0, DETECTION)
 
 
 def nearest(name: str, names: list[str], kind: str) -> str:
@@ -70,12 +73,15 @@ class Batch:
         Names and units of the lines.
     samples : structured array (n,) or None
         The SAMPLE rows, when the engine keeps them.
+    detections : structured array of DETECTION
+        What detectors said meanwhile, in order of time; there may be some without any row.
     """
 
     meta: npt.NDArray[Any]
     values: npt.NDArray[np.float64]
     columns: tuple[Column, ...]
     samples: npt.NDArray[Any] | None = None
+    detections: npt.NDArray[Any] = field(default_factory=lambda: NOTHING_FOUND)
 
     def __len__(self) -> int:
         return len(self.meta)
@@ -86,3 +92,16 @@ class Batch:
                 line: npt.NDArray[np.float64] = self.values[k]
                 return line
         raise UnknownName(nearest(name, [c.name for c in self.columns], "column"))
+
+
+def joined(pieces: Sequence[Batch]) -> Batch:
+    """One batch of several, of one engine and in order."""
+    samples = [p.samples for p in pieces if p.samples is not None]
+    said = [p.detections for p in pieces if len(p.detections)]
+    return Batch(
+        np.concatenate([p.meta for p in pieces]),
+        np.concatenate([p.values for p in pieces], axis=1),
+        pieces[0].columns,
+        np.concatenate(samples) if samples else None,
+        np.concatenate(said) if said else NOTHING_FOUND,
+    )

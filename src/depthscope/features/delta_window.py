@@ -21,9 +21,9 @@ from depthscope.features.kit import (
     column,
     event_rows,
     expire,
-    first_row,
     frame_of,
     infos,
+    missing_ring,
     ring_full,
     ring_push,
     ring_rows,
@@ -82,7 +82,7 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
         column(ctx, out, 3),
     )
     samples = frame_of(ctx).n_samples
-    j = int(first_row(ctx, rows))
+    j = int(frame_of(ctx).row)
     k = int(frame_of(ctx).start)
     by_row = frame_of(ctx).by_row
     while True:
@@ -93,7 +93,7 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
                 if not event.cond & COND_NOT_VOLUME and (event.side == BID or event.side == ASK):
                     s = states[trace[k].slot]
                     if ring_full(s.ring):
-                        frame_of(ctx).need_slot = trace[k].slot
+                        missing_ring(ctx, trace[k].slot, 0, j)
                         return k
                     s.total += event.size if event.side == BID else -event.size
                     s.trades += 1
@@ -105,7 +105,7 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
         s = states[row.slot]
         if by_row and row.buy_trades + row.sell_trades:
             if ring_full(s.ring):
-                frame_of(ctx).need_slot = row.slot
+                missing_ring(ctx, row.slot, 0, j)
                 return j
             s.total += row.buy_volume - row.sell_volume
             s.trades += row.buy_trades + row.sell_trades

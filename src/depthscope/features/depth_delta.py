@@ -20,6 +20,7 @@ from depthscope.features.kit import (
     column,
     frame_of,
     infos,
+    missing_ring,
     ring_full,
     ring_push,
     ring_row,
@@ -46,7 +47,7 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
             continue
         s = states[r.slot]
         if ring_full(s.ring):
-            frame_of(ctx).need_slot = r.slot
+            missing_ring(ctx, r.slot, 0, j)
             return j
         total = np.int64(0)
         for k in range(10):

@@ -18,14 +18,16 @@ from depthscope.book import state as s
 from depthscope.book.kernel import advance
 from depthscope.book.memory import context_of
 from depthscope.book.rows import due_rows
-from depthscope.features.kit import CONTEXT
+from depthscope.features.kit import CONTEXT, NO_NEED
 from depthscope.jit import Int, carray, intrinsic, kernel, njit, pointer
 from depthscope.market.events import EVENT
 from depthscope.market.layouts import SAMPLE
 
 NEED_RING: Final = 20  # component D_COMPONENT wants a longer ring for an instrument
 
-TABLE: Final = np.dtype([("address", "i8"), ("state", "i8"), ("column", "i8"), ("by_event", "i8")])
+TABLE: Final = np.dtype(
+    [("address", "i8"), ("state", "i8"), ("column", "i8"), ("by_event", "i8"), ("detector", "i8")]
+)
 
 (
     D_TABLE, D_N, D_OUT, D_STRIDE, D_FRAME, D_DONE, D_PHASE, D_COMPONENT, D_START, D_CODE, D_RESUMED,
@@ -64,16 +66,19 @@ def run_features(m: Int, d: Any, events_address: Int) -> Int:
     f.done = d[D_DONE]
     f.stride = d[D_STRIDE]
     f.n_slots = c[s.C_SLOTS]
+    f.block += np.int64(d[D_COMPONENT] == 0 and d[D_RESUMED] == 0)
     while d[D_COMPONENT] < d[D_N]:
         t = table[d[D_COMPONENT]]
         n = f.n_trace if t.by_event else f.n_samples
         if n > 0 or f.n_samples > 0:
             f.start = d[D_START]
             f.by_row = 1 - t.by_event
-            f.resumed = d[D_RESUMED]
+            f.need_slot = NO_NEED
+            f.detector = t.detector
+            f.row = f.row if d[D_RESUMED] else 0
             out = d[D_OUT] + (t.column * d[D_STRIDE] + d[D_DONE]) * 8
             reached = call(t.address, d[D_FRAME], np.int64(n), t.state, out)
-            if reached < n:
+            if f.need_slot != NO_NEED:
                 d[D_START] = reached
                 d[D_RESUMED] = 1
                 return NEED_RING

@@ -9,7 +9,7 @@ A feature is one plain function ``update(ctx, n, state, out) -> int`` compiled t
   then run so where each window is a whole number of grid steps, as a row's flow is enough.
 
 It returns `n` when it is done, or the index it wants to be resumed at after the engine has
-given its ring more room. `state` is its own `STATE` record per instrument, kept by the
+given it the room it missed (`missing_ring`). `state` is its own `STATE` record per instrument, kept by the
 engine (so a snapshot is a copy); it must keep nothing anywhere else.
 """
 
@@ -45,7 +45,7 @@ CONTEXT: Final = np.dtype(
         ("n_samples", "i8"),
         ("done", "i8"),  # rows of the sample buffer before these
         ("start", "i8"),  # where to begin
-        ("resumed", "i8"),  # 1: rows up to `start` have been written
+        ("row", "i8"),  # SAMPLE row to begin with
         ("stride", "i8"),  # rows between columns of `out`
         ("info", "i8"),  # address of the INFO records
         ("n_slots", "i8"),
@@ -53,9 +53,19 @@ CONTEXT: Final = np.dtype(
         ("by_row", "i8"),  # 1: `n` SAMPLE rows and no TRACE rows
         ("rings", "i8"),
         ("ring_rows", "i8"),
-        ("need_slot", "i8"),
+        ("need_slot", "i8"),  # instrument whose ring is full, NO_ROOM (for messages) or NO_NEED
+        ("need_ring", "i8"),  # which of the RINGs of its STATE
+        # What detectors say (`detectors.kit`).
+        ("found", "i8"),
+        ("n_found", "i8"),
+        ("found_room", "i8"),
+        ("detector", "i8"),
+        ("block", "i8"),
     ]
 )
+
+NO_NEED: Final = -1
+NO_ROOM: Final = -2
 
 INFO: Final = np.dtype(
     [("tick", "f8"), ("size_mul", "f8"), ("size_div", "f8"), ("tick_fixed", "i8"), ("started", "i8")]
@@ -65,7 +75,7 @@ RING: Final = np.dtype([("first", "i8"), ("cap", "i8"), ("head", "i8"), ("tail",
 
 # Each entry of a ring has a time and so many more numbers. Running totals serve any number of
 # windows: a sum is the total less the one before the window's first entry.
-RING_COLUMNS: Final = 4
+RING_COLUMNS: Final = 8
 
 SIGNATURE: Final = "int64(voidptr, int64, voidptr, CPointer(float64))"
 
@@ -92,9 +102,9 @@ class Column:
     integer: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """A feature as the engine sees it: a file's exports.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """A feature or detector as the engine sees it: a file's exports.
 
     Parameters
     ----------
@@ -102,14 +112,17 @@ class Feature:
         The file's name.
     level : {"sample", "event"}
     requires : Capability
-        What a feed must offer; elsewhere the columns are null.
+        What a feed must offer; elsewhere columns are null and nothing is detected.
     traced : int
-        Which events a feature of level event needs TRACE rows of (see `layouts`).
+        Which events one of level event needs TRACE rows of (see `layouts`).
     windows : tuple of int
         Its windows in ns, when it can also work from SAMPLE rows alone.
     state : numpy.dtype
         Memory per instrument.
     columns : tuple of Column
+        A detector has none.
+    number : int
+        A detector's, 0 for a feature.
     update : callable
         The plain function that is compiled.
     prepare : callable, optional
@@ -124,31 +137,42 @@ class Feature:
     level: Literal["sample", "event"]
     requires: Capability
     traced: int
-    windows: tuple[int, ...]
+    windows: tuple[int, ...] = ()
     state: np.dtype[Any]
-    columns: tuple[Column, ...]
+    columns: tuple[Column, ...] = ()
+    number: int = 0
     update: Callable[..., Any]
     prepare: Callable[[Any, Instrument, Mapping[str, float]], None] | None = None
     settings: Mapping[str, float] = field(default_factory=dict)
     doc: str = ""
 
+
+def exports_of(module: ModuleType) -> dict[str, Any]:
+    """What feature and detector files export alike, as arguments of a `Component`."""
+    level = getattr(module, "LEVEL", "sample")
+    return {
+        "name": module.__name__.rpartition(".")[2],
+        "level": level,
+        "requires": module.REQUIRES,
+        "traced": getattr(module, "TRACED", TRACE_EVERY) if level == "event" else 0,
+        "windows": getattr(module, "WINDOWS", ()),
+        "state": getattr(module, "STATE", np.dtype([("none", "i8")])),
+        "update": module.update,
+        "prepare": getattr(module, "prepare", None),
+        "settings": getattr(module, "SETTINGS", {}),
+        "doc": module.__doc__ or "",
+    }
+
+
+class Feature(Component):
+    """A component with columns."""
+
+    __slots__ = ()
+
     @classmethod
     def of(cls, module: ModuleType) -> Feature:
         """Read a feature file's exports."""
-        level: Literal["sample", "event"] = getattr(module, "LEVEL", "sample")
-        return cls(
-            name=module.__name__.rpartition(".")[2],
-            level=level,
-            requires=module.REQUIRES,
-            traced=getattr(module, "TRACED", TRACE_EVERY) if level == "event" else 0,
-            windows=getattr(module, "WINDOWS", ()),
-            state=getattr(module, "STATE", np.dtype([("none", "i8")])),
-            columns=module.OUT,
-            update=module.update,
-            prepare=getattr(module, "prepare", None),
-            settings=getattr(module, "SETTINGS", {}),
-            doc=module.__doc__ or "",
-        )
+        return cls(**exports_of(module), columns=module.OUT)
 
 
 @njit
@@ -212,15 +236,12 @@ def as_size(lots: Any, info: Any) -> Any:
 
 
 @njit
-def first_row(ctx: Any, rows: Any) -> Int:
-    """First SAMPLE row an event-level function still has to write (see `start`)."""
-    if frame_of(ctx).by_row:
-        return frame_of(ctx).start
-    j = np.int64(0)
-    if frame_of(ctx).resumed:
-        while j < frame_of(ctx).n_samples and rows[j].at <= frame_of(ctx).start:
-            j += 1
-    return j
+def missing_ring(ctx: Any, slot: Int, ring: int, j: int) -> None:
+    """Note that an instrument's ring is full, and which SAMPLE row is next; the caller returns."""
+    frame = frame_of(ctx)
+    frame.need_slot = slot
+    frame.need_ring = ring
+    frame.row = j
 
 
 @njit

@@ -20,9 +20,9 @@ from depthscope.features.kit import (
     as_size,
     column,
     expire,
-    first_row,
     frame_of,
     infos,
+    missing_ring,
     ring_full,
     ring_push,
     ring_rows,
@@ -49,7 +49,7 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     states = carray(state, frame_of(ctx).n_slots, STATE)
     short, long = column(ctx, out, 0), column(ctx, out, 1)
     samples = frame_of(ctx).n_samples
-    j = int(first_row(ctx, rows))
+    j = int(frame_of(ctx).row)
     k = int(frame_of(ctx).start)
     by_row = frame_of(ctx).by_row
     while True:
@@ -59,7 +59,7 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
             if event.ofi != 0:
                 s = states[natural(event.slot)]
                 if ring_full(s.ring):
-                    frame_of(ctx).need_slot = event.slot
+                    missing_ring(ctx, event.slot, 0, j)
                     return k
                 s.total += event.ofi
                 memory[ring_push(memory, s.ring, event.ts), 1] = s.total
@@ -70,7 +70,7 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
         s = states[row.slot]
         if by_row and row.ofi[0] != 0:
             if ring_full(s.ring):
-                frame_of(ctx).need_slot = row.slot
+                missing_ring(ctx, row.slot, 0, j)
                 return j
             s.total += row.ofi[0]
             memory[ring_push(memory, s.ring, row.ts - 1), 1] = s.total

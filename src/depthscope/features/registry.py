@@ -1,28 +1,24 @@
-"""Which features there are, and their compiled form."""
+"""Which features there are."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from depthscope import jit
 from depthscope.errors import UnknownName
 from depthscope.features import FEATURES
-from depthscope.features.driver import TABLE
-from depthscope.features.kit import CONTEXT, INFO, RING, RING_COLUMNS, SIGNATURE, Feature
+from depthscope.features.components import compiled
+from depthscope.features.kit import Feature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from types import ModuleType
 
-    from depthscope.market.instruments import Instrument
+    from depthscope.features.kit import Component
 
-__all__ = ["FeatureSet", "all_features", "feature", "register", "select"]
+__all__ = ["all_features", "feature", "pending", "register", "select"]
 
 _registered: dict[str, Feature] = {}
 
@@ -45,7 +41,6 @@ def register(module: ModuleType) -> Feature:
     if clash:
         raise UnknownName(f"Feature {made.name}: the column names {sorted(clash)} are taken; choose others.")
     _registered[made.name] = made
-    _compiled.cache_clear()
     return made
 
 
@@ -86,108 +81,6 @@ def select(names: Iterable[str] | None) -> tuple[Feature, ...]:
     return tuple(f for f in all_features() if f.name in wanted)
 
 
-@cache
-def _compiled(name: str) -> Any:
-    return jit.compile_cfunc(feature(name).update, SIGNATURE)
-
-
-def pending(features: Iterable[Feature]) -> list[tuple[str, Callable[[], object]]]:
-    """Compilations the features still need, each with a call that does it."""
-    return [(f.name, partial(_compiled, f.name)) for f in features]
-
-
-class FeatureSet:
-    """The features of one engine: compiled functions, state of every instrument, rings."""
-
-    def __init__(
-        self, features: tuple[Feature, ...], every: int, settings: Mapping[str, float] | None = None
-    ) -> None:
-        self.features = features
-        self.columns = tuple(column for f in features for column in f.columns)
-        known = {name for f in features for name in f.settings}
-        for name in settings or {}:
-            if name not in known:
-                near = difflib.get_close_matches(name, sorted(known), n=3)
-                raise UnknownName(
-                    f"No feature has a setting called {name!r}."
-                    + (f" Did you mean {', '.join(near)}?" if near else "")
-                )
-        self.settings = dict(settings or {})
-        self.states: list[npt.NDArray[Any]] = [np.zeros(0, f.state) for f in features]
-        self.info = np.zeros(0, INFO)
-        self.rings = np.zeros((1024, RING_COLUMNS), np.int64)
-        self.ring_used = 0
-        self.free: dict[int, list[int]] = {}
-        self.frame = np.zeros(1, CONTEXT)
-        self.frame["by_event"] = every == 0
-        self.traced = 0  # which events need TRACE rows
-        self.table = np.zeros(max(1, len(features)), TABLE)
-        first = 0
-        for row, f in zip(self.table, features, strict=False):
-            row["address"] = _compiled(f.name).address
-            row["column"] = first
-            by_row = f.level == "sample" or (every and f.windows and not any(w % every for w in f.windows))
-            row["by_event"] = not by_row
-            self.traced |= 0 if by_row else f.traced
-            first += len(f.columns)
-        self.bind()
-
-    def bind(self) -> None:
-        """Write the addresses of states, rings and instrument facts where kernels look."""
-        for row, state in zip(self.table, self.states, strict=False):
-            row["state"] = state.ctypes.data
-        frame = self.frame[0]
-        frame["info"], frame["n_slots"] = self.info.ctypes.data, len(self.info)
-        frame["rings"], frame["ring_rows"] = self.rings.ctypes.data, len(self.rings)
-
-    def add(self, instrument: Instrument) -> None:
-        """Make room for one more instrument."""
-        slot = len(self.info)
-        info = np.zeros(1, INFO)
-        info["tick"], info["tick_fixed"] = instrument.tick / 1e9, instrument.tick
-        info["size_mul"], info["size_div"] = instrument.size_ratio
-        self.info = np.concatenate([self.info, info])
-        for k, f in enumerate(self.features):
-            self.states[k] = np.concatenate([self.states[k], np.zeros(1, f.state)])
-            if f.prepare is not None:
-                values = {name: self.settings.get(name, default) for name, default in f.settings.items()}
-                f.prepare(self.states[k][slot], instrument, values)
-        self.bind()
-
-    def grow_ring(self, component: int, slot: int) -> None:
-        """Double one instrument's ring of one feature."""
-        ring = self.states[component][slot]["ring"]
-        first, cap, head, tail = (int(ring[name]) for name in ("first", "cap", "head", "tail"))
-        new_cap = max(16, 2 * cap)
-        spare = self.free.get(new_cap)
-        if spare:
-            new = spare.pop()
-        else:
-            new = self.ring_used
-            self.ring_used += new_cap
-            if self.ring_used > len(self.rings):
-                grown = np.zeros((2 * self.ring_used, RING_COLUMNS), np.int64)
-                grown[:new] = self.rings[:new]
-                self.rings = grown
-        if head > tail:
-            old = np.arange(tail, head)
-            self.rings[new + (old & (new_cap - 1))] = self.rings[first + (old & (cap - 1))]
-        if cap:
-            self.free.setdefault(cap, []).append(first)
-        ring["first"], ring["cap"] = new, new_cap
-        self.bind()
-
-    def copy(self) -> FeatureSet:
-        """Deep copy of the state (compiled functions are shared)."""
-        twin = FeatureSet.__new__(FeatureSet)
-        twin.features, twin.columns, twin.settings = self.features, self.columns, self.settings
-        twin.traced = self.traced
-        twin.states = [state.copy() for state in self.states]
-        twin.info, twin.rings, twin.ring_used = self.info.copy(), self.rings.copy(), self.ring_used
-        twin.free = {cap: list(firsts) for cap, firsts in self.free.items()}
-        twin.frame, twin.table = self.frame.copy(), self.table.copy()
-        twin.bind()
-        return twin
-
-
-__all__ += ["RING", "pending"]
+def pending(features: Iterable[Component]) -> list[tuple[str, Callable[[], object]]]:
+    """Compilations features or detectors still need, each with a call that does it."""
+    return [(f.name, partial(compiled, f.update)) for f in features]

@@ -17,10 +17,46 @@ SAMPLE_LEVELS: Final = 20
 OFI_LEVELS: Final = 10
 DEPTH_BPS: Final = (5, 10, 25)
 
-# Which events get a TRACE row (one of these, or several together).
-TRACE_TRADES: Final = 1  # trades
-TRACE_FLOW: Final = 2  # the LAST records of groups with level-1 order-flow imbalance
-TRACE_EVERY: Final = 4
+# Which events get a TRACE row: a bit for each action letter, and one for the LAST records of
+# groups with level-1 order-flow imbalance.
+TRACE_FLOW: Final = 1
+TRACE_EVERY: Final = (1 << 27) - 2
+
+
+def trace_mask(actions: str) -> int:
+    """Bits that ask for TRACE rows of actions, given as their letters."""
+    return sum(1 << (ord(letter) & 31) for letter in set(actions))
+
+
+TRACE_TRADES: Final = trace_mask("T")
+
+# What a detector says, append-only: nothing said is ever changed.
+OPEN: Final = 1
+UPDATE: Final = 2
+CLOSE: Final = 3
+PHASE_NAMES: Final = ("", "open", "update", "close")
+EVIDENCE: Final = 10  # numbers a message carries
+
+DETECTION: Final = np.dtype(
+    [
+        ("ts", "<i8"),  # when it was known: time of a group, or of a row's boundary
+        ("opened", "<i8"),  # time of the message that opened it
+        ("number", "<i8"),  # with detector and instrument, what it is known by; counts from 1
+        ("price", "<i8"),  # 1e-9 fixed, UNDEF_PRICE when it is of no price
+        ("size", "<i8"),  # lots
+        ("slot", "<u4"),  # instrument slot
+        ("detector", "<u2"),  # number in `detectors.DETECTORS`
+        ("phase", "u1"),
+        ("side", "u1"),  # side of the book or of the aggressor it is about, as its detector says
+        ("strength", "<f8"),
+        ("label", "<i8"),  # word of the detector's LABELS
+        ("outcome", "<i8"),  # word of its OUTCOMES, on close; 0 is none
+        ("evidence", "<f8", (EVIDENCE,)),  # the raw numbers, as the detector's EVIDENCE names them
+        # Where it stands among the messages of one pass; 0 once they are in order.
+        ("block", "<i8"),
+        ("place", "<i8"),
+    ]
+)
 
 # Book states, with their public names.
 SYNCING: Final = 0
@@ -94,10 +130,15 @@ SAMPLE: Final = np.dtype(
 )
 
 __all__ = [
+    "CLOSE",
     "DEPTH_BPS",
+    "DETECTION",
     "EVENT",
+    "EVIDENCE",
     "LIVE",
     "OFI_LEVELS",
+    "OPEN",
+    "PHASE_NAMES",
     "SAMPLE",
     "SAMPLE_LEVELS",
     "STALE",
@@ -107,4 +148,6 @@ __all__ = [
     "TRACE_EVERY",
     "TRACE_FLOW",
     "TRACE_TRADES",
+    "UPDATE",
+    "trace_mask",
 ]

@@ -1,0 +1,175 @@
+"""The features and detectors of one engine: compiled functions, state of every instrument, memory."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from depthscope import jit
+from depthscope.errors import UnknownName
+from depthscope.features.batch import satisfying
+from depthscope.features.driver import TABLE
+from depthscope.features.kit import CONTEXT, INFO, NO_ROOM, RING, RING_COLUMNS, SIGNATURE
+from depthscope.market.layouts import DETECTION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from depthscope.features.kit import Component
+    from depthscope.market.instruments import Instrument
+
+__all__ = ["Components", "compiled"]
+
+
+@cache
+def compiled(update: Callable[..., Any]) -> Any:
+    """Compiled form of a component's function."""
+    return jit.compile_cfunc(update, SIGNATURE)
+
+
+class Components:
+    """Features, then detectors: what the driver walks over."""
+
+    def __init__(
+        self,
+        members: tuple[Component, ...],
+        every: int,
+        settings: Mapping[str, float] | None = None,
+    ) -> None:
+        self.members = members
+        self.columns = tuple(column for f in members for column in f.columns)
+        known = {name for f in members for name in f.settings}
+        for name in settings or {}:
+            if name not in known:
+                near = difflib.get_close_matches(name, sorted(known), n=3)
+                raise UnknownName(
+                    f"Nothing has a setting called {name!r}."
+                    + (f" Did you mean {', '.join(near)}?" if near else "")
+                )
+        self.settings = dict(settings or {})
+        self.states: list[npt.NDArray[Any]] = [np.zeros(0, f.state) for f in members]
+        self.info = np.zeros(0, INFO)
+        self.rings = np.zeros((1024, RING_COLUMNS), np.int64)
+        self.ring_used = 0
+        self.free: dict[int, list[int]] = {}
+        self.found = np.zeros(64, DETECTION)
+        self.lacking = np.zeros((0, len(members)), bool)  # by instrument: what its feed cannot support
+        self.frame = np.zeros(1, CONTEXT)
+        self.frame["by_event"] = every == 0
+        self.traced = 0  # which events need TRACE rows
+        self.table = np.zeros(max(1, len(members)), TABLE)
+        first = 0
+        for row, f in zip(self.table, members, strict=False):
+            row["address"] = compiled(f.update).address
+            row["column"] = first
+            row["detector"] = f.number
+            by_row = f.level == "sample" or (every and f.windows and not any(w % every for w in f.windows))
+            row["by_event"] = not by_row
+            self.traced |= 0 if by_row else f.traced
+            first += len(f.columns)
+        self.bind()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all, in order."""
+        return tuple(f.name for f in self.members)
+
+    def bind(self) -> None:
+        """Write the addresses of states, rings and instrument facts where kernels look."""
+        for row, state in zip(self.table, self.states, strict=False):
+            row["state"] = state.ctypes.data
+        frame = self.frame[0]
+        frame["info"], frame["n_slots"] = self.info.ctypes.data, len(self.info)
+        frame["rings"], frame["ring_rows"] = self.rings.ctypes.data, len(self.rings)
+        frame["found"], frame["found_room"] = self.found.ctypes.data, len(self.found)
+
+    def add(self, instrument: Instrument) -> None:
+        """Make room for one more instrument."""
+        slot = len(self.info)
+        info = np.zeros(1, INFO)
+        info["tick"], info["tick_fixed"] = instrument.tick / 1e9, instrument.tick
+        info["size_mul"], info["size_div"] = instrument.size_ratio
+        self.info = np.concatenate([self.info, info])
+        able = [bool(instrument.capabilities & satisfying(f.requires)) for f in self.members]
+        self.lacking = np.concatenate([self.lacking, ~np.array([able], bool).reshape(1, -1)])
+        for k, f in enumerate(self.members):
+            self.states[k] = np.concatenate([self.states[k], np.zeros(1, f.state)])
+            if f.prepare is not None:
+                values = {name: self.settings.get(name, default) for name, default in f.settings.items()}
+                f.prepare(self.states[k][slot], instrument, values)
+        self.bind()
+
+    def unavailable(self, slot: int) -> tuple[str, ...]:
+        """Names of what an instrument's feed cannot support."""
+        return tuple(f.name for f, lacks in zip(self.members, self.lacking[slot], strict=True) if lacks)
+
+    def blank(self, values: npt.NDArray[np.float64], slots: npt.NDArray[Any]) -> None:
+        """Put NaN where the feed of a row's instrument cannot support a column's feature."""
+        for k in np.flatnonzero(self.lacking.any(axis=0)):
+            first, n = int(self.table[k]["column"]), len(self.members[k].columns)
+            values[first : first + n, self.lacking[slots, k]] = np.nan
+
+    def serve(self, component: int) -> None:
+        """Make the room a component stopped for."""
+        slot, ring = int(self.frame[0]["need_slot"]), int(self.frame[0]["need_ring"])
+        if slot == NO_ROOM:
+            self.found = np.concatenate([self.found, np.zeros_like(self.found)])  # a block says little
+            self.bind()
+        else:
+            self.grow_ring(component, slot, ring)
+
+    def take_found(self) -> npt.NDArray[Any]:
+        """DETECTION records since the last call, in order of time, of feeds that support them."""
+        n = int(self.frame[0]["n_found"])
+        self.frame[0]["n_found"] = 0
+        found = self.found[:n]
+        # Passes follow one another; within one, what detectors say comes detector by detector.
+        found = found[np.lexsort((found["slot"], found["ts"], found["place"], found["block"]))]
+        found["block"] = found["place"] = 0
+        if self.lacking.any():
+            member = {f.number: k for k, f in enumerate(self.members) if f.number}
+            of = np.array([member[number] for number in found["detector"].tolist()], int)
+            found = found[~self.lacking[found["slot"], of]]
+        return found
+
+    def grow_ring(self, component: int, slot: int, number: int = 0) -> None:
+        """Double one of an instrument's rings of one component."""
+        dtype = self.members[component].state
+        names = [name for name in dtype.names or () if dtype[name] == RING]
+        ring = self.states[component][slot][names[number]]
+        first, cap, head, tail = (int(ring[name]) for name in ("first", "cap", "head", "tail"))
+        new_cap = max(16, 2 * cap)
+        spare = self.free.get(new_cap)
+        if spare:
+            new = spare.pop()
+        else:
+            new = self.ring_used
+            self.ring_used += new_cap
+            if self.ring_used > len(self.rings):
+                grown = np.zeros((2 * self.ring_used, RING_COLUMNS), np.int64)
+                grown[:new] = self.rings[:new]
+                self.rings = grown
+        if head > tail:
+            old = np.arange(tail, head)
+            self.rings[new + (old & (new_cap - 1))] = self.rings[first + (old & (cap - 1))]
+        if cap:
+            self.free.setdefault(cap, []).append(first)
+        ring["first"], ring["cap"] = new, new_cap
+        self.bind()
+
+    def copy(self) -> Components:
+        """Deep copy of the state (compiled functions are shared)."""
+        twin = Components.__new__(Components)
+        twin.members, twin.columns, twin.settings = self.members, self.columns, self.settings
+        twin.traced = self.traced
+        twin.states = [state.copy() for state in self.states]
+        twin.info, twin.rings, twin.ring_used = self.info.copy(), self.rings.copy(), self.ring_used
+        twin.free = {cap: list(firsts) for cap, firsts in self.free.items()}
+        twin.found, twin.lacking = self.found.copy(), self.lacking.copy()
+        twin.frame, twin.table = self.frame.copy(), self.table.copy()
+        twin.bind()
+        return twin

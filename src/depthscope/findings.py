@@ -1,0 +1,152 @@
+"""The public function for what detectors find: a table of their messages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from depthscope.api import Progress, Sources, chunks_of, opened
+from depthscope.detectors.messages import Detection, messages
+from depthscope.engine import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import pyarrow as pa
+
+__all__ = ["detections", "detections_batches"]
+
+
+def detections_batches(
+    source: Sources,
+    *,
+    every: str | int = "100ms",
+    symbols: Iterable[str] | None = None,
+    detectors: Iterable[str] | None = None,
+    sensitivity: str = "medium",
+    tick: int | None = None,
+    lot: int | None = None,
+    settings: Mapping[str, float] | None = None,
+    threads: int = 2,
+    progress: Progress | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Messages of detectors as a stream of Arrow record batches, in order of time.
+
+    Parameters are those of `detections`.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        All of one schema; at least one, possibly without rows.
+    """
+    chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
+    data = opened(source, {"tick": tick, "lot": lot, "symbols": chosen})
+    engine = Engine(
+        data.resolve,
+        every=every,
+        features=(),
+        detectors=detectors,
+        sensitivity=sensitivity,
+        sparse=True,
+        symbols=chosen,
+        settings=settings,
+    )
+    yield _table([])
+    for events in chunks_of(data, threads, progress):
+        found = engine.process(events).detections
+        if len(found):
+            yield _table(messages(found, engine.slots))
+    found = engine.finish().detections
+    if len(found):
+        yield _table(messages(found, engine.slots))
+
+
+def detections(
+    source: Sources,
+    *,
+    every: str | int = "100ms",
+    symbols: Iterable[str] | None = None,
+    detectors: Iterable[str] | None = None,
+    sensitivity: str = "medium",
+    tick: int | None = None,
+    lot: int | None = None,
+    settings: Mapping[str, float] | None = None,
+    threads: int = 2,
+    progress: Progress | None = None,
+) -> pa.Table:
+    """Run detectors over recorded market data.
+
+    Parameters
+    ----------
+    source : str, Path, list of them, or Source
+        File, folder, glob, or ``synthetic:…``.
+    every : str or int
+        Grid of the rows that detectors of resting size look at; those of trades and orders see
+        every event.
+    symbols : iterable of str, optional
+        Only these instruments.
+    detectors : iterable of str, optional
+        Only these detectors.
+    sensitivity : {"low", "medium", "high"}
+        Preset of their settings.
+    tick, lot : int, optional
+        As for `features`.
+    settings : mapping, optional
+        Detector settings that differ from the preset.
+    threads, progress
+        As for `features`.
+
+    Returns
+    -------
+    pyarrow.Table
+        A row a message (see `Detection`), in order of time; ``evidence`` is JSON.
+
+    Examples
+    --------
+    >>> import depthscope as ds
+    >>> ds.detections("day.mbo.dbn.zst", detectors=["iceberg"]).to_pandas()   # doctest: +SKIP
+    """
+    import pyarrow as pa
+
+    return pa.Table.from_batches(
+        list(
+            detections_batches(
+                source,
+                every=every,
+                symbols=symbols,
+                detectors=detectors,
+                sensitivity=sensitivity,
+                tick=tick,
+                lot=lot,
+                settings=settings,
+                threads=threads,
+                progress=progress,
+            )
+        )
+    )
+
+
+def _table(found: Iterable[Detection]) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    stamp, text = pa.timestamp("ns", "UTC"), pa.string()
+    schema = pa.schema(
+        [
+            ("ts", stamp),
+            ("opened", stamp),
+            ("id", text),
+            ("detector", text),
+            ("symbol", text),
+            ("phase", text),
+            ("side", text),
+            ("price", pa.float64()),
+            ("size", pa.float64()),
+            ("strength", pa.float64()),
+            ("label", text),
+            ("outcome", text),
+            ("evidence", text),
+        ]
+    )
+    rows = [asdict(d) | {"id": d.id, "evidence": json.dumps(dict(d.evidence))} for d in found]
+    return pa.RecordBatch.from_pylist(rows, schema=schema)
