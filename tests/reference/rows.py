@@ -10,7 +10,7 @@ from typing import Any
 from depthscope.market.layouts import LIVE
 
 SECOND = 10**9
-Said = tuple[str, int, int, str, str]  # phase, number, size, label, outcome
+Said = tuple[str, int, int, str, str, int]  # phase, number, size, label, outcome, traded
 
 
 @dataclass
@@ -22,6 +22,9 @@ class Bursts:
     side: int | None = None
     tier: str = ""
     number: int = 0
+
+    def trade(self, side: int, price: int, size: int) -> None:
+        """Rows tell all there is to know."""
 
     def row(self, row: Any) -> Iterator[Said]:
         """Take a row."""
@@ -37,15 +40,15 @@ class Bursts:
         if self.side is not None:
             if ratio < 0.7 * 3.0 or minute[self.side] < minute[1 - self.side]:
                 self.side = None
-                yield "close", self.number, sum(minute), self.tier, "over"
+                yield "close", self.number, sum(minute), self.tier, "over", 0
             elif self.tier == "WARNING" and ratio >= 4.0:
                 self.tier = "CRITICAL"
-                yield "update", self.number, sum(minute), self.tier, ""
+                yield "update", self.number, sum(minute), self.tier, "", 0
         elif ratio >= 3.0 and max(minute[:2]) > 0.6 * sum(minute):
             self.side = 0 if minute[0] > minute[1] else 1
             self.tier = "CRITICAL" if ratio >= 4.0 else "WARNING"
             self.number += 1
-            yield "open", self.number, sum(minute), self.tier, ""
+            yield "open", self.number, sum(minute), self.tier, "", 0
 
 
 @dataclass
@@ -56,6 +59,9 @@ class Exhaustions:
     due: int = 0
     open: bool = False
     number: int = 0
+
+    def trade(self, side: int, price: int, size: int) -> None:
+        """Rows tell all there is to know."""
 
     def row(self, row: Any) -> Iterator[Said]:
         """Take a row."""
@@ -75,7 +81,7 @@ class Exhaustions:
         )
         if found and not self.open:
             self.open, self.number = True, self.number + 1
-            yield "open", self.number, depth, "", ""
+            yield "open", self.number, depth, "", "", 0
         elif self.open and not found:
             self.open = False
-            yield "close", self.number, depth, "", "over" if quoted else "lost"
+            yield "close", self.number, depth, "", "over" if quoted else "lost", 0
