@@ -25,6 +25,7 @@ def detections_batches(
     symbols: Iterable[str] | None = None,
     detectors: Iterable[str] | None = None,
     sensitivity: str = "medium",
+    sparse: bool = False,
     tick: int | None = None,
     lot: int | None = None,
     settings: Mapping[str, float] | None = None,
@@ -48,7 +49,7 @@ def detections_batches(
         features=(),
         detectors=detectors,
         sensitivity=sensitivity,
-        sparse=True,
+        sparse=sparse,
         symbols=chosen,
         settings=settings,
     )
@@ -69,6 +70,7 @@ def detections(
     symbols: Iterable[str] | None = None,
     detectors: Iterable[str] | None = None,
     sensitivity: str = "medium",
+    sparse: bool = False,
     tick: int | None = None,
     lot: int | None = None,
     settings: Mapping[str, float] | None = None,
@@ -90,6 +92,9 @@ def detections(
         Only these detectors.
     sensitivity : {"low", "medium", "high"}
         Preset of their settings.
+    sparse : bool
+        Look only at rows in which something changed: quicker through long quiet hours, but what time
+        alone brings about (a wall has stood long enough, a burst is over) is said later.
     tick, lot : int, optional
         As for `features`.
     settings : mapping, optional
@@ -117,6 +122,7 @@ def detections(
                 symbols=symbols,
                 detectors=detectors,
                 sensitivity=sensitivity,
+                sparse=sparse,
                 tick=tick,
                 lot=lot,
                 settings=settings,

@@ -29,7 +29,7 @@ def each(request: pytest.FixtureRequest) -> Detector:
 @cache
 def stream() -> tuple[tuple[Events, ...], dict[tuple[int, int], Instrument]]:
     """Some minutes of the synthetic market, two instruments."""
-    source = open_source("synthetic:seed=5,minutes=4,symbols=2")
+    source = open_source("synthetic:seed=5,minutes=12,symbols=2")
     chunks = tuple(chunk.copy() for chunk in source.chunks())
     return chunks, dict(source.instruments)
 

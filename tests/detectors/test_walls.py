@@ -12,10 +12,10 @@ from depthscope.engine import Engine
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.layouts import PHASE_NAMES
-from depthscope.market.source import Source
 from depthscope.runtime.sources import open_source
+from tests.detectors.beside import both
 from tests.reference.detectors import by_close
-from tests.reference.walls import Said, Walls
+from tests.reference.walls import Walls
 from tests.strategies.streams import START
 
 SECOND = 10**9
@@ -142,47 +142,8 @@ def test_one_sided_and_lost_books_say_nothing() -> None:
     assert story.told()[1:] == [(13.0, "close", "MINOR", "held", 40.0)]
 
 
-def slow_walls(source: Source, every: int) -> tuple[list[Said], list[Said]]:
-    """(said by the detector, said by the slow one) of the first instrument of a source."""
-    engine = Engine(
-        source.resolve, every=every, features=[], detectors=["wall"], sparse=True, keep_samples=True
-    )
-    said, trades, rows = [], [], []
-    for events in source.chunks():
-        batch = engine.process(events)
-        said.append(batch.detections)
-        rows.append(batch.samples)
-        mine = events[(events["action"] == ev.TRADE) & (events["cond"] & ev.COND_NOT_VOLUME == 0)]
-        trades.append(mine[["ts_recv", "publisher", "instrument_id", "side", "price", "size"]].copy())
-    wall, found = detector("wall"), np.concatenate(said)
-    got = [
-        (
-            PHASE_NAMES[d["phase"]],
-            int(d["number"]),
-            int(d["price"]),
-            int(d["size"]),
-            round(d["evidence"][5] / engine.slots[0].size_ratio[0] * engine.slots[0].size_ratio[1]),
-            wall.labels[d["label"]],
-            wall.outcomes[d["outcome"]],
-        )
-        for d in found[found["slot"] == 0]
-    ]
-    key, slow, want = engine._keys[0], Walls(), []
-    prints = np.concatenate(trades)
-    prints = prints[(prints["publisher"] == key[0]) & (prints["instrument_id"] == key[1])]
-    k = 0
-    for row in np.concatenate([r for r in rows if r is not None]):
-        if row["slot"]:
-            continue
-        while k < len(prints) and prints["ts_recv"][k] < row["ts"]:
-            slow.trade(int(prints["side"][k]), int(prints["price"][k]), int(prints["size"][k]))
-            k += 1
-        want += slow.row(row)
-    return got, want
-
-
 def test_walls_of_a_synthetic_market() -> None:
-    got, want = slow_walls(open_source("synthetic:seed=11,minutes=3,symbols=1"), SECOND // 4)
+    got, want = both(open_source("synthetic:seed=11,minutes=3,symbols=1"), "wall", Walls(), SECOND // 4)
     assert len(got) > 10
     assert by_close(got) == by_close(want)
 
@@ -192,6 +153,6 @@ def test_walls_of_a_synthetic_market() -> None:
     "name", ["databento/esh4-glbx-mdp3-20231225.mbo.dbn.zst", "binance/btcusdt_20240808.gz"]
 )
 def test_walls_of_the_recordings(name: str, data_dir: Path) -> None:
-    got, want = slow_walls(open_source(data_dir / name), SECOND)
+    got, want = both(open_source(data_dir / name), "wall", Walls(), SECOND)
     assert len(got) > 2
     assert by_close(got) == by_close(want)

@@ -191,8 +191,10 @@ def test_each_symbol_has_the_rows_of_its_own_filtered_file(
 def test_sparse_rows_are_the_dense_rows_that_changed(stream: Stream) -> None:
     dense = run(engine(stream, 100 * MS), stream.events)
     sparse = run(engine(stream, 100 * MS, sparse=True), stream.events)
-    changed = replace(dense.where(dense.meta["changed"] == 1), detections=dense.detections)
-    assert changed.digest() == sparse.digest()
+    # Detectors may say more on dense rows: some things are brought about by time alone.
+    changed = dense.where(dense.meta["changed"] == 1)
+    assert changed.digest() == sparse.where(sparse.meta["changed"] == 1).digest()
+    assert len(changed) == len(sparse)
 
 
 @examples(40)

@@ -11,7 +11,43 @@ from depthscope.market import events as ev
 from depthscope.market.layouts import LIVE
 
 SECOND = 10**9
-Said = tuple[str, int, int, int, int, str, str]  # phase, number, price, size, traded, tier, outcome
+Sides = list[list[tuple[int, int]]]
+Said = tuple[str, int, int, str, str, int]  # phase, number, size, tier, outcome, traded
+
+
+@dataclass
+class Usual:
+    """Usual size of both sides' levels."""
+
+    readings: list[tuple[int, list[float]]] = field(default_factory=list)
+    due: int = 0
+
+    def row(self, ts: int, sides: Sides) -> bool:
+        """Take a reading of a quoted row when one is due; whether it was."""
+        if ts < self.due:
+            return False
+        self.readings.append((ts, [reading([size for _, size in side]) for side in sides]))
+        self.due = (ts // SECOND + 1) * SECOND
+        return True
+
+    def of(self, side: int, ts: int) -> float:
+        """Usual size in lots, 0 while it is not known."""
+        recent = [values[side] for at, values in self.readings[-30:] if at > ts - 30 * SECOND]
+        return median(recent) if len(recent) >= 5 else 0.0
+
+
+def reading(sizes: list[int]) -> float:
+    """Median of the best ten, the largest left out."""
+    best = sorted(sizes[:10])
+    return float(median(best[:-1] or best))
+
+
+def sides_of(row: Any) -> Sides:
+    """(price, size) of the levels of both sides, best first."""
+    return [
+        [(int(row[f"{name}_price"][k]), int(row[f"{name}_size"][k])) for k in range(row[f"n_{name}"])]
+        for name in ("bid", "ask")
+    ]
 
 
 @dataclass
@@ -34,8 +70,7 @@ class Walls:
     major: float = 5.0
     hold: int = 5 * SECOND
     reach: float = 0.0025
-    readings: list[tuple[int, list[float]]] = field(default_factory=list)
-    due: int = 0
+    usual: Usual = field(default_factory=Usual)
     count: int = 0
     followed: tuple[list[Followed], list[Followed]] = field(default_factory=lambda: ([], []))
 
@@ -49,17 +84,12 @@ class Walls:
     def row(self, row: Any) -> Iterator[Said]:
         """Take a row."""
         ts = int(row["ts"])
-        sides = [
-            [(int(row[f"{name}_price"][k]), int(row[f"{name}_size"][k])) for k in range(row[f"n_{name}"])]
-            for name in ("bid", "ask")
-        ]
+        sides = sides_of(row)
         quoted = bool(sides[0]) and bool(sides[1]) and row["state"] == LIVE
-        if quoted and ts >= self.due:
-            self.readings.append((ts, [self.reading([size for _, size in side]) for side in sides]))
-            self.due = (ts // SECOND + 1) * SECOND
+        if quoted:
+            self.usual.row(ts, sides)
         for k, levels in enumerate(sides):
-            recent = [values[k] for at, values in self.readings[-30:] if at > ts - 30 * SECOND]
-            usual = median(recent) if len(recent) >= 5 else 0.0
+            usual = self.usual.of(k, ts)
             seen = set()
             middle = 0.5 * (sides[0][0][0] + sides[1][0][0]) if quoted else 0.0
             if quoted and usual > 0:
@@ -78,23 +108,17 @@ class Walls:
                     if one.number:
                         if tier == "MAJOR" and one.tier == "MINOR":
                             one.tier = tier
-                            yield "update", one.number, price, size, one.traded, tier, ""
+                            yield "update", one.number, size, tier, "", one.traded
                     elif size >= self.minor * usual and ts - one.since >= self.hold:
                         self.count += 1
                         one.number, one.tier = self.count, tier
-                        yield "open", one.number, price, size, one.traded, tier, ""
+                        yield "open", one.number, size, tier, "", one.traded
             for one in [f for f in self.followed[k] if f.price not in seen]:
                 self.followed[k].remove(one)
                 if one.number:
                     left = dict(levels).get(one.price)
                     outcome = self.outcome(one, levels, left, k, middle, known=quoted and usual > 0)
-                    yield "close", one.number, one.price, left or 0, one.traded, one.tier, outcome
-
-    @staticmethod
-    def reading(sizes: list[int]) -> float:
-        """Median of the best ten, the largest left out."""
-        best = sorted(sizes[:10])
-        return float(median(best[:-1] or best))
+                    yield "close", one.number, left or 0, one.tier, outcome, one.traded
 
     def outcome(
         self,

@@ -40,6 +40,9 @@ def detections(
     every: Annotated[
         str, typer.Option(metavar="GRID", help="Grid on which resting size is looked at (100ms, 1s …).")
     ] = "100ms",
+    sparse: Annotated[
+        bool, typer.Option("--sparse", help="Look only at rows in which something changed: quicker.")
+    ] = False,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=NUMBER", help="A detector's setting."),
@@ -80,6 +83,7 @@ def detections(
                 symbols=only,
                 detectors=wanted,
                 sensitivity=sensitivity,
+                sparse=sparse,
                 settings=values,
                 threads=preferences.threads,
                 progress=advance,

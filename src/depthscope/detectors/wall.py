@@ -1,13 +1,13 @@
 """Walls: levels that hold several times the usual size for seconds.
 
 The usual size of a side is the median of the last 30 seconds' readings, one a second, of the
-median of its best ten levels, the largest of them left out: a wall cannot raise its own measure.
+median of its best ten levels, the largest left out (`usual.py`): a wall cannot raise its own measure.
 A level among the best twenty and within 25 bps of mid is a wall when it holds at least `wall_minor`
 (3) times that for `wall_hold` (5) seconds: MINOR, or MAJOR from `wall_major` (5) times on. It stays
 one while it holds seven tenths of what makes a wall. Nothing is said before five readings.
 
-``side`` is the wall's, ``size`` what it holds (on close, what is left), ``strength`` that ÷ usual size
-on opening. Closed with
+``side`` is the wall's, ``size`` what it holds (on close, what is left), ``strength`` the most it held ÷
+usual size. Closed with
 
 * ``held``: the market moved away, or the book was lost with the wall standing;
 * ``traded``: at least half of what it lost was traded at its price;
@@ -24,6 +24,7 @@ import numpy as np
 
 from depthscope.book.primitives import natural
 from depthscope.detectors.kit import crowded, say_at_row
+from depthscope.detectors.usual import USUAL, take_reading, usual_size
 from depthscope.features.kit import SECOND, as_size, event_rows, frame_of, infos, sample_rows, trace_rows
 from depthscope.jit import Int, carray, njit
 from depthscope.market.events import ASK, BID, COND_NOT_VOLUME, TRADE
@@ -34,9 +35,6 @@ LEVEL = "event"
 TRACED = TRACE_TRADES
 REQUIRES = Capability.L2
 MOST: Final = 8  # walls a side followed at once
-READINGS: Final = 30
-FEWEST: Final = 5
-USUAL: Final = 10  # levels a reading looks at
 KEEP: Final = 0.7
 
 STATE = np.dtype(
@@ -46,11 +44,7 @@ STATE = np.dtype(
         ("hold", "i8"),  # ns
         ("reach", "f8"),  # of mid
         ("count", "i8"),
-        ("next", "i8"),  # when to take a reading
-        ("read", "i8"),  # readings taken
-        ("time", "i8", (READINGS,)),
-        ("reading", "f8", (2, READINGS)),
-        ("scratch", "f8", (READINGS,)),
+        ("usual", USUAL),
         # What is followed, by side; a price of 0 with no `since` is a free place.
         ("price", "i8", (2, MOST)),
         ("since", "i8", (2, MOST)),
@@ -79,45 +73,6 @@ def prepare(record: Any, instrument: Any, settings: Any) -> None:
     record["minor"], record["major"] = settings["wall_minor"], settings["wall_major"]
     record["hold"] = int(settings["wall_hold"] * SECOND)
     record["reach"] = settings["wall_bps"] * 1e-4
-
-
-@njit
-def median(values: Any, n: int) -> Any:
-    """Median of the first `n` values, which are put in order."""
-    for i in range(1, n):
-        value = values[i]
-        k = i
-        while k > 0 and values[k - 1] > value:
-            values[k] = values[k - 1]
-            k -= 1
-        values[k] = value
-    return 0.5 * (values[(n - 1) >> 1] + values[n >> 1])
-
-
-@njit
-def take_reading(s: Any, row: Any) -> None:
-    """Note the usual size of both sides, the largest level of each left out."""
-    at = s.read % READINGS
-    s.time[at] = row.ts
-    s.read += 1
-    for side in range(2):
-        sizes = row.bid_size if side == 0 else row.ask_size
-        n = min(row.n_bid if side == 0 else row.n_ask, USUAL)
-        for k in range(n):
-            s.scratch[k] = sizes[k]
-        median(s.scratch, n)  # in order: the largest is the last
-        s.reading[side, at] = median(s.scratch, n - 1) if n > 1 else s.scratch[0]
-
-
-@njit
-def usual_size(s: Any, side: Int, ts: Int) -> float:
-    """Median of the readings of the last 30 seconds, 0 while they are few."""
-    n = 0
-    for k in range(min(s.read, READINGS)):
-        if s.time[k] > ts - READINGS * SECOND:
-            s.scratch[n] = s.reading[side, k]
-            n += 1
-    return median(s.scratch, n) if n >= FEWEST else 0.0
 
 
 @njit
@@ -262,11 +217,10 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
         row = rows[j]
         s = states[row.slot]
         quoted = row.n_bid and row.n_ask and row.state == LIVE
-        if quoted and row.ts >= s.next:
-            take_reading(s, row)
-            s.next = (row.ts // SECOND + 1) * SECOND
+        if quoted:
+            take_reading(s.usual, row)
         for side in range(2):
-            usual = usual_size(s, np.int64(side), row.ts)
+            usual = usual_size(s.usual, np.int64(side), row.ts)
             if quoted and usual > 0.0:
                 look(ctx, s, j, np.int64(side), usual)
             drop(ctx, s, j, np.int64(side), usual)

@@ -1,0 +1,93 @@
+"""Layering-like levels straight from their definition, from SAMPLE rows and trades, in plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from depthscope.market import events as ev
+from depthscope.market.layouts import LIVE
+from tests.reference.walls import SECOND, Said, Usual, sides_of
+
+Levels = list[tuple[int, int]]
+
+
+def longest(levels: Levels, least: float) -> Levels:
+    """First longest run of neighbours of at least `least`."""
+    best: Levels = []
+    run: Levels = []
+    for level in levels:
+        run = [*run, level] if level[1] >= least else []
+        best = run if len(run) > len(best) else best
+    return best
+
+
+@dataclass
+class Layered:
+    """What is open on a side."""
+
+    number: int
+    levels: Levels
+    traded: int = 0
+
+    @property
+    def size(self) -> int:
+        """Sum of the levels on opening."""
+        return sum(size for _, size in self.levels)
+
+    def holds(self, price: int) -> bool:
+        """Whether a price is among the levels."""
+        prices = [p for p, _ in self.levels]
+        return min(prices) <= price <= max(prices)
+
+
+@dataclass
+class Layerings:
+    """Layering-like levels of one instrument."""
+
+    usual: Usual = field(default_factory=Usual)
+    looks: list[tuple[int, list[set[int]]]] = field(default_factory=list)
+    open: list[Layered | None] = field(default_factory=lambda: [None, None])
+    quiet: list[int] = field(default_factory=lambda: [0, 0])
+    count: int = 0
+
+    def trade(self, side: int, price: int, size: int) -> None:
+        """Take a trade that counts for volume."""
+        for hit, taker in ((0, ev.ASK), (1, ev.BID)):
+            one = self.open[hit]
+            if one is not None and side == taker and one.holds(price):
+                one.traded += size
+
+    def row(self, row: Any) -> Iterator[Said]:
+        """Take a row."""
+        ts, sides = int(row["ts"]), sides_of(row)
+        quoted = bool(sides[0]) and bool(sides[1]) and row["state"] == LIVE
+        due = quoted and self.usual.row(ts, sides)
+        usual = [self.usual.of(k, ts) for k in (0, 1)]
+        for k, levels in enumerate(sides):
+            yield from self.side(k, levels, ts, usual[k] if quoted else 0.0)
+        if due:
+            large = [
+                {price for price, size in levels if usual[k] > 0 and size >= 8 * usual[k]}
+                for k, levels in enumerate(sides)
+            ]
+            self.looks.append((ts, large))
+
+    def side(self, k: int, levels: Levels, ts: int, usual: float) -> Iterator[Said]:
+        """Look at a side; `usual` is 0 where nothing can be known."""
+        one = self.open[k]
+        if one is not None:
+            between = [level for level in levels if one.holds(level[0])]
+            if usual <= 0 or len(longest(between, 0.7 * 8 * usual)) < 4:
+                outcome = "lost" if usual <= 0 else "traded" if 2 * one.traded >= one.size else "pulled"
+                self.open[k], self.quiet[k] = None, ts + 30 * SECOND
+                yield "close", one.number, one.size, "", outcome, one.traded
+            return
+        run = longest(levels, 8 * usual) if usual > 0 and ts >= self.quiet[k] else []
+        past = [large[k] for at, large in self.looks if at <= ts - 5 * SECOND]
+        fresh = [price for price, _ in run if past and price not in past[-1]]
+        if len(run) >= 4 and len(fresh) >= 0.6 * len(run):
+            self.count += 1
+            self.open[k] = Layered(self.count, run)
+            yield "open", self.count, sum(size for _, size in run), "", "", 0
