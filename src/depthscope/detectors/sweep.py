@@ -6,7 +6,7 @@ arrives. ``side`` is the aggressor's (B buys, takes asks), ``price`` the last on
 what it has traded so far, ``strength`` the number of prices.
 
 Feeds that report trades one by one (no order ids) show a sweep as trades of one time; two
-aggressors of one nanosecond and side cannot be told apart there.
+aggressors of one side and venue time, a millisecond at some venues, cannot be told apart there.
 """
 
 from __future__ import annotations
