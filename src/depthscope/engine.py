@@ -80,7 +80,7 @@ class Engine:
         Leave out grid rows of instruments that saw no group since their previous row.
     symbols : collection of str, optional
         Keep books and rows of these alone; the others still move the clock. None keeps all.
-    settings : mapping of str to float, optional
+    settings : mapping of str to float or str, optional
         Feature settings that differ from their defaults.
     keep_samples : bool
         Also return the SAMPLE rows.
@@ -100,7 +100,7 @@ class Engine:
         features: Iterable[str] | None = None,
         sparse: bool = False,
         symbols: Iterable[str] | None = None,
-        settings: Mapping[str, float] | None = None,
+        settings: Mapping[str, float | str] | None = None,
         keep_samples: bool = False,
     ) -> None:
         self._resolve = resolve

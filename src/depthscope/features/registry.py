@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthscope import jit
-from depthscope.errors import UnknownName
+from depthscope.errors import InputError, UnknownName
 from depthscope.features import FEATURES
 from depthscope.features.driver import TABLE
 from depthscope.features.kit import CONTEXT, INFO, RING, RING_COLUMNS, SIGNATURE, Feature
@@ -96,23 +96,46 @@ def pending(features: Iterable[Feature]) -> list[tuple[str, Callable[[], object]
     return [(f.name, partial(_compiled, f.name)) for f in features]
 
 
+def settled(features: Iterable[Feature], given: Mapping[str, float | str]) -> dict[str, float]:
+    """Value of every setting, as `prepare` gets it.
+
+    Raises
+    ------
+    UnknownName
+        When a given setting belongs to no feature.
+    InputError
+        When it is a word where a number is wanted, or not one of the words.
+    """
+    defaults = {name: default for f in features for name, default in f.settings.items()}
+    for name in given:
+        if name not in defaults:
+            near = difflib.get_close_matches(name, sorted(defaults), n=3)
+            raise UnknownName(
+                f"No feature has a setting called {name!r}."
+                + (f" Did you mean {', '.join(near)}?" if near else "")
+            )
+    found = {}
+    for name, default in defaults.items():
+        value = given.get(name, default[0] if isinstance(default, tuple) else default)
+        if isinstance(default, tuple):
+            if value not in default:
+                raise InputError(f"The setting {name} is one of {', '.join(default)}, not {value!r}.")
+            value = default.index(str(value))
+        elif isinstance(value, str):
+            raise InputError(f"The setting {name} is a number, not {value!r}.")
+        found[name] = float(value)
+    return found
+
+
 class FeatureSet:
     """The features of one engine: compiled functions, state of every instrument, rings."""
 
     def __init__(
-        self, features: tuple[Feature, ...], every: int, settings: Mapping[str, float] | None = None
+        self, features: tuple[Feature, ...], every: int, settings: Mapping[str, float | str] | None = None
     ) -> None:
         self.features = features
         self.columns = tuple(column for f in features for column in f.columns)
-        known = {name for f in features for name in f.settings}
-        for name in settings or {}:
-            if name not in known:
-                near = difflib.get_close_matches(name, sorted(known), n=3)
-                raise UnknownName(
-                    f"No feature has a setting called {name!r}."
-                    + (f" Did you mean {', '.join(near)}?" if near else "")
-                )
-        self.settings = dict(settings or {})
+        self.settings = settled(features, settings or {})
         self.states: list[npt.NDArray[Any]] = [np.zeros(0, f.state) for f in features]
         self.info = np.zeros(0, INFO)
         self.rings = np.zeros((1024, RING_COLUMNS), np.int64)
@@ -126,7 +149,9 @@ class FeatureSet:
         for row, f in zip(self.table, features, strict=False):
             row["address"] = _compiled(f.name).address
             row["column"] = first
-            by_row = f.level == "sample" or (every and f.windows and not any(w % every for w in f.windows))
+            by_row = f.level == "sample" or (
+                not any(w % every for w in f.windows) and bool(f.windows) if every else f.group_rows
+            )
             row["by_event"] = not by_row
             self.traced |= 0 if by_row else f.traced
             first += len(f.columns)
@@ -150,8 +175,7 @@ class FeatureSet:
         for k, f in enumerate(self.features):
             self.states[k] = np.concatenate([self.states[k], np.zeros(1, f.state)])
             if f.prepare is not None:
-                values = {name: self.settings.get(name, default) for name, default in f.settings.items()}
-                f.prepare(self.states[k][slot], instrument, values)
+                f.prepare(self.states[k][slot], instrument, self.settings)
         self.bind()
 
     def grow_ring(self, component: int, slot: int) -> None:
