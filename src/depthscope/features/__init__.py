@@ -16,7 +16,7 @@ FEATURES: Final = (
     "ofi_window",
     "depth_delta",
     "flow",
-    "delta_window",
+    "tape",
     "session",
 )
 """Names of the feature files, in the order of their columns in tables."""
