@@ -17,6 +17,7 @@ FEATURES: Final = (
     "depth_delta",
     "flow",
     "tape",
+    "large_prints",
     "session",
 )
 """Names of the feature files, in the order of their columns in tables."""
