@@ -19,5 +19,6 @@ FEATURES: Final = (
     "tape",
     "large_prints",
     "session",
+    "cvd_trend",
 )
 """Names of the feature files, in the order of their columns in tables."""
