@@ -20,5 +20,6 @@ FEATURES: Final = (
     "large_prints",
     "session",
     "cvd_trend",
+    "vpin",
 )
 """Names of the feature files, in the order of their columns in tables."""
