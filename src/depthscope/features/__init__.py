@@ -21,5 +21,6 @@ FEATURES: Final = (
     "session",
     "cvd_trend",
     "vpin",
+    "realised_volatility",
 )
 """Names of the feature files, in the order of their columns in tables."""
