@@ -173,7 +173,10 @@ class FeatureSet:
         info["size_mul"], info["size_div"] = instrument.size_ratio
         self.info = np.concatenate([self.info, info])
         for k, f in enumerate(self.features):
-            self.states[k] = np.concatenate([self.states[k], np.zeros(1, f.state)])
+            if slot == len(self.states[k]):  # twice as long, as some records are kilobytes
+                grown = np.zeros(max(1, 2 * slot), f.state)
+                grown[:slot] = self.states[k]
+                self.states[k] = grown
             if f.prepare is not None:
                 f.prepare(self.states[k][slot], instrument, self.settings)
         self.bind()
