@@ -122,7 +122,10 @@ class Components:
         able = [bool(instrument.capabilities & satisfying(f.requires)) for f in self.members]
         self.lacking = np.concatenate([self.lacking, ~np.array([able], bool).reshape(1, -1)])
         for k, f in enumerate(self.members):
-            self.states[k] = np.concatenate([self.states[k], np.zeros(1, f.state)])
+            if slot == len(self.states[k]):  # twice as long, as some records are kilobytes
+                grown = np.zeros(max(1, 2 * slot), f.state)
+                grown[:slot] = self.states[k]
+                self.states[k] = grown
             if f.prepare is not None:
                 f.prepare(self.states[k][slot], instrument, self.settings)
         self.bind()
