@@ -28,7 +28,7 @@ def detections_batches(
     sparse: bool = False,
     tick: int | None = None,
     lot: int | None = None,
-    settings: Mapping[str, float] | None = None,
+    settings: Mapping[str, float | str] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> Iterator[pa.RecordBatch]:
@@ -73,7 +73,7 @@ def detections(
     sparse: bool = False,
     tick: int | None = None,
     lot: int | None = None,
-    settings: Mapping[str, float] | None = None,
+    settings: Mapping[str, float | str] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> pa.Table:

@@ -309,6 +309,15 @@ def test_settings_of_features(command: Command, small_file: Path) -> None:
     assert both == pytest.approx(expected(0.5))
 
 
+def test_settings_that_are_words(command: Command, small_file: Path) -> None:
+    def last(*more: str) -> str:
+        done = command("features", small_file, "--every", "event", "--features", "large_prints", *more)
+        return list(csv.DictReader(io.StringIO(done.out)))[-1]["large_prints_1m"]
+
+    assert last() == ""  # too few prints to judge by
+    assert last("--set", "large_print_mode=notional") == "0"
+
+
 def test_sparse_leaves_unchanged_rows_out(command: Command, small_file: Path) -> None:
     dense = command("features", small_file, "--every", "100ms", "--features", "mid").out.splitlines()
     sparse = command(
@@ -332,6 +341,7 @@ def test_sparse_leaves_unchanged_rows_out(command: Command, small_file: Path) ->
         ["--set", "decay=much"],
         ["--set", "decay=nan"],
         ["--set", "dekay=0.5"],
+        ["--set", "large_print_mode=classic"],
         ["--out", "table.xlsx"],
         ["--out", "no/such/folder/t.csv"],
     ],

@@ -70,6 +70,9 @@ class Past:
     ts: int
     ofi: int
     trades: list[Trade]
+    state: int
+    middle: Fraction  # bid + ask after it, 0 while a side is empty
+    begun: bool  # rows are being made
 
 
 @dataclass(frozen=True)
@@ -170,13 +173,14 @@ class Desk:
         tail = group[-1]
         book = self.book
         trades: list[Trade] = []
+        snapshot = bool(tail.flags & ev.SNAPSHOT)
+        told = snapshot and self.started_at is None  # by what a stream opens with: not when it was made
         for event in group:
             book.apply(event)
-            if event.action == ev.TRADE and book.counts(event):
+            if event.action == ev.TRADE and book.counts(event) and not told:
                 trades.append(Trade(ts, event.ts_event, event.price, event.size, event.side, event.cond))
                 if not event.cond & ev.COND_NOT_LAST:
                     self.last_trade = (event.price, event.size)
-        snapshot = bool(tail.flags & ev.SNAPSHOT)
         lost = any(e.action == ev.LOST for e in group)
         cleared = any(e.action == ev.CLEAR for e in group)
         touches = any(e.action in BOOK_ACTIONS or (e.action == ev.QUOTE and book.top_only) for e in group)
@@ -192,7 +196,9 @@ class Desk:
         for k, e in enumerate(flow):
             self.flow.ofi[k] += e
         self.flow.trades += trades
-        self.history.append(Past(ts, flow[0], trades))
+        middle = Fraction(top[0][0][0] + top[1][0][0]) if top[0] and top[1] else Fraction(0)
+        begun = self.started_at is not None or not snapshot
+        self.history.append(Past(ts, flow[0], trades, self.state, middle, begun))
         self.top = top
         counters = book.counters
         if (touches or restart) and top[0] and top[1] and top[0][0][0] >= top[1][0][0]:

@@ -6,7 +6,7 @@ Everything comes from the slow engine's rows and its desks' histories. Sizes are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import nan
 
@@ -14,6 +14,7 @@ from depthscope.market import events as ev
 from depthscope.market.layouts import DEPTH_BPS, OFI_LEVELS
 from tests.reference.book import Level
 from tests.reference.engine import Desk, Past, Row, Trade
+from tests.reference.tape import SlowTape
 
 Pair = tuple[Fraction, Fraction]  # price (units), public size
 Values = dict[str, float]
@@ -67,10 +68,18 @@ def label(bid: Fraction, ask: Fraction) -> str:
 class SlowFeatures:
     """Features of one desk, row after row."""
 
-    def __init__(self, desk: Desk, *, by_event: bool, threshold: Fraction = ZERO) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        by_event: bool,
+        threshold: Fraction = ZERO,
+        settings: Mapping[str, float | str] | None = None,
+    ) -> None:
         self.desk, self.by_event, self.threshold = desk, by_event, threshold
         self.lot = Fraction(desk.instrument.lot, ev.PRICE_SCALE)
         self.tick = price(desk.instrument.tick)
+        self.tape = SlowTape(desk, by_event=by_event, settings=settings)
         self.totals: list[tuple[int, Fraction]] = []  # (row time, bid less ask over ten levels)
 
     def public(self, levels: Sequence[Level]) -> list[Pair]:
@@ -91,6 +100,7 @@ class SlowFeatures:
             | self.order_flow(row, bids, asks)
             | self.trades(row)
             | self.session(row)
+            | self.tape(row)
         )
 
     def quotes(self, bids: list[Pair], asks: list[Pair]) -> Values:
@@ -166,9 +176,9 @@ class SlowFeatures:
         return [past for past in self.desk.history[: row.seen] if past.ts >= edge]
 
     def trades(self, row: Row) -> Values:
-        """Since the previous row, and over the last seconds."""
+        """Since the previous row."""
         flow = row.flow
-        out = {
+        return {
             "buy_trades": float(flow.count(1)),
             "sell_trades": float(flow.count(-1)),
             "trades": float(sum(flow.count(sign) for sign in (1, 0, -1))),
@@ -177,17 +187,6 @@ class SlowFeatures:
             "volume": self.size(sum(flow.volume(sign) for sign in (1, 0, -1))),
             "delta": self.size(flow.volume(1) - flow.volume(-1)),
         }
-        for seconds in (1, 5, 60):
-            told = [
-                trade
-                for past in self.window(row, seconds)
-                for trade in past.trades
-                if trade.counts_volume and trade.sign
-            ]
-            out[f"delta_{seconds}s"] = self.size(sum(trade.sign * trade.size for trade in told))
-            if seconds == 5:
-                out["trades_5s"] = float(len(told))
-        return out
 
     def session(self, row: Row) -> Values:
         """From the first event on."""

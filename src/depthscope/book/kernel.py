@@ -317,11 +317,13 @@ def advance(m: Int, events: Any) -> Int:
                                 changes = 2
                         resting = np.uint8(BID) if side_2 == 0 else np.uint8(ASK)
             elif kind == TRADE:
-                if event.size > 0 and sound(book, event):
-                    trade(book, event)
-                else:
+                if not (event.size > 0 and sound(book, event)):
                     book.rejected += 1
                     action = np.uint8(NONE)  # for TRACE: features must not count it either
+                elif book.started or not events[natural(end)].flags & SNAPSHOT:
+                    trade(book, event)
+                else:  # told by the snapshot a stream opens with: when it was made is unknown
+                    action = np.uint8(NONE)
             elif kind == LEVEL or (kind == QUOTE and book.l1):
                 flags |= G_BOOK
                 price = event.price

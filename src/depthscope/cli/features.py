@@ -28,25 +28,26 @@ def names(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def setting_values(pairs: list[str] | None) -> dict[str, float]:
-    """Feature settings of ``--set NAME=NUMBER`` options.
+def setting_values(pairs: list[str] | None) -> dict[str, float | str]:
+    """Feature settings of ``--set NAME=VALUE`` options: numbers, and words where one may choose.
 
     Raises
     ------
     InputError
         When one of them is not of that form.
     """
-    found = {}
+    found: dict[str, float | str] = {}
     for pair in pairs or []:
         name, equals, text = pair.partition("=")
+        value: float | str
         try:
             if not (name and equals) or "_" in text:
                 raise ValueError
             value = float(text)
         except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise InputError(f"--set {pair!r} is not NAME=NUMBER, such as --set decay=0.9.")
+            value = text if name and text.isalpha() else math.nan
+        if not isinstance(value, str) and not math.isfinite(value):
+            raise InputError(f"--set {pair!r} is not NAME=VALUE, such as --set decay=0.9.")
         found[name.strip()] = value
     return found
 
@@ -87,7 +88,7 @@ def features(
     ] = False,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=NUMBER", help="A feature's setting, such as decay=0.9."),
+        typer.Option("--set", metavar="NAME=VALUE", help="A feature's setting, such as decay=0.9."),
     ] = None,
     tick: Tick = None,
     lot: Lot = None,

@@ -16,7 +16,11 @@ FEATURES: Final = (
     "ofi_window",
     "depth_delta",
     "flow",
-    "delta_window",
+    "tape",
+    "large_prints",
     "session",
+    "cvd_trend",
+    "vpin",
+    "realised_volatility",
 )
 """Names of the feature files, in the order of their columns in tables."""

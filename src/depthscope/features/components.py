@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from depthscope import jit
-from depthscope.errors import UnknownName
+from depthscope.errors import InputError, UnknownName
 from depthscope.features.batch import satisfying
 from depthscope.features.driver import TABLE
 from depthscope.features.kit import CONTEXT, INFO, NO_ROOM, RING, RING_COLUMNS, SIGNATURE
 from depthscope.market.layouts import DETECTION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from depthscope.features.kit import Component
     from depthscope.market.instruments import Instrument
@@ -31,6 +31,37 @@ def compiled(update: Callable[..., Any]) -> Any:
     return jit.compile_cfunc(update, SIGNATURE)
 
 
+def settled(members: Iterable[Component], given: Mapping[str, float | str]) -> dict[str, float]:
+    """Value of every setting, as `prepare` gets it.
+
+    Raises
+    ------
+    UnknownName
+        When a given setting belongs to nothing here.
+    InputError
+        When it is a word where a number is wanted, or not one of the words.
+    """
+    defaults = {name: default for f in members for name, default in f.settings.items()}
+    for name in given:
+        if name not in defaults:
+            near = difflib.get_close_matches(name, sorted(defaults), n=3)
+            raise UnknownName(
+                f"Nothing has a setting called {name!r}."
+                + (f" Did you mean {', '.join(near)}?" if near else "")
+            )
+    found = {}
+    for name, default in defaults.items():
+        value = given.get(name, default[0] if isinstance(default, tuple) else default)
+        if isinstance(default, tuple):
+            if value not in default:
+                raise InputError(f"The setting {name} is one of {', '.join(default)}, not {value!r}.")
+            value = default.index(str(value))
+        elif isinstance(value, str):
+            raise InputError(f"The setting {name} is a number, not {value!r}.")
+        found[name] = float(value)
+    return found
+
+
 class Components:
     """Features, then detectors: what the driver walks over."""
 
@@ -38,19 +69,11 @@ class Components:
         self,
         members: tuple[Component, ...],
         every: int,
-        settings: Mapping[str, float] | None = None,
+        settings: Mapping[str, float | str] | None = None,
     ) -> None:
         self.members = members
         self.columns = tuple(column for f in members for column in f.columns)
-        known = {name for f in members for name in f.settings}
-        for name in settings or {}:
-            if name not in known:
-                near = difflib.get_close_matches(name, sorted(known), n=3)
-                raise UnknownName(
-                    f"Nothing has a setting called {name!r}."
-                    + (f" Did you mean {', '.join(near)}?" if near else "")
-                )
-        self.settings = dict(settings or {})
+        self.settings = settled(members, settings or {})
         self.states: list[npt.NDArray[Any]] = [np.zeros(0, f.state) for f in members]
         self.info = np.zeros(0, INFO)
         self.rings = np.zeros((1024, RING_COLUMNS), np.int64)
@@ -67,7 +90,9 @@ class Components:
             row["address"] = compiled(f.update).address
             row["column"] = first
             row["detector"] = f.number
-            by_row = f.level == "sample" or (every and f.windows and not any(w % every for w in f.windows))
+            by_row = f.level == "sample" or (
+                not any(w % every for w in f.windows) and bool(f.windows) if every else f.group_rows
+            )
             row["by_event"] = not by_row
             self.traced |= 0 if by_row else f.traced
             first += len(f.columns)
@@ -97,10 +122,12 @@ class Components:
         able = [bool(instrument.capabilities & satisfying(f.requires)) for f in self.members]
         self.lacking = np.concatenate([self.lacking, ~np.array([able], bool).reshape(1, -1)])
         for k, f in enumerate(self.members):
-            self.states[k] = np.concatenate([self.states[k], np.zeros(1, f.state)])
+            if slot == len(self.states[k]):  # twice as long, as some records are kilobytes
+                grown = np.zeros(max(1, 2 * slot), f.state)
+                grown[:slot] = self.states[k]
+                self.states[k] = grown
             if f.prepare is not None:
-                values = {name: self.settings.get(name, default) for name, default in f.settings.items()}
-                f.prepare(self.states[k][slot], instrument, values)
+                f.prepare(self.states[k][slot], instrument, self.settings)
         self.bind()
 
     def unavailable(self, slot: int) -> tuple[str, ...]:

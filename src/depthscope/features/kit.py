@@ -6,7 +6,8 @@ A feature is one plain function ``update(ctx, n, state, out) -> int`` compiled t
 * ``LEVEL = "event"``: `n` TRACE rows, with the SAMPLE rows that fall between them. ``TRACED`` says
   which events it needs rows of (`TRACE_TRADES`, `TRACE_FLOW`, `TRACE_EVERY`); it may see others'.
   With ``WINDOWS``, the lengths its sums go back over, it also works from SAMPLE rows alone: it is
-  then run so where each window is a whole number of grid steps, as a row's flow is enough.
+  then run so where each window is a whole number of grid steps, as a row's flow is enough. With
+  ``GROUP_ROWS = True`` it is run from rows alone by event too, where there is one after each group.
 
 It returns `n` when it is done, or the index it wants to be resumed at after the engine has
 given it the room it missed (`missing_ring`). `state` is its own `STATE` record per instrument, kept by the
@@ -117,6 +118,8 @@ class Component:
         Which events one of level event needs TRACE rows of (see `layouts`).
     windows : tuple of int
         Its windows in ns, when it can also work from SAMPLE rows alone.
+    group_rows : bool
+        Whether rows by event are enough too.
     state : numpy.dtype
         Memory per instrument.
     columns : tuple of Column
@@ -128,7 +131,8 @@ class Component:
     prepare : callable, optional
         ``prepare(record, instrument, settings)`` fills an instrument's first state.
     settings : mapping
-        Names and defaults of what may be configured.
+        Names and defaults of what may be configured: a number, or the words to choose from, the
+        default first. `prepare` gets the number, or the place of the chosen word.
     doc : str
         The file's docstring.
     """
@@ -138,12 +142,13 @@ class Component:
     requires: Capability
     traced: int
     windows: tuple[int, ...] = ()
+    group_rows: bool = False
     state: np.dtype[Any]
     columns: tuple[Column, ...] = ()
     number: int = 0
     update: Callable[..., Any]
     prepare: Callable[[Any, Instrument, Mapping[str, float]], None] | None = None
-    settings: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, float | tuple[str, ...]] = field(default_factory=dict)
     doc: str = ""
 
 
@@ -156,6 +161,7 @@ def exports_of(module: ModuleType) -> dict[str, Any]:
         "requires": module.REQUIRES,
         "traced": getattr(module, "TRACED", TRACE_EVERY) if level == "event" else 0,
         "windows": getattr(module, "WINDOWS", ()),
+        "group_rows": getattr(module, "GROUP_ROWS", False),
         "state": getattr(module, "STATE", np.dtype([("none", "i8")])),
         "update": module.update,
         "prepare": getattr(module, "prepare", None),

@@ -17,10 +17,10 @@ SAMPLE_LEVELS: Final = 20
 OFI_LEVELS: Final = 10
 DEPTH_BPS: Final = (5, 10, 25)
 
-# Which events get a TRACE row: a bit for each action letter, and one for the LAST records of
-# groups with level-1 order-flow imbalance.
-TRACE_FLOW: Final = 1
-TRACE_EVERY: Final = (1 << 27) - 2
+# Which events get a TRACE row: a bit for the lowest five of each action letter (bytes that are no
+# letter have one too), and one for the LAST records of groups with level-1 order-flow imbalance.
+TRACE_FLOW: Final = 1 << 32
+TRACE_EVERY: Final = (1 << 32) - 1
 
 
 def trace_mask(actions: str) -> int:

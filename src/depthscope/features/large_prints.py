@@ -1,0 +1,248 @@
+"""Large prints: whole aggressors, fills put together, that few of the instrument's own match in size.
+
+Consecutive fills of one venue time (``ts_event``) and one side are one parent order's print. It closes with
+the first trade of another time or side, or when nothing more of it came for 100 ms of receive
+time, and only then is it judged, so no part of a print is ever shown. Its time is the receive time of its
+last fill.
+
+A print is large when its notional (Σ price · size · multiplier, in the quote currency) is at least
+``large_print_notional`` (50,000) **and** at most 1 − ``large_print_quantile`` (0.99) of the past prints
+are of its size or larger. The first alone is the classic rule, and ``large_print_mode = notional``
+restores it: one ES contract exceeds it, hence the quantile.
+
+The quantile is the instrument's own and follows the time of day by forgetting: sizes are counted in a
+logarithmic histogram (exact below 16 lots, eight steps an octave above, so sizes within 1/8 of each
+other may count as equal), and at each full UTC half hour all earlier counts are halved. Until
+it holds the weight of ``large_print_least`` (100) prints, no print can be called large. As weights
+only halve, sums are integers and the same in every order.
+
+* ``large_prints_1m``: how many in the last 60 s ([t − 60 s, t) at a grid row, (t − 60 s, t] by event);
+* ``large_buy_volume_1m``, ``large_sell_volume_1m``: their volume by side;
+* ``large_print_size``, ``large_print_side``: the latest one's; NaN and null before the first.
+
+Prints without a known aggressor are counted but belong to no side; trades that do not count for volume are
+left out. The first three are NaN until there are prints enough to judge by (not in mode notional). The
+state of the book plays no part, and values do not depend on the row grid.
+
+Source: the classic threshold is that of the tools our users come from; the histogram is ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from depthscope.book.primitives import natural
+from depthscope.features.kit import (
+    NAN,
+    RING,
+    SECOND,
+    Column,
+    as_size,
+    column,
+    event_rows,
+    expire,
+    frame_of,
+    infos,
+    missing_ring,
+    ring_push,
+    ring_rows,
+    sample_rows,
+    total_before,
+    trace_rows,
+    window_edge,
+)  # fmt: skip
+from depthscope.jit import Int, carray, njit
+from depthscope.market.events import ASK, BID, COND_NOT_VOLUME, TRADE
+from depthscope.market.instruments import Capability
+from depthscope.market.layouts import TRACE_TRADES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from depthscope.market.instruments import Instrument
+
+LEVEL = "event"
+TRACED = TRACE_TRADES  # not rows alone: a row does not tell its trades apart
+REQUIRES = Capability.TRADES
+MODES = ("quantile", "notional")
+SETTINGS = {
+    "large_print_mode": MODES,
+    "large_print_quantile": 0.99,
+    "large_print_notional": 50_000.0,
+    "large_print_least": 100.0,
+}
+MINUTE = 60 * SECOND
+HALF_LIFE = 1_800 * SECOND
+PATIENCE = SECOND // 10
+UNIT = 1 << 20  # weight of a new print: it halves twenty times before it is gone
+STEPS = 8  # an octave
+BINS = 41 * STEPS  # sizes of 2^43 lots and more share the last one
+EQUAL = 1.0 - 1e-12  # what a float comparison with a decimal threshold forgives
+# 2.8 KB an instrument.
+STATE = np.dtype(
+    [
+        ("ring", RING),  # large prints
+        ("weights", "i8", (BINS,)),
+        ("weight", "i8"),
+        ("cut", "i8"),  # the bin where sizes few enough to be large begin
+        ("above", "i8"),  # weight there and above
+        ("half", "i8"),  # half hours since the epoch, as of the latest print
+        ("size", "i8"),  # the open print, 0 when there is none
+        ("notional", "f8"),
+        ("ts_event", "i8"),
+        ("ts", "i8"),
+        ("side", "i8"),
+        ("count", "i8"),  # running totals of large prints
+        ("bought", "i8"),
+        ("sold", "i8"),
+        ("edge", "i8"),  # first entry of the window
+        ("last_size", "i8"),
+        ("last_side", "i8"),
+        ("judging", "i8"),
+        ("mode", "i8"),
+        ("share", "f8"),
+        ("least_notional", "f8"),  # in price times lots
+        ("least_weight", "f8"),
+    ]
+)
+OUT = (
+    Column("large_prints_1m", "count", integer=True),
+    Column("large_buy_volume_1m", "size"),
+    Column("large_sell_volume_1m", "size"),
+    Column("large_print_size", "size"),
+    Column("large_print_side", "label", labels=("SELL", "BUY")),
+)
+
+COUNT, BOUGHT, SOLD = 1, 2, 3  # columns of the ring
+
+
+def prepare(record: Any, instrument: Instrument, settings: Mapping[str, float]) -> None:
+    """Settle the thresholds of one instrument."""
+    record["mode"] = settings["large_print_mode"]
+    record["judging"] = record["mode"]
+    record["share"] = (1.0 - settings["large_print_quantile"]) / EQUAL
+    currency = float(instrument.multiplier) * instrument.lot / 1e9
+    record["least_notional"] = settings["large_print_notional"] / currency * EQUAL
+    record["least_weight"] = settings["large_print_least"] * UNIT
+
+
+@njit
+def bin_of(size: Int) -> Int:
+    """Histogram bin of a size in lots, at least 1."""
+    shift = np.int64(0)
+    while size >= 2 * STEPS:
+        size >>= 1
+        shift += 1
+    return min(shift * STEPS + size, np.int64(BINS - 1))
+
+
+@njit
+def settle(s: Any) -> None:
+    """Move the cut to the lowest bin that, with all above it, holds few enough past prints."""
+    limit = s.share * s.weight
+    while s.above > limit:
+        s.above -= s.weights[natural(s.cut)]
+        s.cut += 1
+    while s.cut > 0 and s.above + s.weights[natural(s.cut - 1)] <= limit:
+        s.cut -= 1
+        s.above += s.weights[natural(s.cut)]
+
+
+@njit
+def forget(s: Any, half: Int) -> None:
+    """Halve the weights once for each half hour begun since the latest print."""
+    halvings = min(half - s.half, 63)
+    if halvings > 0:
+        s.weight = s.above = 0
+        for k in range(BINS):
+            s.weights[k] >>= halvings
+            s.weight += s.weights[k]
+            s.above += s.weights[k] if k >= s.cut else 0
+        settle(s)
+    s.half = half
+
+
+@njit
+def close(memory: Any, s: Any) -> None:
+    """Judge the open print, count it among the past ones and, if it is large, in the totals."""
+    forget(s, s.ts // HALF_LIFE)
+    place = bin_of(s.size)
+    large = abs(s.notional) >= s.least_notional
+    if s.mode == 0:
+        large = large and s.weight >= s.least_weight and place >= s.cut
+        s.weights[natural(place)] += UNIT
+        s.weight += UNIT
+        s.above += UNIT if place >= s.cut else 0
+        settle(s)
+        s.judging = s.weight >= s.least_weight
+    if large:
+        s.count += 1
+        if s.side == BID:
+            s.bought += s.size
+        elif s.side == ASK:
+            s.sold += s.size
+        row = ring_push(memory, s.ring, s.ts)
+        memory[row, COUNT] = s.count
+        memory[row, BOUGHT] = s.bought
+        memory[row, SOLD] = s.sold
+        s.last_size, s.last_side = s.size, s.side
+    s.size = 0
+    s.notional = 0.0
+
+
+def update(ctx: Any, n: int, state: Any, out: Any) -> int:
+    """Put the trades among `n` TRACE rows together and write the rows between them."""
+    rows, trace, events = sample_rows(ctx), trace_rows(ctx), event_rows(ctx)
+    info, memory = infos(ctx), ring_rows(ctx)
+    states = carray(state, frame_of(ctx).n_slots, STATE)
+    count, bought, sold = column(ctx, out, 0), column(ctx, out, 1), column(ctx, out, 2)
+    size, side = column(ctx, out, 3), column(ctx, out, 4)
+    samples = frame_of(ctx).n_samples
+    j = int(frame_of(ctx).row)
+    k = int(frame_of(ctx).start)
+    while True:
+        stop = rows[j].at if j < samples else np.int64(n)
+        while k < stop:
+            if trace[natural(k)].action == TRADE:
+                event = events[natural(trace[k].event)]
+                if not event.cond & COND_NOT_VOLUME:
+                    s = states[trace[k].slot]
+                    # Room for the open print and for this one: a row that closes it cannot ask.
+                    if s.ring.head - s.ring.tail + 2 > s.ring.cap:
+                        missing_ring(ctx, trace[k].slot, 0, j)
+                        return k
+                    ts = trace[k].ts
+                    if s.size and (
+                        event.ts_event != s.ts_event or event.side != s.side or ts - s.ts > PATIENCE
+                    ):
+                        close(memory, s)
+                    s.size += event.size
+                    s.notional += event.price / 1e9 * event.size
+                    s.ts_event = event.ts_event
+                    s.ts = ts
+                    s.side = event.side
+            k += 1
+        if j == samples:
+            return n
+        row = rows[j]
+        s = states[row.slot]
+        i = info[row.slot]
+        if s.size and row.ts - s.ts > PATIENCE:
+            close(memory, s)
+        s.edge = expire(memory, s.ring, s.edge, window_edge(ctx, row.ts, MINUTE))
+        if s.judging:
+            count[j] = s.count - total_before(memory, s.ring, s.edge, COUNT)
+            bought[j] = as_size(s.bought - total_before(memory, s.ring, s.edge, BOUGHT), i)
+            sold[j] = as_size(s.sold - total_before(memory, s.ring, s.edge, SOLD), i)
+        else:
+            count[j] = bought[j] = sold[j] = NAN
+        size[j] = as_size(s.last_size, i) if s.last_size else NAN
+        side[j] = NAN
+        if s.last_size and s.last_side == BID:
+            side[j] = 1.0
+        elif s.last_size and s.last_side == ASK:
+            side[j] = 0.0
+        s.ring.tail = max(s.edge - 1, 0)
+        j += 1
