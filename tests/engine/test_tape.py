@@ -231,6 +231,13 @@ def test_no_mid_leaves_the_last_one_standing() -> None:
     assert got["realised_volatility_60s"][300] == 0.0
 
 
+@pytest.mark.parametrize(("end", "inside"), [(600.2, True), (601.2, False)])
+def test_a_return_leaves_the_window_after_300_seconds(end: float, inside: bool) -> None:
+    """Though nothing is heard for as long: the move falls into second 301."""
+    got = values(market([], end=end, mids=[(0.2, 100), (300.5, 120)]), "event")
+    assert got["realised_volatility_300s"][-1] == pytest.approx(1e4 * log(120 / 100) if inside else 0.0)
+
+
 def test_fills_of_one_parent_are_one_print() -> None:
     stream = market([(1.0, "B", 3), (1.001, "B", 4), (2.0, "B", 5), (3.0, "A", 9), (4.0, "N", 8)], end=70.0)
     events = stream.events.copy()
