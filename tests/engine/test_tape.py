@@ -231,6 +231,13 @@ def test_no_mid_leaves_the_last_one_standing() -> None:
     assert got["realised_volatility_60s"][300] == 0.0
 
 
+@pytest.mark.parametrize(("end", "inside"), [(600.2, True), (601.2, False)])
+def test_a_return_leaves_the_window_after_300_seconds(end: float, inside: bool) -> None:
+    """Though nothing is heard for as long: the move falls into second 301."""
+    got = values(market([], end=end, mids=[(0.2, 100), (300.5, 120)]), "event")
+    assert got["realised_volatility_300s"][-1] == pytest.approx(1e4 * log(120 / 100) if inside else 0.0)
+
+
 def test_fills_of_one_parent_are_one_print() -> None:
     stream = market([(1.0, "B", 3), (1.001, "B", 4), (2.0, "B", 5), (3.0, "A", 9), (4.0, "N", 8)], end=70.0)
     events = stream.events.copy()
@@ -279,6 +286,14 @@ def test_only_what_few_past_prints_match_is_large() -> None:
     assert np.isnan(got["large_prints_1m"][-1])  # two half hours later a quarter of their weight is left
 
 
+@pytest.mark.parametrize(("least", "known"), [(26.0, True), (27.0, False)])
+def test_half_hours_halve_the_weight_of_past_prints(least: float, known: bool) -> None:
+    deals = [(1.0 + k, "B", 1 + k % 9) for k in range(102)]
+    stream = market([*deals, (3_700.0, "B", 5)], end=3_710.0)  # 102 / 4 + 1
+    got = values(stream, 10 * SECOND, large_print_least=least)["large_prints_1m"]
+    assert np.isfinite(got[-1]) == known
+
+
 def test_buckets_by_hand() -> None:
     """Buckets of four lots, alternately +2, then a sale that fills three and leaves one lot."""
     deals = [(0.1 * k, "BBAB"[k % 4], 1) for k in range(1, 1 + 36)]
@@ -295,10 +310,11 @@ def test_a_bucket_is_a_minute_of_the_instruments_own_volume() -> None:
 
 
 def test_a_trade_larger_than_the_window_is_poured_at_once() -> None:
-    stream = market([(0.5, "B", 2**50)], end=1.0)
-    engine = Engine(stream.resolve, every=SECOND, features=["vpin"], settings={"vpin_bucket_volume": 1.0})
+    """Nothing of what it pushes out is left: not the bucket that was bought and sold by halves."""
+    stream = market([(0.1, "B", 1), (0.2, "A", 1), (0.5, "B", 2**50)], end=1.0)
+    engine = Engine(stream.resolve, every=SECOND, features=["vpin"], settings={"vpin_bucket_volume": 2.0})
     table = run(engine, stream.events)
-    assert (table.columns["vpin"].tolist(), table.columns["vpin_bucket"].tolist()) == ([1.0], [1.0])
+    assert (table.columns["vpin"].tolist(), table.columns["vpin_bucket"].tolist()) == ([1.0], [2.0])
 
 
 @pytest.mark.parametrize(

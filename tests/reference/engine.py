@@ -71,7 +71,7 @@ class Past:
     ofi: int
     trades: list[Trade]
     state: int
-    middle: Fraction  # bid + ask after it, 0 while a side is empty
+    middle: int  # bid + ask after it, 0 while a side is empty
     begun: bool  # rows are being made
 
 
@@ -196,7 +196,7 @@ class Desk:
         for k, e in enumerate(flow):
             self.flow.ofi[k] += e
         self.flow.trades += trades
-        middle = Fraction(top[0][0][0] + top[1][0][0]) if top[0] and top[1] else Fraction(0)
+        middle = top[0][0][0] + top[1][0][0] if top[0] and top[1] else 0
         begun = self.started_at is not None or not snapshot
         self.history.append(Past(ts, flow[0], trades, self.state, middle, begun))
         self.top = top

@@ -51,7 +51,7 @@ class SlowTape:
         self.cvd = self.summed = 0  # over the first of them
         self.points: list[int] = []  # by the second
         self.looked = 0  # seconds whose mid has been looked at
-        self.mids: list[float] = []  # from the first second with one on
+        self.mids: list[int] = []  # from the first second with one on
         self.last: tuple[int, Values] = (-1, {})  # what holds for a whole second
 
     def __call__(self, row: Row) -> Values:
@@ -146,7 +146,7 @@ class SlowTape:
         while first + self.looked <= second:
             past = pasts[bisect_left(times, (first + self.looked) * SECOND) - 1]
             if past.state == LIVE and past.middle > 0:
-                self.mids.append(float(past.middle))
+                self.mids.append(past.middle)
             elif self.mids:
                 self.mids.append(self.mids[-1])
             self.looked += 1
