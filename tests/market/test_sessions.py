@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import date
@@ -13,6 +14,7 @@ from depthscope.errors import InputError, UnknownName
 from depthscope.market.instruments import Instrument
 from depthscope.market.sessions import NO_DATE, NO_TIME, Phase, calendar_of, timetable
 from depthscope.market.times import format_time, parse_time
+from tests.rules.project import ROOT
 
 HOUR = 3_600_000_000_000
 
@@ -393,6 +395,13 @@ def test_every_process_gets_the_same_whatever_its_zone_and_hash_seed() -> None:
         assert done.returncode == 0, done.stderr
         found.add(done.stdout)
     assert len(found) == 1
+
+
+def test_the_example_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "SESSIONS.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    exec(compile(code, "SESSIONS.md", "exec"), {})
+    assert capsys.readouterr().out.strip() == code.rpartition("# ")[2].strip()
 
 
 def test_seconds_are_exact_where_floats_would_not_be() -> None:
