@@ -29,6 +29,12 @@ def test_environment_wins_over_file(tmp_path: Path) -> None:
     assert load_settings(path, {"DEPTHSCOPE_PORT": "9001"}) == Settings(port=9001, page_hz=10.0)
 
 
+def test_a_text_stays_a_text(tmp_path: Path) -> None:
+    path = write(tmp_path, 'calendars = "binance=24/7"')
+    assert load_settings(path, {}).calendars == "binance=24/7"
+    assert load_settings(path, {"DEPTHSCOPE_CALENDARS": "1"}).calendars == "1"
+
+
 def test_places_are_tried_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     user = tmp_path / "home" / ".config" / "depthscope"
@@ -64,6 +70,7 @@ def test_xdg_folder_replaces_dot_config(tmp_path: Path, monkeypatch: pytest.Monk
         ("port = 65536", r"port must lie in 0 … 65535, got 65536"),
         ("page_hz = 61", r"page_hz must lie in 1 … 60"),
         ("page_hz = nan", r"page_hz must lie in 1 … 60"),
+        ("calendars = 24", r"calendars must be of type str, got 24"),
         ("port = ", r"not valid TOML"),
     ],
 )

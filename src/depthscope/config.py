@@ -69,6 +69,9 @@ class Settings:
         Heatmap history kept on the server, in seconds (60…86400). Default 86400.
     threads : int
         2 reads and computes side by side, 1 uses one core. Default 2.
+    calendars : str
+        Who follows another trading calendar than the shipped table says:
+        ``venue=calendar`` or ``venue/symbol=calendar``, separated by commas. Default empty.
     """
 
     port: int = _setting(8050, 0, 65535)
@@ -77,6 +80,7 @@ class Settings:
     depth_rows: int = _setting(20, 1, 1000)
     history_seconds: int = _setting(86_400, 60, 86_400)
     threads: int = _setting(2, 1, 2)
+    calendars: str = _setting("")
 
 
 def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -154,6 +158,8 @@ def _read(file: Path) -> dict[str, Any]:
 def _parsed(text: str, kind: Any) -> Any:
     """Value of an environment variable, or the text itself where it is of another type."""
     text = text.strip()
+    if kind == "str":
+        return text
     if kind == "bool":
         return _WORDS.get(text.lower(), text)
     try:

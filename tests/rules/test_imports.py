@@ -132,6 +132,7 @@ HEAVY = (
     "fastapi",
     "uvicorn",
     "pandas",
+    "pandas_market_calendars",
     "databento",
     "databento_dbn",
     "websockets",
@@ -147,6 +148,11 @@ def loaded_after(code: str) -> set[str]:
 
 def test_importing_the_package_is_light() -> None:
     assert loaded_after("import depthscope").isdisjoint(HEAVY)
+
+
+def test_session_phases_ask_for_their_library_when_used() -> None:
+    loaded = loaded_after("import depthscope.market.sessions")
+    assert loaded.isdisjoint({"pandas", "pandas_market_calendars", "numba"})
 
 
 def test_the_command_table_is_lighter_still() -> None:

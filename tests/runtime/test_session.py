@@ -45,6 +45,12 @@ def book_of(session: Session) -> dict[str, object]:
     return document | {"counters": session.engine.counters("APL")}
 
 
+def test_calendars_are_overridden_by_venue_and_symbol() -> None:
+    session = opened(calendars={"test": "NYSE", "test/COIN": "24/7"})
+    assert {i.symbol: i.calendar for i in session.symbols} == {"APL": "NYSE", "COIN": "24/7"}
+    assert {i.symbol: i.calendar for i in opened().symbols} == {"APL": "CME_Equity", "COIN": "unknown"}
+
+
 def test_it_opens_at_the_first_event_after_the_snapshot() -> None:
     session = Session(lambda: TapeSource(EVENTS))
     assert session.status.state == "connecting"

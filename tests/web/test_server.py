@@ -233,6 +233,7 @@ def test_the_browser_is_opened_on_request(monkeypatch: pytest.MonkeyPatch) -> No
         ("CME_Equity", "2023-12-25T23:00:00", "ETH", True),
         ("CME_Equity", "2024-07-01T14:00:00", "RTH", False),
         ("CME_Equity", "2024-07-01T20:00:00", "ETH", True),
+        ("CME_Globex", "2024-07-01T20:00:00", "ETH", True),
         ("CME_Equity", "2024-07-05T21:00:00", "CLOSED", False),
         ("CME_Equity", "2024-07-06T12:00:00", "CLOSED", False),
         ("CME_Equity", "2024-07-07T21:59:59", "CLOSED", False),

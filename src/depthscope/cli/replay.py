@@ -61,12 +61,16 @@ def serve_page(
     pace = speed_of(speed)
     options: dict[str, Any] = {"tick": increment(tick, "--tick"), "lot": increment(lot, "--lot")}
     from depthscope.cli.beside import compiling
+    from depthscope.market.calendars import parse_calendars
     from depthscope.runtime.session import Session
     from depthscope.runtime.sources import open_source
     from depthscope.web.app import serve
 
+    calendars = parse_calendars(preferences.calendars)
     open_source(files, **options)  # what is wrong with it shows here, not on the page
-    session = Session(lambda: open_source(files, **options), mode=mode, speed=pace, history=history)
+    session = Session(
+        lambda: open_source(files, **options), mode=mode, speed=pace, history=history, calendars=calendars
+    )
     # The session compiles the engine while the generator's kernels are compiled beside it.
     with compiling(["depthscope.venues.synthetic_kernel"] if mode == "demo" else []):
         serve(

@@ -9,6 +9,7 @@ from math import gcd
 from typing import TYPE_CHECKING, Final
 
 from depthscope.errors import InputError, UnknownInstrument
+from depthscope.market.calendars import UNKNOWN_CALENDAR, default_calendar
 from depthscope.market.events import PRICE_SCALE
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Instrument:
     currency : str
         What prices are quoted in.
     calendar : str
-        Name of the trading calendar.
+        Name of the trading calendar (:mod:`depthscope.market.calendars`); ``unknown`` promises nothing.
     capabilities : Capability
         What the feed can tell; features that need more are null.
     allows_negative : bool
@@ -57,7 +58,7 @@ class Instrument:
     lot: int = PRICE_SCALE
     multiplier: Decimal = Decimal(1)
     currency: str = "USD"
-    calendar: str = "24/7"
+    calendar: str = UNKNOWN_CALENDAR
     capabilities: Capability = Capability.L2
     allows_negative: bool = False
 
@@ -116,44 +117,42 @@ class _Row:
     tick: str
     lot: str = "1"
     multiplier: str = "1"
-    calendar: str = "24/7"
     allows_negative: bool = False
 
 
 # Shipped tick table: (dataset prefix, root) -> row. Sources: CME contract specifications,
 # SEC Rule 612 (US equities $0.01, $0.0001 under $1), OPRA, Binance USD-M exchangeInfo.
-_CME = "CME_Equity"
 TICK_TABLE: Final[Mapping[tuple[str, str], _Row]] = {
-    ("GLBX.MDP3", "ES"): _Row("0.25", multiplier="50", calendar=_CME),
-    ("GLBX.MDP3", "MES"): _Row("0.25", multiplier="5", calendar=_CME),
-    ("GLBX.MDP3", "NQ"): _Row("0.25", multiplier="20", calendar=_CME),
-    ("GLBX.MDP3", "MNQ"): _Row("0.25", multiplier="2", calendar=_CME),
-    ("GLBX.MDP3", "RTY"): _Row("0.10", multiplier="50", calendar=_CME),
-    ("GLBX.MDP3", "M2K"): _Row("0.10", multiplier="5", calendar=_CME),
-    ("GLBX.MDP3", "YM"): _Row("1", multiplier="5", calendar=_CME),
-    ("GLBX.MDP3", "MYM"): _Row("1", multiplier="0.5", calendar=_CME),
-    ("GLBX.MDP3", "CL"): _Row("0.01", multiplier="1000", calendar=_CME, allows_negative=True),
-    ("GLBX.MDP3", "MCL"): _Row("0.01", multiplier="100", calendar=_CME, allows_negative=True),
-    ("GLBX.MDP3", "NG"): _Row("0.001", multiplier="10000", calendar=_CME, allows_negative=True),
-    ("GLBX.MDP3", "GC"): _Row("0.10", multiplier="100", calendar=_CME),
-    ("GLBX.MDP3", "MGC"): _Row("0.10", multiplier="10", calendar=_CME),
-    ("GLBX.MDP3", "SI"): _Row("0.005", multiplier="5000", calendar=_CME),
-    ("GLBX.MDP3", "HG"): _Row("0.0005", multiplier="25000", calendar=_CME),
-    ("GLBX.MDP3", "ZN"): _Row("0.015625", multiplier="1000", calendar=_CME),
-    ("GLBX.MDP3", "ZB"): _Row("0.03125", multiplier="1000", calendar=_CME),
-    ("GLBX.MDP3", "ZF"): _Row("0.0078125", multiplier="1000", calendar=_CME),
-    ("GLBX.MDP3", "ZT"): _Row("0.00390625", multiplier="2000", calendar=_CME),
-    ("GLBX.MDP3", "UB"): _Row("0.03125", multiplier="1000", calendar=_CME),
-    ("GLBX.MDP3", "TN"): _Row("0.015625", multiplier="1000", calendar=_CME),
-    ("GLBX.MDP3", "SR3"): _Row("0.0025", multiplier="2500", calendar=_CME),
-    ("GLBX.MDP3", "6E"): _Row("0.00005", multiplier="125000", calendar=_CME),
-    ("GLBX.MDP3", "6B"): _Row("0.0001", multiplier="62500", calendar=_CME),
-    ("GLBX.MDP3", "SIL"): _Row("0.005", multiplier="1000", calendar=_CME),
-    ("GLBX.MDP3", "MHG"): _Row("0.0005", multiplier="2500", calendar=_CME),
-    ("GLBX.MDP3", "BTC"): _Row("5", multiplier="5", calendar=_CME),
-    ("GLBX.MDP3", "MBT"): _Row("5", multiplier="0.1", calendar=_CME),
-    ("GLBX.MDP3", "ETH"): _Row("0.5", multiplier="50", calendar=_CME),
-    ("GLBX.MDP3", "MET"): _Row("0.5", multiplier="0.1", calendar=_CME),
+    ("GLBX.MDP3", "ES"): _Row("0.25", multiplier="50"),
+    ("GLBX.MDP3", "MES"): _Row("0.25", multiplier="5"),
+    ("GLBX.MDP3", "NQ"): _Row("0.25", multiplier="20"),
+    ("GLBX.MDP3", "MNQ"): _Row("0.25", multiplier="2"),
+    ("GLBX.MDP3", "RTY"): _Row("0.10", multiplier="50"),
+    ("GLBX.MDP3", "M2K"): _Row("0.10", multiplier="5"),
+    ("GLBX.MDP3", "YM"): _Row("1", multiplier="5"),
+    ("GLBX.MDP3", "MYM"): _Row("1", multiplier="0.5"),
+    ("GLBX.MDP3", "CL"): _Row("0.01", multiplier="1000", allows_negative=True),
+    ("GLBX.MDP3", "MCL"): _Row("0.01", multiplier="100", allows_negative=True),
+    ("GLBX.MDP3", "NG"): _Row("0.001", multiplier="10000", allows_negative=True),
+    ("GLBX.MDP3", "GC"): _Row("0.10", multiplier="100"),
+    ("GLBX.MDP3", "MGC"): _Row("0.10", multiplier="10"),
+    ("GLBX.MDP3", "SI"): _Row("0.005", multiplier="5000"),
+    ("GLBX.MDP3", "HG"): _Row("0.0005", multiplier="25000"),
+    ("GLBX.MDP3", "ZN"): _Row("0.015625", multiplier="1000"),
+    ("GLBX.MDP3", "ZB"): _Row("0.03125", multiplier="1000"),
+    ("GLBX.MDP3", "ZF"): _Row("0.0078125", multiplier="1000"),
+    ("GLBX.MDP3", "ZT"): _Row("0.00390625", multiplier="2000"),
+    ("GLBX.MDP3", "UB"): _Row("0.03125", multiplier="1000"),
+    ("GLBX.MDP3", "TN"): _Row("0.015625", multiplier="1000"),
+    ("GLBX.MDP3", "SR3"): _Row("0.0025", multiplier="2500"),
+    ("GLBX.MDP3", "6E"): _Row("0.00005", multiplier="125000"),
+    ("GLBX.MDP3", "6B"): _Row("0.0001", multiplier="62500"),
+    ("GLBX.MDP3", "SIL"): _Row("0.005", multiplier="1000"),
+    ("GLBX.MDP3", "MHG"): _Row("0.0005", multiplier="2500"),
+    ("GLBX.MDP3", "BTC"): _Row("5", multiplier="5"),
+    ("GLBX.MDP3", "MBT"): _Row("5", multiplier="0.1"),
+    ("GLBX.MDP3", "ETH"): _Row("0.5", multiplier="50"),
+    ("GLBX.MDP3", "MET"): _Row("0.5", multiplier="0.1"),
     ("binance", "BTCUSDT"): _Row("0.1", "0.001"),
     ("binance", "ETHUSDT"): _Row("0.01", "0.001"),
     ("binance", "BNBUSDT"): _Row("0.01", "0.01"),
@@ -170,9 +169,9 @@ TICK_TABLE: Final[Mapping[tuple[str, str], _Row]] = {
 # 0.01 is the quoting increment above it, and a finer price is kept exactly as off-tick.
 VENUE_TABLE: Final[Mapping[str, _Row]] = {
     "SYNTH": _Row("0.01"),
-    "OPRA": _Row("0.01", multiplier="100", calendar="NYSE"),  # its 0.05 and 0.10 classes lie on it
+    "OPRA": _Row("0.01", multiplier="100"),  # its 0.05 and 0.10 classes lie on it
 } | {
-    prefix: _Row("0.01", calendar="NYSE")
+    prefix: _Row("0.01")
     for prefix in (
         "XNAS", "XNYS", "XBOS", "XPSX", "XCHI", "XASE", "XCIS", "ARCX", "BATS", "BATY",
         "EDGA", "EDGX", "IEXG", "MEMX", "EPRL", "DBEQ", "EQUS", "LOBSTER",
@@ -230,7 +229,7 @@ def find_instrument(
         tick,
         lot,
         multiplier=Decimal(row.multiplier) if row else Decimal(1),
-        calendar=row.calendar if row else "24/7",
+        calendar=default_calendar(venue, futures_root(symbol)),
         capabilities=capabilities,
         allows_negative=bool(row and row.allows_negative),
     )

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from depthscope.errors import BookUnavailable, DepthscopeError
+from depthscope.market.sessions import calendar_of
 from depthscope.runtime.pacer import COLUMN, SECOND, Meter, Pacer, checked_speed, grain_of
 from depthscope.runtime.player import Player
 from depthscope.runtime.readahead import NEVER, Cursor
@@ -25,7 +26,7 @@ from depthscope.runtime.status import Mode, Spectator, State, Status
 from depthscope.runtime.symbols import Symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from depthscope.book.view import OrderBook
     from depthscope.engine import Engine
@@ -63,6 +64,9 @@ class Session:
         Features the engine computes; the page needs ``ofi`` and ``cvd`` among them. None takes all.
     paused : bool
         Wait at the beginning.
+    calendars : mapping of str to str
+        Who follows another trading calendar than its own
+        (see :func:`depthscope.market.sessions.calendar_of`).
     max_idle : float
         Seconds of market time without any event that are skipped while playing.
     checkpoint_bytes : int
@@ -91,6 +95,7 @@ class Session:
         history: float = 0.0,
         features: Sequence[str] | None = ("ofi", "cvd"),
         paused: bool = False,
+        calendars: Mapping[str, str] | None = None,
         max_idle: float = 60.0,
         checkpoint_bytes: int = 128 << 20,
         epoch: int = 1,
@@ -103,6 +108,7 @@ class Session:
         self._open_at = start
         self._history = int(history * SECOND)
         self._first_state: State = "paused" if paused else "playing"
+        self._calendars = calendars
         self._max_idle = int(max_idle * SECOND)
         self._checkpoint_bytes = checkpoint_bytes
         self._source: Source | None = None
@@ -202,7 +208,8 @@ class Session:
         key = (publisher, instrument_id)
         if key not in self._resolved:
             # A seek opens the source anew: ask whichever is being read, it knows what it has met.
-            self._resolved[key] = self.source.resolve(publisher, instrument_id)
+            found = self.source.resolve(publisher, instrument_id)
+            self._resolved[key] = replace(found, calendar=calendar_of(found, self._calendars))
         return self._resolved[key]
 
     def _begin(self) -> None:

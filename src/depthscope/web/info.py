@@ -133,7 +133,7 @@ def session_phase(calendar: str, ts: int) -> dict[str, Any]:
     Parameters
     ----------
     calendar : str
-        ``24/7``, ``CME_Equity`` or ``NYSE``; the phase is None for others.
+        ``24/7``, ``NYSE`` or one of CME's; the phase is None for others.
     ts : int
         UTC ns.
 
@@ -146,7 +146,7 @@ def session_phase(calendar: str, ts: int) -> dict[str, Any]:
     phase: str | None = None
     if calendar == "24/7":
         phase = "24/7"
-    elif calendar == "CME_Equity":
+    elif calendar.startswith("CME_"):
         local = moment + _us_offset(moment, -6)
         minute, day = local.hour * 60 + local.minute, local.weekday()
         if day == 5 or (day == 6 and minute < 1020) or (day == 4 and minute >= 960):
