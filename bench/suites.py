@@ -32,6 +32,7 @@ def _books(prefix: str) -> tuple[Entry, ...]:
     return (
         Entry(f"{prefix}-stage1", "ours.stage1:Stage1", TILES, quick=True),
         Entry(f"{prefix}-grid", "ours.grid:FeatureGrid", TILES, quick=True),
+        Entry(f"{prefix}-everything", "ours.grid:Everything", TILES),
         Entry(f"{prefix}-nautilus", "peers.nautilus:NautilusBook", 20),
         Entry(f"{prefix}-nautilus-groups", "peers.nautilus:NautilusGroups", 20),
         Entry(f"{prefix}-nautilus-backtest", "peers.nautilus:NautilusBacktest", 5),

@@ -13,6 +13,11 @@ from depthscope.market.instruments import Capability, Instrument, find_instrumen
 if TYPE_CHECKING:
     from depthscope.engine import Engine
 
+# What the peers are compared with: the book, its flow and the tape. Later features come on top.
+FIRST_FEATURES = (
+    "quotes", "mid", "spread", "imbalance", "weighted_imbalance", "imbalance_ratio", "depth",
+    "ofi", "ofi_window", "depth_delta", "flow", "tape", "session",
+)  # fmt: skip
 CHUNK = 1 << 16  # events handed over at a time, as a reader would
 
 

@@ -1,4 +1,4 @@
-"""depthscope, every feature on the 100-ms grid, in memory and from a file."""
+"""depthscope, features on the 100-ms grid, in memory and from a file; detectors beside them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import itertools
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.contestant import Contestant, Final, Job
-from bench.ours.common import CHUNK, final_of, instrument
+from bench.ours.common import CHUNK, FIRST_FEATURES, final_of, instrument
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bench.data import Inputs
 
 
 class FeatureGrid(Contestant):
-    """`Engine(every="100ms")` over EVENT chunks, all features."""
+    """`Engine(every="100ms")` over EVENT chunks, the first features."""
 
-    title = "depthscope, all features, 100-ms grid"
-    work = "apply; every feature on the 100-ms grid"
+    title = "depthscope, first features, 100-ms grid"
+    work = "apply; the first features on the 100-ms grid"
     package = "depthscope"
+    features: ClassVar[Iterable[str] | None] = FIRST_FEATURES
+    detectors: ClassVar[Iterable[str] | None] = ()
 
     def load(self, inputs: Inputs, job: Job) -> int:
         self.stream = job.stream
@@ -29,7 +33,9 @@ class FeatureGrid(Contestant):
     def setup(self) -> None:
         from depthscope.engine import Engine
 
-        self.engine = Engine(instrument(self.stream), every="100ms")
+        self.engine = Engine(
+            instrument(self.stream), every="100ms", features=self.features, detectors=self.detectors
+        )
         self.rows = 0
 
     def run(self) -> None:
@@ -45,29 +51,37 @@ class FeatureGrid(Contestant):
         return {"rows": self.rows, "columns": len(self.engine.columns)}
 
 
+class Everything(FeatureGrid):
+    """The same with every feature and every detector."""
+
+    title = "depthscope, everything, 100-ms grid"
+    work = "apply; every feature and every detector on the 100-ms grid"
+    features = None
+    detectors = None
+
+
 class FileFeatures(Contestant):
-    """`features_batches` of a .dbn.zst file: read, decompress, decode, all features, Arrow batches."""
+    """`features_batches` of a .dbn.zst file: read, decompress, decode, first features, Arrow batches."""
 
     title = "depthscope, file to features, two threads"
-    work = "read .dbn.zst, every feature on the 100-ms grid, Arrow record batches"
+    work = "read .dbn.zst, the first features on the 100-ms grid, Arrow record batches"
     package = "depthscope"
     threads: ClassVar[int] = 2
 
     def load(self, inputs: Inputs, job: Job) -> int:
-        import depthscope
-
         self.path = inputs.dbn(job.stream, job.tiles, job.total)
-        for _ in itertools.islice(depthscope.features_batches(self.path, threads=self.threads), 1):
+        for _ in itertools.islice(self._batches(), 1):
             pass  # compiles
         self.path.read_bytes()  # in the page cache, as for the others
         return len(inputs.events(job.stream, job.tiles, job.total))
 
-    def run(self) -> None:
+    def _batches(self) -> Any:
         import depthscope
 
-        self.rows = sum(
-            batch.num_rows for batch in depthscope.features_batches(self.path, threads=self.threads)
-        )
+        return depthscope.features_batches(self.path, features=FIRST_FEATURES, threads=self.threads)
+
+    def run(self) -> None:
+        self.rows = sum(batch.num_rows for batch in self._batches())
 
     def extra(self) -> dict[str, object]:
         return {"rows": self.rows, "bytes": self.path.stat().st_size}
