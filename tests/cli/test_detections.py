@@ -45,7 +45,7 @@ def test_a_file_of_chosen_detectors(command: Command, tmp_path: Path) -> None:
         (("--sensitivity", "extreme"), "medium"),
         (("--set", "wall_mynor=4"), "wall_minor"),
         (("--set", "wall_minor=high"), "is a number"),
-        (("--set", "wall_minor"), "NAME=NUMBER"),
+        (("--set", "wall_minor"), "NAME=VALUE"),
         (("--every", "soon"), "--every"),
         (("--symbols", "NOPE"), "NOPE"),
     ],
