@@ -16,14 +16,8 @@ MACHINE_PATHS = re.compile(
     "|".join(f"/{name}/" for name in ("work", "root", "home/[a-z]+", "tmp", "Users/[a-z]+"))
 )
 REGISTRIES = re.compile(
-    "|".join(
-        re.escape(".".join(parts))
-        for parts in (
-            ("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("yarnpkg", "com"),
-            ("unpkg", "com"), ("jsdelivr", "net"), ("cdnjs", "cloudflare"), ("conda", "anaconda"),
-        )
-    )
-)  # fmt: skip
+    r"\b(pypi|pythonhosted|npmjs|yarnpkg|unpkg|jsdelivr|cdnjs|conda)\.(org|com|net|cloudflare|anaconda)\b"
+)
 LEFTOVERS = re.compile(
     "|".join(f"\\b{a}{b}\\b" for a, b in (("TO", "DO"), ("FIX", "ME"), ("XX", "X"), ("HA", "CK")))
 )

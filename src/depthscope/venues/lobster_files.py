@@ -30,8 +30,7 @@ UNREADABLE: Final = (
     zlib.error,
     EOFError,
     OSError,
-    NotImplementedError,  # a compression we do not have
-    RuntimeError,  # a password
+    RuntimeError,  # a password, or a compression we do not have
 )
 ZONE: Final = "America/New_York"
 # From this day on Nasdaq's ITCH calls every hidden order a buy, whatever it was.
@@ -210,14 +209,7 @@ class ZipMember:
         while done < len(target) and not self.damage:
             try:
                 piece = self._file.read(min(len(target) - done, 1 << 17))
-            except (
-                zipfile.BadZipFile,
-                zlib.error,
-                EOFError,
-                OSError,
-                NotImplementedError,
-                RuntimeError,
-            ) as error:
+            except UNREADABLE as error:
                 self.damage = f"{self._share.filename} in the zip is damaged ({error})"
                 break
             if not piece:
