@@ -23,9 +23,9 @@ import numpy as np
 from depthscope.book.primitives import natural
 from depthscope.detectors.kit import crowded, say_at_row
 from depthscope.detectors.usual import USUAL, take_reading, usual_size
-from depthscope.features.kit import SECOND, as_size, event_rows, frame_of, infos, sample_rows, trace_rows
+from depthscope.features.kit import SECOND, as_size, counted, event_rows, frame_of, infos, sample_rows, walk
 from depthscope.jit import Int, carray, njit
-from depthscope.market.events import ASK, BID, COND_NOT_VOLUME, TRADE
+from depthscope.market.events import ASK, BID
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import CLOSE, LIVE, OPEN, SAMPLE_LEVELS, TRACE_TRADES
 
@@ -139,7 +139,7 @@ def say(ctx: Any, s: Any, j: int, side: Int, phase: Int, usual: float) -> Any:
 
 
 @njit
-def look(ctx: Any, s: Any, j: int, side: Int, quoted: bool, usual: float) -> None:
+def look_at_side(ctx: Any, s: Any, j: int, side: Int, quoted: bool, usual: float) -> None:
     """Open or close what row `j` shows of a side."""
     row = sample_rows(ctx)[j]
     prices = row.bid_price if side == 0 else row.ask_price
@@ -192,38 +192,36 @@ def take_trade(s: Any, event: Any) -> None:
             s.traded[side] += event.size
 
 
+@njit
+def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
+    """Count a trade."""
+    if counted(ctx, t):
+        take_trade(states[t.slot], event_rows(ctx)[natural(t.event)])
+    return True
+
+
+@njit
+def look(ctx: Any, states: Any, j: int, out: Any) -> Any:
+    """Look at both sides of a row."""
+    if crowded(ctx, 2, j):
+        return False
+    row = sample_rows(ctx)[j]
+    s = states[row.slot]
+    quoted = row.n_bid > 0 and row.n_ask > 0 and row.state == LIVE
+    due = quoted and row.ts >= s.usual.next
+    if due:
+        take_reading(s.usual, row)
+    for side in range(2):
+        usual = usual_size(s.usual, np.int64(side), row.ts)
+        look_at_side(ctx, s, j, np.int64(side), quoted, usual)
+        if due:
+            remember(s, row, np.int64(side), usual)
+    if due:
+        s.time[s.taken % (PAST + 1)] = row.ts
+        s.taken += 1
+    return True
+
+
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     """Count trades among `n` TRACE rows and look at the rows between them."""
-    rows, trace, events = sample_rows(ctx), trace_rows(ctx), event_rows(ctx)
-    states = carray(state, frame_of(ctx).n_slots, STATE)
-    samples = frame_of(ctx).n_samples
-    j = int(frame_of(ctx).row)
-    k = int(frame_of(ctx).start)
-    while True:
-        stop = rows[j].at if j < samples else np.int64(n)
-        while k < stop:
-            t = trace[natural(k)]
-            if t.action == TRADE:
-                event = events[natural(t.event)]
-                if not event.cond & COND_NOT_VOLUME:
-                    take_trade(states[t.slot], event)
-            k += 1
-        if j == samples:
-            return n
-        if crowded(ctx, 2, j):
-            return k
-        row = rows[j]
-        s = states[row.slot]
-        quoted = row.n_bid > 0 and row.n_ask > 0 and row.state == LIVE
-        due = quoted and row.ts >= s.usual.next
-        if due:
-            take_reading(s.usual, row)
-        for side in range(2):
-            usual = usual_size(s.usual, np.int64(side), row.ts)
-            look(ctx, s, j, np.int64(side), quoted, usual)
-            if due:
-                remember(s, row, np.int64(side), usual)
-        if due:
-            s.time[s.taken % (PAST + 1)] = row.ts
-            s.taken += 1
-        j += 1
+    return walk(ctx, n, carray(state, frame_of(ctx).n_slots, STATE), out, take, look)

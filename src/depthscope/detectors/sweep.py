@@ -17,9 +17,18 @@ import numpy as np
 
 from depthscope.book.primitives import natural
 from depthscope.detectors.kit import crowded, say_at_event, say_at_row
-from depthscope.features.kit import as_price, as_size, event_rows, frame_of, infos, sample_rows, trace_rows
+from depthscope.features.kit import (
+    as_price,
+    as_size,
+    counted,
+    event_rows,
+    frame_of,
+    infos,
+    sample_rows,
+    walk,
+)
 from depthscope.jit import Int, carray, njit
-from depthscope.market.events import ASK, BID, COND_NOT_VOLUME, TRADE
+from depthscope.market.events import ASK, BID
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import CLOSE, OPEN, TRACE_TRADES, UPDATE
 
@@ -88,36 +97,39 @@ def add(ctx: Any, s: Any, t: Any, k: int, event: Any) -> None:
     tell(ctx, say_at_event(ctx, t, k, phase), s)
 
 
+@njit
+def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
+    """Take a trade."""
+    if not counted(ctx, t):
+        return True
+    event = event_rows(ctx)[natural(t.event)]
+    if event.side not in (BID, ASK):
+        return True
+    if crowded(ctx, 2, j):
+        return False
+    s = states[t.slot]
+    if event.ts_event != s.ts_event or event.side != s.side:
+        if s.number:
+            tell(ctx, say_at_event(ctx, t, k, CLOSE), s)
+        begin(s, event)
+    add(ctx, s, t, k, event)
+    return True
+
+
+@njit
+def look(ctx: Any, states: Any, j: int, out: Any) -> Any:
+    """Close what a row shows to be over."""
+    row = sample_rows(ctx)[j]
+    s = states[row.slot]
+    if s.number and row.ts_event != s.ts_event:
+        if crowded(ctx, 1, j):
+            return False
+        tell(ctx, say_at_row(ctx, j, CLOSE), s)
+        s.number = 0
+        s.ts_event = 0
+    return True
+
+
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     """Follow the trades among `n` TRACE rows."""
-    rows, trace, events = sample_rows(ctx), trace_rows(ctx), event_rows(ctx)
-    states = carray(state, frame_of(ctx).n_slots, STATE)
-    samples = frame_of(ctx).n_samples
-    j = int(frame_of(ctx).row)
-    k = int(frame_of(ctx).start)
-    while True:
-        stop = rows[j].at if j < samples else np.int64(n)
-        while k < stop:
-            t = trace[natural(k)]
-            if t.action == TRADE:
-                event = events[natural(t.event)]
-                if not event.cond & COND_NOT_VOLUME and event.side in (BID, ASK):
-                    if crowded(ctx, 2, j):
-                        return k
-                    s = states[t.slot]
-                    if event.ts_event != s.ts_event or event.side != s.side:
-                        if s.number:
-                            tell(ctx, say_at_event(ctx, t, k, CLOSE), s)
-                        begin(s, event)
-                    add(ctx, s, t, k, event)
-            k += 1
-        if j == samples:
-            return n
-        s = states[rows[j].slot]
-        if s.number and rows[j].ts_event != s.ts_event:
-            if crowded(ctx, 1, j):
-                return k
-            tell(ctx, say_at_row(ctx, j, CLOSE), s)
-            s.number = 0
-            s.ts_event = 0
-        j += 1
+    return walk(ctx, n, carray(state, frame_of(ctx).n_slots, STATE), out, take, look)

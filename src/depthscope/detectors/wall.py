@@ -25,9 +25,9 @@ import numpy as np
 from depthscope.book.primitives import natural
 from depthscope.detectors.kit import crowded, say_at_row
 from depthscope.detectors.usual import USUAL, take_reading, usual_size
-from depthscope.features.kit import SECOND, as_size, event_rows, frame_of, infos, sample_rows, trace_rows
+from depthscope.features.kit import SECOND, as_size, counted, event_rows, frame_of, infos, sample_rows, walk
 from depthscope.jit import Int, carray, njit
-from depthscope.market.events import ASK, BID, COND_NOT_VOLUME, TRADE
+from depthscope.market.events import ASK, BID
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import CLOSE, LIVE, OPEN, TRACE_TRADES, UPDATE
 
@@ -122,7 +122,7 @@ def follow(s: Any, side: Int, price: Int, ts: Int) -> int:
 
 
 @njit
-def look(ctx: Any, s: Any, j: int, side: Int, usual: float) -> None:
+def look_at_side(ctx: Any, s: Any, j: int, side: Int, usual: float) -> None:
     """Compare a side's levels of row `j` with what is followed."""
     row = sample_rows(ctx)[j]
     prices = row.bid_price if side == 0 else row.ask_price
@@ -189,39 +189,37 @@ def leave(ctx: Any, s: Any, j: int, side: Int, w: int, usual: float) -> None:
     said.outcome = outcome
 
 
+@njit
+def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
+    """Count a trade at a wall."""
+    if counted(ctx, t):
+        s, event = states[t.slot], event_rows(ctx)[natural(t.event)]
+        for side in range(2):
+            if event.side != (BID if side == 0 else ASK):  # a buyer takes asks
+                w = place_of(s, np.int64(side), event.price)
+                if w >= 0:
+                    s.traded[side, w] += event.size
+    return True
+
+
+@njit
+def look(ctx: Any, states: Any, j: int, out: Any) -> Any:
+    """Look at both sides of a row."""
+    if crowded(ctx, 4 * MOST, j):
+        return False
+    row = sample_rows(ctx)[j]
+    s = states[row.slot]
+    quoted = row.n_bid and row.n_ask and row.state == LIVE
+    if quoted:
+        take_reading(s.usual, row)
+    for side in range(2):
+        usual = usual_size(s.usual, np.int64(side), row.ts)
+        if quoted and usual > 0.0:
+            look_at_side(ctx, s, j, np.int64(side), usual)
+        drop(ctx, s, j, np.int64(side), usual)
+    return True
+
+
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     """Count trades at walls among `n` TRACE rows and look at the rows between them."""
-    rows, trace, events = sample_rows(ctx), trace_rows(ctx), event_rows(ctx)
-    states = carray(state, frame_of(ctx).n_slots, STATE)
-    samples = frame_of(ctx).n_samples
-    j = int(frame_of(ctx).row)
-    k = int(frame_of(ctx).start)
-    while True:
-        stop = rows[j].at if j < samples else np.int64(n)
-        while k < stop:
-            t = trace[natural(k)]
-            if t.action == TRADE:
-                event = events[natural(t.event)]
-                if not event.cond & COND_NOT_VOLUME:
-                    s = states[t.slot]
-                    for side in range(2):
-                        if event.side != (BID if side == 0 else ASK):  # a buyer takes asks
-                            w = place_of(s, np.int64(side), event.price)
-                            if w >= 0:
-                                s.traded[side, w] += event.size
-            k += 1
-        if j == samples:
-            return n
-        if crowded(ctx, 4 * MOST, j):
-            return k
-        row = rows[j]
-        s = states[row.slot]
-        quoted = row.n_bid and row.n_ask and row.state == LIVE
-        if quoted:
-            take_reading(s.usual, row)
-        for side in range(2):
-            usual = usual_size(s.usual, np.int64(side), row.ts)
-            if quoted and usual > 0.0:
-                look(ctx, s, j, np.int64(side), usual)
-            drop(ctx, s, j, np.int64(side), usual)
-        j += 1
+    return walk(ctx, n, carray(state, frame_of(ctx).n_slots, STATE), out, take, look)

@@ -37,15 +37,16 @@ from depthscope.features.kit import (
     SECOND,
     Column,
     as_size,
-    column,
+    counted,
     event_rows,
     frame_of,
     infos,
+    put,
     sample_rows,
-    trace_rows,
+    walk,
 )
 from depthscope.jit import Int, carray, njit
-from depthscope.market.events import ASK, BID, COND_NOT_VOLUME, TRADE
+from depthscope.market.events import ASK, BID
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import TRACE_TRADES
 
@@ -100,7 +101,7 @@ def trade(s: Any, ts: Int, signed: Int) -> None:
 
 
 @njit
-def take(s: Any, second: Int) -> None:
+def take_points(s: Any, second: Int) -> None:
     """Take the points up to a second."""
     if s.begun and second > s.second:
         new = second - s.second
@@ -170,36 +171,35 @@ def fit(s: Any) -> None:
         s.trend = 2.0 if sxy > 0 else 0.0 if sxy < 0 else 1.0
 
 
+@njit
+def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
+    """Count a trade."""
+    if counted(ctx, t):
+        event = event_rows(ctx)[natural(t.event)]
+        if event.side == BID or event.side == ASK:
+            s = states[t.slot]
+            take_points(s, t.ts // SECOND)
+            trade(s, t.ts, event.size if event.side == BID else -event.size)
+    return True
+
+
+@njit
+def look(ctx: Any, states: Any, j: int, out: Any) -> Any:
+    """Write a row."""
+    row = sample_rows(ctx)[j]
+    s = states[row.slot]
+    if frame_of(ctx).by_row and row.buy_trades + row.sell_trades:
+        # They came since the boundary before, between which and this no second begins.
+        take_points(s, (row.ts - 1) // SECOND)
+        trade(s, row.ts - 1, row.buy_volume - row.sell_volume)
+    take_points(s, row.ts // SECOND)
+    fit(s)
+    put(ctx, out, 0, j, as_size(s.slope, infos(ctx)[row.slot]))
+    put(ctx, out, 1, j, s.r2)
+    put(ctx, out, 2, j, s.trend)
+    return True
+
+
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     """Add the trades among `n` TRACE rows and write the rows between them."""
-    rows, trace, events, info = sample_rows(ctx), trace_rows(ctx), event_rows(ctx), infos(ctx)
-    states = carray(state, frame_of(ctx).n_slots, STATE)
-    slope, r2, trend = column(ctx, out, 0), column(ctx, out, 1), column(ctx, out, 2)
-    samples = frame_of(ctx).n_samples
-    by_row = frame_of(ctx).by_row
-    j = np.int64(0)
-    k = np.int64(0)
-    while True:
-        stop = np.int64(0) if by_row else rows[j].at if j < samples else np.int64(n)
-        while k < stop:
-            if trace[natural(k)].action == TRADE:
-                event = events[natural(trace[k].event)]
-                if not event.cond & COND_NOT_VOLUME and (event.side == BID or event.side == ASK):
-                    s = states[trace[k].slot]
-                    take(s, trace[k].ts // SECOND)
-                    trade(s, trace[k].ts, event.size if event.side == BID else -event.size)
-            k += 1
-        if j == samples:
-            return n
-        row = rows[j]
-        s = states[row.slot]
-        if by_row and row.buy_trades + row.sell_trades:
-            # They came since the boundary before, between which and this no second begins.
-            take(s, (row.ts - 1) // SECOND)
-            trade(s, row.ts - 1, row.buy_volume - row.sell_volume)
-        take(s, row.ts // SECOND)
-        fit(s)
-        slope[j] = as_size(s.slope, info[row.slot])
-        r2[j] = s.r2
-        trend[j] = s.trend
-        j += 1
+    return walk(ctx, n, carray(state, frame_of(ctx).n_slots, STATE), out, take, look)

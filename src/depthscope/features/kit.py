@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from depthscope.book.primitives import natural
-from depthscope.jit import Int, carray, njit, pointer
-from depthscope.market.events import EVENT, UNDEF_PRICE
+from depthscope.jit import Int, carray, hot, njit, pointer
+from depthscope.market.events import COND_NOT_VOLUME, EVENT, TRADE, UNDEF_PRICE
 from depthscope.market.layouts import SAMPLE, TRACE, TRACE_EVERY
 
 if TYPE_CHECKING:
@@ -216,6 +216,12 @@ def event_rows(ctx: Any) -> Any:
 
 
 @njit
+def counted(ctx: Any, t: Any) -> Any:
+    """Whether TRACE row `t` is a trade that counts for volume."""
+    return t.action == TRADE and not event_rows(ctx)[natural(t.event)].cond & COND_NOT_VOLUME
+
+
+@njit
 def infos(ctx: Any) -> Any:
     """Return the INFO record of every instrument: tick and size scale."""
     return carray(pointer(frame_of(ctx).info), frame_of(ctx).n_slots, INFO)
@@ -227,6 +233,39 @@ def column(ctx: Any, out: Any, k: int) -> Any:
     return carray(out, (k + 1) * frame_of(ctx).stride)[
         k * frame_of(ctx).stride : k * frame_of(ctx).stride + frame_of(ctx).n_samples
     ]
+
+
+@njit
+def put(ctx: Any, out: Any, k: int, j: int, value: float) -> None:
+    """Write row `j` of output column `k`."""
+    stride = frame_of(ctx).stride
+    carray(out, (k + 1) * stride)[k * stride + j] = value
+
+
+@hot
+def walk(ctx: Any, n: int, states: Any, out: Any, take: Any, look: Any) -> int:
+    """Go through TRACE and SAMPLE rows in the order of time: what `update` of level event returns.
+
+    Each of `n` TRACE rows is given to ``take(ctx, states, t, k, j)``, row `t` with its number `k`, and each
+    SAMPLE row `j` to ``look(ctx, states, j, out)`` once all TRACE rows before it are. Either returns
+    False when it must wait for room, having changed nothing, and is called again when there is. From
+    SAMPLE rows alone (``by_row``) there are no TRACE rows, and `look` takes the row's own flow first.
+    """
+    rows, trace = sample_rows(ctx), trace_rows(ctx)
+    samples, by_row = frame_of(ctx).n_samples, frame_of(ctx).by_row
+    j = int(frame_of(ctx).row)
+    k = int(frame_of(ctx).start)
+    while True:
+        stop = np.int64(0) if by_row else rows[j].at if j < samples else np.int64(n)
+        while k < stop:
+            if not take(ctx, states, trace[natural(k)], k, j):
+                return k
+            k += 1
+        if j == samples:
+            return n
+        if not look(ctx, states, j, out):
+            return k
+        j += 1
 
 
 @njit

@@ -40,21 +40,22 @@ from depthscope.features.kit import (
     SECOND,
     Column,
     as_size,
-    column,
+    counted,
     event_rows,
     expire,
     frame_of,
     infos,
     missing_ring,
+    put,
     ring_push,
     ring_rows,
     sample_rows,
     total_before,
-    trace_rows,
+    walk,
     window_edge,
-)  # fmt: skip
+)
 from depthscope.jit import Int, carray, njit
-from depthscope.market.events import ASK, BID, COND_NOT_VOLUME, TRADE
+from depthscope.market.events import ASK, BID
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import TRACE_TRADES
 
@@ -192,57 +193,53 @@ def close(memory: Any, s: Any) -> None:
     s.notional = 0.0
 
 
+@njit
+def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
+    """Put a trade to the open print, or close that and open another."""
+    if not counted(ctx, t):
+        return True
+    s, event = states[t.slot], event_rows(ctx)[natural(t.event)]
+    # Room for the open print and for this one: a row that closes it cannot ask.
+    if s.ring.head - s.ring.tail + 2 > s.ring.cap:
+        missing_ring(ctx, t.slot, 0, j)
+        return False
+    if s.size and (event.ts_event != s.ts_event or event.side != s.side or t.ts - s.ts > PATIENCE):
+        close(ring_rows(ctx), s)
+    s.size += event.size
+    s.notional += event.price / 1e9 * event.size
+    s.ts_event = event.ts_event
+    s.ts = t.ts
+    s.side = event.side
+    return True
+
+
+@njit
+def look(ctx: Any, states: Any, j: int, out: Any) -> Any:
+    """Write a row."""
+    row, memory = sample_rows(ctx)[j], ring_rows(ctx)
+    s, i = states[row.slot], infos(ctx)[row.slot]
+    if s.size and row.ts - s.ts > PATIENCE:
+        close(memory, s)
+    s.edge = expire(memory, s.ring, s.edge, window_edge(ctx, row.ts, MINUTE))
+    count = bought = sold = NAN
+    if s.judging:
+        count = s.count - total_before(memory, s.ring, s.edge, COUNT)
+        bought = as_size(s.bought - total_before(memory, s.ring, s.edge, BOUGHT), i)
+        sold = as_size(s.sold - total_before(memory, s.ring, s.edge, SOLD), i)
+    put(ctx, out, 0, j, count)
+    put(ctx, out, 1, j, bought)
+    put(ctx, out, 2, j, sold)
+    put(ctx, out, 3, j, as_size(s.last_size, i) if s.last_size else NAN)
+    side = NAN
+    if s.last_size and s.last_side == BID:
+        side = 1.0
+    elif s.last_size and s.last_side == ASK:
+        side = 0.0
+    put(ctx, out, 4, j, side)
+    s.ring.tail = max(s.edge - 1, 0)
+    return True
+
+
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     """Put the trades among `n` TRACE rows together and write the rows between them."""
-    rows, trace, events = sample_rows(ctx), trace_rows(ctx), event_rows(ctx)
-    info, memory = infos(ctx), ring_rows(ctx)
-    states = carray(state, frame_of(ctx).n_slots, STATE)
-    count, bought, sold = column(ctx, out, 0), column(ctx, out, 1), column(ctx, out, 2)
-    size, side = column(ctx, out, 3), column(ctx, out, 4)
-    samples = frame_of(ctx).n_samples
-    j = int(frame_of(ctx).row)
-    k = int(frame_of(ctx).start)
-    while True:
-        stop = rows[j].at if j < samples else np.int64(n)
-        while k < stop:
-            if trace[natural(k)].action == TRADE:
-                event = events[natural(trace[k].event)]
-                if not event.cond & COND_NOT_VOLUME:
-                    s = states[trace[k].slot]
-                    # Room for the open print and for this one: a row that closes it cannot ask.
-                    if s.ring.head - s.ring.tail + 2 > s.ring.cap:
-                        missing_ring(ctx, trace[k].slot, 0, j)
-                        return k
-                    ts = trace[k].ts
-                    if s.size and (
-                        event.ts_event != s.ts_event or event.side != s.side or ts - s.ts > PATIENCE
-                    ):
-                        close(memory, s)
-                    s.size += event.size
-                    s.notional += event.price / 1e9 * event.size
-                    s.ts_event = event.ts_event
-                    s.ts = ts
-                    s.side = event.side
-            k += 1
-        if j == samples:
-            return n
-        row = rows[j]
-        s = states[row.slot]
-        i = info[row.slot]
-        if s.size and row.ts - s.ts > PATIENCE:
-            close(memory, s)
-        s.edge = expire(memory, s.ring, s.edge, window_edge(ctx, row.ts, MINUTE))
-        if s.judging:
-            count[j] = s.count - total_before(memory, s.ring, s.edge, COUNT)
-            bought[j] = as_size(s.bought - total_before(memory, s.ring, s.edge, BOUGHT), i)
-            sold[j] = as_size(s.sold - total_before(memory, s.ring, s.edge, SOLD), i)
-        else:
-            count[j] = bought[j] = sold[j] = NAN
-        size[j] = as_size(s.last_size, i) if s.last_size else NAN
-        side[j] = NAN
-        if s.last_size and s.last_side == BID:
-            side[j] = 1.0
-        elif s.last_size and s.last_side == ASK:
-            side[j] = 0.0
-        s.ring.tail = max(s.edge - 1, 0)
-        j += 1
+    return walk(ctx, n, carray(state, frame_of(ctx).n_slots, STATE), out, take, look)

@@ -18,20 +18,20 @@ from depthscope.features.kit import (
     SECOND,
     Column,
     as_size,
-    column,
     expire,
     frame_of,
     infos,
     missing_ring,
+    put,
     ring_full,
     ring_push,
     ring_rows,
     sample_rows,
     total_before,
-    trace_rows,
+    walk,
     window_edge,
-)  # fmt: skip
-from depthscope.jit import carray
+)
+from depthscope.jit import carray, njit
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import TRACE_FLOW
 
@@ -43,40 +43,40 @@ STATE = np.dtype([("ring", RING), ("total", "i8"), ("short", "i8"), ("long", "i8
 OUT = (Column("ofi_1s", "size"), Column("ofi_10s", "size"))
 
 
+@njit
+def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
+    """Add the contribution of a group."""
+    if t.ofi == 0:
+        return True
+    s = states[natural(t.slot)]
+    if ring_full(s.ring):
+        missing_ring(ctx, t.slot, 0, j)
+        return False
+    s.total += t.ofi
+    memory = ring_rows(ctx)
+    memory[ring_push(memory, s.ring, t.ts), 1] = s.total
+    return True
+
+
+@njit
+def look(ctx: Any, states: Any, j: int, out: Any) -> Any:
+    """Write a row."""
+    row, memory = sample_rows(ctx)[j], ring_rows(ctx)
+    s, i = states[row.slot], infos(ctx)[row.slot]
+    if frame_of(ctx).by_row and row.ofi[0] != 0:
+        if ring_full(s.ring):
+            missing_ring(ctx, row.slot, 0, j)
+            return False
+        s.total += row.ofi[0]
+        memory[ring_push(memory, s.ring, row.ts - 1), 1] = s.total
+    s.short = expire(memory, s.ring, s.short, window_edge(ctx, row.ts, WINDOWS[0]))
+    s.long = expire(memory, s.ring, s.long, window_edge(ctx, row.ts, WINDOWS[1]))
+    put(ctx, out, 0, j, as_size(s.total - total_before(memory, s.ring, s.short, 1), i))
+    put(ctx, out, 1, j, as_size(s.total - total_before(memory, s.ring, s.long, 1), i))
+    s.ring.tail = max(s.long - 1, 0)
+    return True
+
+
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     """Add the contributions of `n` TRACE rows and write the rows between them."""
-    rows, trace, info, memory = sample_rows(ctx), trace_rows(ctx), infos(ctx), ring_rows(ctx)
-    states = carray(state, frame_of(ctx).n_slots, STATE)
-    short, long = column(ctx, out, 0), column(ctx, out, 1)
-    samples = frame_of(ctx).n_samples
-    j = int(frame_of(ctx).row)
-    k = int(frame_of(ctx).start)
-    by_row = frame_of(ctx).by_row
-    while True:
-        stop = np.int64(0) if by_row else rows[j].at if j < samples else np.int64(n)
-        while k < stop:
-            event = trace[natural(k)]
-            if event.ofi != 0:
-                s = states[natural(event.slot)]
-                if ring_full(s.ring):
-                    missing_ring(ctx, event.slot, 0, j)
-                    return k
-                s.total += event.ofi
-                memory[ring_push(memory, s.ring, event.ts), 1] = s.total
-            k += 1
-        if j == samples:
-            return n
-        row = rows[j]
-        s = states[row.slot]
-        if by_row and row.ofi[0] != 0:
-            if ring_full(s.ring):
-                missing_ring(ctx, row.slot, 0, j)
-                return j
-            s.total += row.ofi[0]
-            memory[ring_push(memory, s.ring, row.ts - 1), 1] = s.total
-        s.short = expire(memory, s.ring, s.short, window_edge(ctx, row.ts, WINDOWS[0]))
-        s.long = expire(memory, s.ring, s.long, window_edge(ctx, row.ts, WINDOWS[1]))
-        short[j] = as_size(s.total - total_before(memory, s.ring, s.short, 1), info[row.slot])
-        long[j] = as_size(s.total - total_before(memory, s.ring, s.long, 1), info[row.slot])
-        s.ring.tail = max(s.long - 1, 0)
-        j += 1
+    return walk(ctx, n, carray(state, frame_of(ctx).n_slots, STATE), out, take, look)

@@ -32,22 +32,23 @@ from depthscope.features.kit import (
     SECOND,
     Column,
     as_size,
-    column,
+    counted,
     event_rows,
     expire,
     frame_of,
     infos,
     missing_ring,
+    put,
     ring_full,
     ring_push,
     ring_rows,
     sample_rows,
     total_before,
-    trace_rows,
+    walk,
     window_edge,
-)  # fmt: skip
+)
 from depthscope.jit import Int, carray, njit
-from depthscope.market.events import ASK, BID, COND_NOT_VOLUME, TRADE
+from depthscope.market.events import ASK, BID
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import TRACE_TRADES
 
@@ -139,74 +140,67 @@ def sentiment(s: Any, bought: Int, sold: Int, trades: Int) -> float:
     return 0.0 if s.ratio * bought < sold else 1.0
 
 
+@njit
+def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
+    """Add a trade."""
+    if not counted(ctx, t):
+        return True
+    s, event = states[t.slot], event_rows(ctx)[natural(t.event)]
+    if ring_full(s.ring):
+        missing_ring(ctx, t.slot, 0, j)
+        return False
+    if event.side == BID:
+        s.bought += event.size
+        s.told += 1
+    elif event.side == ASK:
+        s.sold += event.size
+        s.told += 1
+    else:
+        s.untold += 1
+    push(ring_rows(ctx), s, t.ts)
+    return True
+
+
+@njit
+def look(ctx: Any, states: Any, j: int, out: Any) -> Any:
+    """Write a row."""
+    row, memory = sample_rows(ctx)[j], ring_rows(ctx)
+    s, i = states[row.slot], infos(ctx)[row.slot]
+    if frame_of(ctx).by_row and row.buy_trades + row.sell_trades + row.unknown_trades:
+        if ring_full(s.ring):
+            missing_ring(ctx, row.slot, 0, j)
+            return False
+        s.bought += row.buy_volume
+        s.sold += row.sell_volume
+        s.told += row.buy_trades + row.sell_trades
+        s.untold += row.unknown_trades
+        push(memory, s, row.ts - 1)
+    s.one = expire(memory, s.ring, s.one, window_edge(ctx, row.ts, WINDOWS[0]))
+    s.five = expire(memory, s.ring, s.five, window_edge(ctx, row.ts, WINDOWS[1]))
+    s.ten = expire(memory, s.ring, s.ten, window_edge(ctx, row.ts, WINDOWS[2]))
+    s.sixty = expire(memory, s.ring, s.sixty, window_edge(ctx, row.ts, WINDOWS[3]))
+    net = s.bought - s.sold
+    delta_1s = net - total_before(memory, s.ring, s.one, BOUGHT) + total_before(memory, s.ring, s.one, SOLD)
+    delta_5s = net - total_before(memory, s.ring, s.five, BOUGHT) + total_before(memory, s.ring, s.five, SOLD)
+    put(ctx, out, 0, j, as_size(delta_1s, i))
+    put(ctx, out, 1, j, as_size(delta_5s, i))
+    told = s.told - total_before(memory, s.ring, s.five, TOLD)
+    put(ctx, out, 3, j, told)
+    velocity = (told + s.untold - total_before(memory, s.ring, s.five, UNTOLD)) / 5
+    put(ctx, out, 6, j, velocity)
+    put(ctx, out, 7, j, speed(s, velocity))
+    bought = s.bought - total_before(memory, s.ring, s.ten, BOUGHT)
+    sold = s.sold - total_before(memory, s.ring, s.ten, SOLD)
+    put(ctx, out, 4, j, bought / (bought + sold) if bought + sold else NAN)
+    put(ctx, out, 8, j, sentiment(s, bought, sold, s.told - total_before(memory, s.ring, s.ten, TOLD)))
+    bought = s.bought - total_before(memory, s.ring, s.sixty, BOUGHT)
+    sold = s.sold - total_before(memory, s.ring, s.sixty, SOLD)
+    put(ctx, out, 2, j, as_size(bought - sold, i))
+    put(ctx, out, 5, j, bought / (bought + sold) if bought + sold else NAN)
+    s.ring.tail = max(s.sixty - 1, 0)
+    return True
+
+
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     """Add the trades among `n` TRACE rows and write the rows between them."""
-    rows, trace, events = sample_rows(ctx), trace_rows(ctx), event_rows(ctx)
-    info, memory = infos(ctx), ring_rows(ctx)
-    states = carray(state, frame_of(ctx).n_slots, STATE)
-    delta_1s, delta_5s, delta_60s = column(ctx, out, 0), column(ctx, out, 1), column(ctx, out, 2)
-    count, pressure_10s, pressure_60s = column(ctx, out, 3), column(ctx, out, 4), column(ctx, out, 5)
-    velocity, pace, mood = column(ctx, out, 6), column(ctx, out, 7), column(ctx, out, 8)
-    samples = frame_of(ctx).n_samples
-    j = int(frame_of(ctx).row)
-    k = int(frame_of(ctx).start)
-    by_row = frame_of(ctx).by_row
-    while True:
-        stop = np.int64(0) if by_row else rows[j].at if j < samples else np.int64(n)
-        while k < stop:
-            if trace[natural(k)].action == TRADE:
-                event = events[natural(trace[k].event)]
-                if not event.cond & COND_NOT_VOLUME:
-                    s = states[trace[k].slot]
-                    if ring_full(s.ring):
-                        missing_ring(ctx, trace[k].slot, 0, j)
-                        return k
-                    if event.side == BID:
-                        s.bought += event.size
-                        s.told += 1
-                    elif event.side == ASK:
-                        s.sold += event.size
-                        s.told += 1
-                    else:
-                        s.untold += 1
-                    push(memory, s, trace[k].ts)
-            k += 1
-        if j == samples:
-            return n
-        row = rows[j]
-        s = states[row.slot]
-        if by_row and row.buy_trades + row.sell_trades + row.unknown_trades:
-            if ring_full(s.ring):
-                missing_ring(ctx, row.slot, 0, j)
-                return j
-            s.bought += row.buy_volume
-            s.sold += row.sell_volume
-            s.told += row.buy_trades + row.sell_trades
-            s.untold += row.unknown_trades
-            push(memory, s, row.ts - 1)
-        i = info[row.slot]
-        s.one = expire(memory, s.ring, s.one, window_edge(ctx, row.ts, WINDOWS[0]))
-        s.five = expire(memory, s.ring, s.five, window_edge(ctx, row.ts, WINDOWS[1]))
-        s.ten = expire(memory, s.ring, s.ten, window_edge(ctx, row.ts, WINDOWS[2]))
-        s.sixty = expire(memory, s.ring, s.sixty, window_edge(ctx, row.ts, WINDOWS[3]))
-        net = s.bought - s.sold
-        delta_1s[j] = as_size(
-            net - total_before(memory, s.ring, s.one, BOUGHT) + total_before(memory, s.ring, s.one, SOLD), i
-        )
-        delta_5s[j] = as_size(
-            net - total_before(memory, s.ring, s.five, BOUGHT) + total_before(memory, s.ring, s.five, SOLD), i
-        )
-        told = s.told - total_before(memory, s.ring, s.five, TOLD)
-        count[j] = told
-        velocity[j] = (told + s.untold - total_before(memory, s.ring, s.five, UNTOLD)) / 5
-        pace[j] = speed(s, velocity[j])
-        bought = s.bought - total_before(memory, s.ring, s.ten, BOUGHT)
-        sold = s.sold - total_before(memory, s.ring, s.ten, SOLD)
-        pressure_10s[j] = bought / (bought + sold) if bought + sold else NAN
-        mood[j] = sentiment(s, bought, sold, s.told - total_before(memory, s.ring, s.ten, TOLD))
-        bought = s.bought - total_before(memory, s.ring, s.sixty, BOUGHT)
-        sold = s.sold - total_before(memory, s.ring, s.sixty, SOLD)
-        delta_60s[j] = as_size(bought - sold, i)
-        pressure_60s[j] = bought / (bought + sold) if bought + sold else NAN
-        s.ring.tail = max(s.sixty - 1, 0)
-        j += 1
+    return walk(ctx, n, carray(state, frame_of(ctx).n_slots, STATE), out, take, look)

@@ -33,15 +33,16 @@ from depthscope.features.kit import (
     SECOND,
     Column,
     as_size,
-    column,
+    counted,
     event_rows,
     frame_of,
     infos,
+    put,
     sample_rows,
-    trace_rows,
+    walk,
 )
 from depthscope.jit import Int, carray, njit
-from depthscope.market.events import ASK, BID, COND_NOT_VOLUME, TRADE
+from depthscope.market.events import ASK, BID
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import TRACE_TRADES
 
@@ -126,28 +127,28 @@ def fill(s: Any, ts: Int, size: Int, sign: Int) -> None:
     s.traded += size
 
 
+@njit
+def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
+    """Pour a trade."""
+    if counted(ctx, t):
+        event = event_rows(ctx)[natural(t.event)]
+        if event.side == BID or event.side == ASK:
+            fill(states[t.slot], t.ts, event.size, np.int64(1) if event.side == BID else np.int64(-1))
+    return True
+
+
+@njit
+def look(ctx: Any, states: Any, j: int, out: Any) -> Any:
+    """Write a row."""
+    slot = sample_rows(ctx)[j].slot
+    s = states[slot]
+    put(ctx, out, 0, j, s.excess_sum / s.volume_sum if s.full >= ENOUGH else NAN)
+    # Between two buckets the next one is not settled: its volume is that of the last.
+    volume = s.open if s.open else s.volume[natural((s.full + BUCKETS - 1) % BUCKETS)]
+    put(ctx, out, 1, j, as_size(volume, infos(ctx)[slot]) if volume else NAN)
+    return True
+
+
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     """Pour the trades among `n` TRACE rows and write the rows between them."""
-    rows, trace, events, info = sample_rows(ctx), trace_rows(ctx), event_rows(ctx), infos(ctx)
-    states = carray(state, frame_of(ctx).n_slots, STATE)
-    vpin, bucket = column(ctx, out, 0), column(ctx, out, 1)
-    samples = frame_of(ctx).n_samples
-    j = np.int64(0)
-    k = np.int64(0)
-    while True:
-        stop = rows[j].at if j < samples else np.int64(n)
-        while k < stop:
-            if trace[natural(k)].action == TRADE:
-                event = events[natural(trace[k].event)]
-                if not event.cond & COND_NOT_VOLUME and (event.side == BID or event.side == ASK):
-                    sign = np.int64(1) if event.side == BID else np.int64(-1)
-                    fill(states[trace[k].slot], trace[k].ts, event.size, sign)
-            k += 1
-        if j == samples:
-            return n
-        s = states[rows[j].slot]
-        vpin[j] = s.excess_sum / s.volume_sum if s.full >= ENOUGH else NAN
-        # Between two buckets the next one is not settled: its volume is that of the last.
-        volume = s.open if s.open else s.volume[natural((s.full + BUCKETS - 1) % BUCKETS)]
-        bucket[j] = as_size(volume, info[rows[j].slot]) if volume else NAN
-        j += 1
+    return walk(ctx, n, carray(state, frame_of(ctx).n_slots, STATE), out, take, look)
