@@ -17,7 +17,6 @@ from depthscope.book import state as s
 from depthscope.book.groups import OpenGroups
 from depthscope.book.state import COUNTERS, Books
 from depthscope.book.view import OrderBook
-from depthscope.detectors.registry import chosen
 from depthscope.errors import CorruptData, InputError, UnknownName
 from depthscope.features.batch import META, NOTHING_FOUND, Batch, heads_of, joined, meta_of, nearest
 from depthscope.features.components import Components
@@ -35,17 +34,18 @@ from depthscope.features.driver import (
     step,
 )  # fmt: skip
 from depthscope.features.kit import CONTEXT
-from depthscope.features.registry import select
 from depthscope.jit import direct
 from depthscope.market.events import EVENT, Events
 from depthscope.market.layouts import TRACE_EVERY
 from depthscope.market.times import format_time, parse_every
+from depthscope.signals.members import members_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from depthscope.features.kit import Column
     from depthscope.market.instruments import Instrument
+    from depthscope.signals.model import Model
 
 __all__ = ["META", "Batch", "Engine", "EngineSnapshot"]
 
@@ -90,6 +90,9 @@ class Engine:
         Keep books and rows of these alone; the others still move the clock. None keeps all.
     settings : mapping of str to float or str, optional
         Settings of features and detectors that differ from their defaults.
+    signal : callable, optional
+        ``signal(instrument) -> Model``: also make signal columns, with what features and detectors
+        they need.
     keep_samples : bool
         Also return the SAMPLE rows.
 
@@ -110,6 +113,7 @@ class Engine:
         sparse: bool = False,
         symbols: Iterable[str] | None = None,
         settings: Mapping[str, float | str] | None = None,
+        signal: Callable[[Instrument], Model] | None = None,
         keep_samples: bool = False,
     ) -> None:
         self._resolve = resolve
@@ -118,9 +122,8 @@ class Engine:
         self.slots: list[Instrument] = []
         self._keys: list[tuple[int, int]] = []
         self._books = Books(TRACE_ROWS, SAMPLE_ROWS)
-        self._components = Components(
-            (*select(features), *chosen(detectors, sensitivity)), self.every, settings
-        )
+        members = members_of(features, detectors, sensitivity, signal)
+        self._components = Components(members, self.every, settings)
         self.keep_samples = keep_samples
         self._driver = np.zeros(D_SIZE, np.int64)
         self._out = np.zeros((1, 1))

@@ -96,7 +96,7 @@ def _root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "depthscope"
 
 
-LAYERS = ("market", "book", "features", "detectors")  # each compiles code of those before it
+LAYERS = ("market", "book", "features", "detectors", "signals")  # each compiles code of those before it
 
 
 @cache

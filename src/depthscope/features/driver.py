@@ -65,6 +65,7 @@ def run_features(m: Int, d: Any, events_address: Int) -> Int:
     f.n_samples = c[s.C_SAMPLE_N] - d[D_DONE]
     f.done = d[D_DONE]
     f.stride = d[D_STRIDE]
+    f.columns = d[D_OUT] + d[D_DONE] * 8
     f.n_slots = c[s.C_SLOTS]
     f.block += np.int64(d[D_COMPONENT] == 0 and d[D_RESUMED] == 0)
     while d[D_COMPONENT] < d[D_N]:

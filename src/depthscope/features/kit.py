@@ -48,6 +48,7 @@ CONTEXT: Final = np.dtype(
         ("start", "i8"),  # where to begin
         ("row", "i8"),  # SAMPLE row to begin with
         ("stride", "i8"),  # rows between columns of `out`
+        ("columns", "i8"),  # address of these rows in the engine's first column
         ("info", "i8"),  # address of the INFO records
         ("n_slots", "i8"),
         ("by_event", "i8"),  # 1: a row includes its own time; 0: a boundary excludes it
@@ -233,6 +234,15 @@ def column(ctx: Any, out: Any, k: int) -> Any:
     return carray(out, (k + 1) * frame_of(ctx).stride)[
         k * frame_of(ctx).stride : k * frame_of(ctx).stride + frame_of(ctx).n_samples
     ]
+
+
+@njit
+def columns_of(ctx: Any) -> Any:
+    """Return the engine's columns, row `j` of column `c` at ``c * stride + j`` (its length says nothing).
+
+    Those of components before the caller are written.
+    """
+    return carray(pointer(frame_of(ctx).columns), frame_of(ctx).stride, np.float64)
 
 
 @njit

@@ -1,0 +1,1 @@
+"""Signals: an additive model over features and detections, and what it says of each row."""
