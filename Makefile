@@ -11,7 +11,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench docs lint format nightly clean distclean
+.PHONY: help demo test bench docs weights lint format nightly clean distclean
 
 help: ## say what the targets are
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,9 @@ format: $(DEV) ## put the source in its one format
 
 docs: $(DEV) ## write the pages about features and detectors from the code
 	$(BIN)/python docs/reference.py
+
+weights: $(DEV) ## fit the shipped signal weights anew from the recordings in DEPTHSCOPE_DATA
+	$(BIN)/python -m depthscope.research.defaults
 
 bench: $(DEV) ## side by side with the peers, writes bench/RESULTS.md
 	$(BIN)/python -m bench $(ARGS)

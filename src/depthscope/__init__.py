@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from depthscope.findings import detections, detections_batches
     from depthscope.market.events import EVENT
     from depthscope.market.instruments import Capability, Instrument
+    from depthscope.research.judging import fit, score
+    from depthscope.signals.model import Model
+    from depthscope.signals.reasons import Signal
 
 __version__ = "0.1.0"
 
@@ -35,14 +38,18 @@ _HOMES = {
     "Frame": "depthscope.api",
     "Instrument": "depthscope.market.instruments",
     "Level": "depthscope.book.view",
+    "Model": "depthscope.signals.model",
     "OrderBook": "depthscope.book.view",
+    "Signal": "depthscope.signals.reasons",
     "Walk": "depthscope.book.view",
     "detections": "depthscope.findings",
     "detections_batches": "depthscope.findings",
     "features": "depthscope.api",
     "features_batches": "depthscope.api",
+    "fit": "depthscope.research.judging",
     "open_source": "depthscope.api",
     "replay": "depthscope.api",
+    "score": "depthscope.research.judging",
 }
 
 __all__ = [
@@ -55,15 +62,19 @@ __all__ = [
     "Frame",
     "Instrument",
     "Level",
+    "Model",
     "OrderBook",
+    "Signal",
     "Walk",
     "__version__",
     "detections",
     "detections_batches",
     "features",
     "features_batches",
+    "fit",
     "open_source",
     "replay",
+    "score",
 ]
 
 

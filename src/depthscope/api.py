@@ -13,13 +13,16 @@ import numpy.typing as npt
 
 from depthscope.detectors.messages import Detection, messages
 from depthscope.engine import Batch, Engine
-from depthscope.errors import StaleFrame
+from depthscope.errors import InputError, StaleFrame
 from depthscope.features.registry import select
 from depthscope.market.layouts import STATE_NAMES
 from depthscope.market.source import Source
 from depthscope.market.times import format_time, parse_every
 from depthscope.runtime.readahead import ReadAhead
 from depthscope.runtime.sources import open_source
+from depthscope.signals.model import Model, model_named
+from depthscope.signals.reasons import Signal, read_signal
+from depthscope.signals.signal import OUT as SIGNAL_COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from depthscope.book.view import OrderBook
     from depthscope.features.kit import Column
     from depthscope.market.events import Events
+    from depthscope.market.instruments import Instrument
 
 __all__ = ["Frame", "features", "features_batches", "open_source", "replay"]
 
@@ -65,6 +69,14 @@ def chunks_of(source: Source, threads: int, progress: Progress | None) -> Iterat
                 progress(source.info.bytes_read, source.info.bytes_total)
     finally:
         reader.close()
+
+
+def _always(signal: Model | str | Path | None) -> Callable[[Instrument], Model] | None:
+    """The engine's argument for one model whatever the instrument."""
+    if signal is None:
+        return None
+    model = model_named(signal)
+    return lambda instrument: model
 
 
 def _batches(source: Source, engine: Engine, threads: int, progress: Progress | None) -> Iterator[Batch]:
@@ -107,6 +119,7 @@ class _Tables:
         if wanted is not None:
             names = {f.name: [c.name for c in f.columns] for f in select(wanted)}
             keep = {n for name in wanted for n in names.get(name, [name])} | set(QUOTES)
+            keep |= {c.name for c in SIGNAL_COLUMNS}
             order = [k for k in order if columns[k].name in keep]
         self.order = order
         text = pa.dictionary(pa.int32(), pa.string())
@@ -182,6 +195,7 @@ def features_batches(
     tick: int | None = None,
     lot: int | None = None,
     settings: Mapping[str, float | str] | None = None,
+    signal: Model | str | Path | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> Iterator[pa.RecordBatch]:
@@ -204,6 +218,7 @@ def features_batches(
         sparse=sparse,
         symbols=chosen,
         settings=settings,
+        signal=_always(signal),
     )
     tables = _Tables(engine.columns, parse_every(every) == 0, wanted)
     held: list[Batch] = []
@@ -245,6 +260,7 @@ def features(
     tick: int | None = None,
     lot: int | None = None,
     settings: Mapping[str, float | str] | None = None,
+    signal: Model | str | Path | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> pa.Table:
@@ -267,6 +283,9 @@ def features(
         Price and size increments in 1e-9 units, over the file's and the shipped ones.
     settings : mapping of str to float or str, optional
         Feature settings, for example ``{"decay": 0.9}``.
+    signal : Model, str or Path, optional
+        Also make signal columns: with a model, a file that `fit` wrote, or shipped weights by their
+        horizon (``1s``, ``10s``, ``60s``).
     threads : int
         2 decodes in a thread of its own; 1 does everything in the caller's.
     progress : callable, optional
@@ -305,6 +324,7 @@ def features(
                 tick=tick,
                 lot=lot,
                 settings=settings,
+                signal=signal,
                 threads=threads,
                 progress=progress,
             )
@@ -322,10 +342,13 @@ class Frame:
     symbol, state : str
     """
 
-    __slots__ = ("_batch", "_engine", "_live", "_row", "state", "symbol", "ts")
+    __slots__ = ("_batch", "_engine", "_live", "_model", "_row", "state", "symbol", "ts")
 
-    def __init__(self, engine: Engine, batch: Batch, row: int, live: list[bool]) -> None:
+    def __init__(
+        self, engine: Engine, batch: Batch, row: int, live: list[bool], model: Model | None = None
+    ) -> None:
         meta = batch.meta[row]
+        self._model = model
         self._engine, self._batch, self._row, self._live = engine, batch, row, live
         self.ts = int(meta["ts"])
         self.symbol = engine.slots[int(meta["slot"])].symbol
@@ -336,6 +359,20 @@ class Frame:
         """What the replay's detectors said of this instrument since its frame before."""
         found = self._batch.detections
         return messages(found[found["slot"] == self._batch.meta[self._row]["slot"]], self._engine.slots)
+
+    @property
+    def signal(self) -> Signal:
+        """What the replay's model says, with reasons.
+
+        Raises
+        ------
+        InputError
+            When the replay makes no signals.
+        """
+        if self._model is None:
+            raise InputError("This replay makes no signals: give it a model, such as signal='10s'.")
+        state = int(self._batch.meta[self._row]["state"])
+        return read_signal(self._model, lambda name: float(self._batch[name][self._row]), state)
 
     @property
     def time(self) -> datetime:
@@ -403,6 +440,7 @@ def replay(
     tick: int | None = None,
     lot: int | None = None,
     settings: Mapping[str, float | str] | None = None,
+    signal: Model | str | Path | None = None,
     threads: int = 2,
 ) -> Iterator[Frame]:
     """Replay recorded market data as frames, one per instrument and boundary.
@@ -414,6 +452,8 @@ def replay(
     ----------
     detectors : iterable of str, optional
         Detectors to run; None for all, an empty list (the default) for none.
+    signal : Model, str or Path, optional
+        As for `features`; ``frame.signal`` then has it with its reasons.
     sensitivity : {"low", "medium", "high"}
         Preset of their settings.
 
@@ -438,7 +478,9 @@ def replay(
         sparse=sparse,
         symbols=chosen,
         settings=settings,
+        signal=_always(signal),
     )
+    model = None if signal is None else model_named(signal)
 
     def batches() -> Iterator[Batch]:
         for events in chunks_of(data, threads, None):
@@ -448,5 +490,5 @@ def replay(
     for batch in batches():
         for row in range(len(batch)):
             live = [True]
-            yield Frame(engine, batch, row, live)
+            yield Frame(engine, batch, row, live, model)
             live[0] = False

@@ -15,6 +15,7 @@ __all__ = [
     "EmptyData",
     "FormatUnknown",
     "InputError",
+    "MissingExtra",
     "NoBookData",
     "OutputError",
     "PortInUse",
@@ -87,6 +88,10 @@ class OutputError(InputError):
 
 class CacheUnwritable(DepthscopeError):
     """Compiled kernels cannot be kept. Consequence: they are compiled again in each process."""
+
+
+class MissingExtra(InputError):
+    """An optional part is not installed. Consequence: nothing ran; the message names what to install."""
 
 
 class PortInUse(InputError):

@@ -50,6 +50,8 @@ ALLOWED: dict[str, set[str]] = {
         "book",
         "market",
         "errors",
+        "research",
+        "signals",
     },  # the package's own __init__
 }
 

@@ -17,8 +17,10 @@ from depthscope.cli.book import book
 from depthscope.cli.demo import demo
 from depthscope.cli.detections import detections
 from depthscope.cli.features import features
+from depthscope.cli.fit import fit
 from depthscope.cli.info import info
 from depthscope.cli.replay import replay
+from depthscope.cli.score import score
 from depthscope.cli.version import version
 from depthscope.cli.warmup import warmup
 from depthscope.errors import DepthscopeError
@@ -44,7 +46,7 @@ def help_of(function: Callable[..., object]) -> str:
     return inspect.cleandoc(function.__doc__ or "").replace("\\b\n", "\b\n")
 
 
-for _command in (demo, replay, features, detections, book, info, warmup, version):
+for _command in (demo, replay, features, detections, score, fit, book, info, warmup, version):
     app.command(help=help_of(_command))(_command)
 
 

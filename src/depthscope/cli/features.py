@@ -90,6 +90,10 @@ def features(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A feature's setting, such as decay=0.9."),
     ] = None,
+    signal: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Also signals: of a file `fit` wrote, or 1s, 10s, 60s (shipped)."),
+    ] = None,
     tick: Tick = None,
     lot: Lot = None,
     json: Json = False,
@@ -111,12 +115,14 @@ def features(
     from depthscope.api import features_batches, open_source
     from depthscope.cli.output import table_output
     from depthscope.cli.warmup import warm
+    from depthscope.signals.model import model_named
 
     check_grid(every)  # a wrong one should not cost the opening of a large file
     only, wanted, values = names(symbols), names(chosen), setting_values(set_)
+    model = None if signal is None else model_named(signal)
     with table_output(out, lines_of_json=json) as writer:
         source = open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))
-        warm(None if wanted is None else ["quotes", *wanted])
+        warm(None if wanted is None else ["quotes", *wanted], signals=model is not None)
         with progress("features") as advance:
             for batch in features_batches(
                 source,
@@ -125,6 +131,7 @@ def features(
                 features=wanted,
                 sparse=sparse,
                 settings=values,
+                signal=model,
                 threads=preferences.threads,
                 progress=advance,
             ):

@@ -1,4 +1,4 @@
-"""Tables to files, a batch at a time: written beside the target, renamed when complete."""
+"""Tables and texts to files: written beside the target, renamed when complete."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class TableWriter:
             When the target takes no more.
         """
         if self._sink is None:
-            with self._failures():
+            with _failures(self._target):
                 self._sink = self._open(batch.schema)
             self.columns = list(batch.schema.names)
         self._waiting.append(batch)
@@ -101,7 +101,7 @@ class TableWriter:
         self._flush()
         if self._sink is not None:
             sink, self._sink = self._sink, None
-            with self._failures():
+            with _failures(self._target):
                 sink.close()
 
     def abandon(self) -> None:
@@ -118,23 +118,25 @@ class TableWriter:
         import pyarrow as pa
 
         table = pa.Table.from_batches(self._waiting).combine_chunks()
-        with self._failures():
+        with _failures(self._target):
             for batch in table.to_batches():
                 self._sink.write_batch(batch)
         self._waiting.clear()
         self._waiting_rows = 0
 
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            raise  # whoever read our output has gone: no fault of anybody's
-        except OSError as error:
-            raise OutputError(
-                f"Writing {self._target} failed: {error.strerror or error}. No partial file is left; make "
-                "room or choose another place, and run the command again."
-            ) from error
+
+@contextmanager
+def _failures(target: str) -> Iterator[None]:
+    """Tell what a failure to write means."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever read our output has gone: no fault of anybody's
+    except OSError as error:
+        raise OutputError(
+            f"Writing {target} failed: {error.strerror or error}. No partial file is left; make "
+            "room or choose another place, and run the command again."
+        ) from error
 
 
 def _opener(kind: str, stream: IO[bytes]) -> Callable[[Any], _Sink]:
@@ -227,31 +229,75 @@ def table_output(target: str, *, lines_of_json: bool = False) -> Iterator[TableW
         sys.stdout.buffer.flush()
         return
     path = Path(target)
-    if path.is_dir():
-        raise OutputError(
-            f"--out {path} is a folder. Name a file in it, for example {path / 'features.parquet'}."
-        )
+    _refuse_folder(path, "--out", "features.parquet")
     kind = _kind(path)
+    with _whole_file(path, "--out") as stream:
+        writer = TableWriter(str(path), _opener(kind, stream))
+        try:
+            yield writer
+            writer.close()
+        finally:
+            writer.abandon()
+
+
+@contextmanager
+def text_output(target: str, option: str, suffix: str) -> Iterator[list[str]]:
+    """Open `target` for text; it appears complete or not at all.
+
+    Parameters
+    ----------
+    target : str
+        A path ending in `suffix`.
+    option : str
+        The option it was named with, for messages.
+    suffix : str
+
+    Yields
+    ------
+    list of str
+        What is appended to it becomes the file.
+
+    Raises
+    ------
+    OutputError
+        When the target cannot be written. Nothing is left behind then, nor when the body raises.
+    """
+    path = Path(target)
+    _refuse_folder(path, option, f"result{suffix}")
+    if path.suffix.lower() != suffix:
+        raise OutputError(f"{option} {path}: the name of what is written here ends in {suffix}.")
+    with _whole_file(path, option) as stream:
+        pieces: list[str] = []
+        yield pieces
+        with _failures(str(path)):
+            stream.write("".join(pieces).encode())
+
+
+def _refuse_folder(path: Path, option: str, example: str) -> None:
+    if path.is_dir():
+        raise OutputError(f"{option} {path} is a folder. Name a file in it, for example {path / example}.")
+
+
+@contextmanager
+def _whole_file(path: Path, option: str) -> Iterator[IO[bytes]]:
+    """Open a file beside the target, which takes its name once the body has ended well."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         stream = part.open("wb")
     except OSError as error:
         raise OutputError(
-            f"--out {path} cannot be written: {error.strerror or error}. Choose a folder that exists and "
+            f"{option} {path} cannot be written: {error.strerror or error}. Choose a folder that exists and "
             "that you may write to."
         ) from error
-    writer = TableWriter(str(path), _opener(kind, stream))
     try:
         with _unwound_by_signals():
-            yield writer
-            writer.close()
-            with writer._failures():
+            yield stream
+            with _failures(str(path)):
                 stream.flush()
                 os.fsync(stream.fileno())
                 stream.close()
                 part.replace(path)
     finally:
-        writer.abandon()
         with suppress(OSError):  # what is left in its buffer is of no use either
             stream.close()
         with suppress(FileNotFoundError):  # it has been renamed: all went well

@@ -16,7 +16,11 @@ PATIENCE = 2.5  # seconds: loading kept machine code takes less, compiling a goo
 
 
 def steps(
-    features: Iterable[str] | None = None, detectors: Iterable[str] | None = None, modules: Iterable[str] = ()
+    features: Iterable[str] | None = None,
+    detectors: Iterable[str] | None = None,
+    modules: Iterable[str] = (),
+    *,
+    signals: bool = True,
 ) -> list[Step]:
     """List what is not compiled in this process yet: kernels of the book and of readers, features.
 
@@ -28,16 +32,21 @@ def steps(
         Detectors wanted; None for all.
     modules : iterable of str
         Modules of readers' kernels to import first; others count when something has imported them.
+    signals : bool
+        Signals too, with what features and detectors they need.
     """
     import importlib
 
     from depthscope import jit
-    from depthscope.detectors.registry import chosen
-    from depthscope.features import registry
+    from depthscope.features.registry import pending
+    from depthscope.signals.members import members_of
+    from depthscope.signals.model import Model
 
     for name in ("depthscope.engine", *modules):
         importlib.import_module(name)
-    return [*jit.pending(), *registry.pending((*registry.select(features), *chosen(detectors)))]
+    silent = Model("", 1, 0.0, (), 0.0, 0.0)
+    members = members_of(features, detectors, "medium", (lambda _: silent) if signals else None)
+    return [*jit.pending(), *pending(members)]
 
 
 def compile_steps(todo: list[Step], *, always: bool = False) -> None:
@@ -64,9 +73,11 @@ def compile_steps(todo: list[Step], *, always: bool = False) -> None:
             advance(done + 1, len(todo))
 
 
-def warm(features: Iterable[str] | None = None, detectors: Iterable[str] | None = ()) -> None:
+def warm(
+    features: Iterable[str] | None = None, detectors: Iterable[str] | None = (), *, signals: bool = False
+) -> None:
     """Compile what a command needs once its source is open, so that its own progress is honest."""
-    compile_steps(steps(features, detectors))
+    compile_steps(steps(features, detectors, signals=signals))
 
 
 def warmup(json: Json = False, debug: Debug = False) -> None:

@@ -29,10 +29,12 @@ from depthscope.signals.factors import BY_NAME
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CLIP", "FORMAT", "Model", "Term", "default_model"]
+__all__ = ["CLIP", "FORMAT", "Model", "Term", "default_model", "model_named"]
 
 FORMAT: Final = 1
 CLIP: Final = 4.0
+HORIZONS: Final = ("1s", "10s", "60s")
+"""Of the shipped weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +140,13 @@ class Model:
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise InputError(f"{where} is a damaged signal model: {error!r}. Fit it again.") from error
 
+    def to_json(self) -> str:
+        """As the text of a model file."""
+        return json.dumps(self.to_dict(), indent=1) + "\n"
+
     def save(self, path: str | Path) -> None:
-        """Write a JSON file."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+        """Write a model file."""
+        Path(path).write_text(self.to_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Model:
@@ -163,6 +169,15 @@ class Model:
         return cls.from_dict(data, str(path))
 
 
+def model_named(model: Model | str | Path | None) -> Model:
+    """A model as a user names it: itself, a file, the horizon of shipped weights, or None for ``10s``."""
+    if isinstance(model, Model):
+        return model
+    if model is None or (isinstance(model, str) and model in HORIZONS):
+        return default_model(model or "10s")
+    return Model.load(model)
+
+
 @cache
 def default_model(horizon: str = "10s") -> Model:
     """Shipped weights for a horizon of ``1s``, ``10s`` or ``60s``; never calibrated, for any instrument.
@@ -172,13 +187,10 @@ def default_model(horizon: str = "10s") -> Model:
     InputError
         When none is shipped for that horizon.
     """
-    folder = resources.files("depthscope.signals") / "default"
-    shipped = sorted(
-        file.name.removesuffix(".json") for file in folder.iterdir() if file.name.endswith(".json")
-    )
-    if horizon not in shipped:
+    if horizon not in HORIZONS:
         raise InputError(
-            f"No weights are shipped for a horizon of {horizon}, only for {', '.join(shipped)}. "
+            f"No weights are shipped for a horizon of {horizon}, only for {', '.join(HORIZONS)}. "
             "Fit your own: depthscope fit FILE --horizon …"
         )
-    return Model.from_dict(json.loads((folder / f"{horizon}.json").read_text(encoding="utf-8")), horizon)
+    file = resources.files("depthscope.signals") / "default" / f"{horizon}.json"
+    return Model.from_dict(json.loads(file.read_text(encoding="utf-8")), f"default/{horizon}.json")

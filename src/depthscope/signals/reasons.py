@@ -96,7 +96,7 @@ class Signal:
 
 def band_of(confidence: float) -> str:
     """Word for a confidence."""
-    return next(word for least, word in BANDS if confidence >= least)
+    return next((word for least, word in BANDS if confidence >= least), BANDS[-1][1])
 
 
 def contribution(term: Term, column: Callable[[str], float]) -> tuple[float | None, float]:

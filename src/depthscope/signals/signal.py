@@ -6,8 +6,8 @@ of an honest model. ``signal_confidence`` is the probability of what it says: of
 beyond cost within the horizon, or of neither for NEUTRAL. ``signal_strength = |p_up − p_down|``,
 ``signal_edge_bps = |p_up − p_down| · move_bps − cost``.
 
-Null where the book is not LIVE or lacks a side, and while the venue says the instrument does not trade
-continuously (halt, auction, close). A factor that cannot be known adds nothing.
+Null where the book is not LIVE, lacks a side or is crossed, and while the venue says the instrument does
+not trade continuously (halt, auction, close). A factor that cannot be known adds nothing.
 
 Three columns are made of detections, over the last 60 whole seconds (the one of the row counts as one):
 
@@ -203,7 +203,7 @@ def speak(ctx: Any, s: Any, j: int, out: Any) -> None:
         p_up, p_down = p_up / (p_up + p_down), p_down / (p_up + p_down)
     cost = 0.5 * columns[s.spread * stride + j] + s.fee
     edge = abs(p_up - p_down) * s.move - cost
-    word, confidence = 1.0, 1.0 - p_up - p_down
+    word, confidence = 1.0, max(1.0 - p_up - p_down, 0.0)
     if edge > 0.0:
         word, confidence = (2.0, p_up) if p_up > p_down else (0.0, p_down)
     put(ctx, out, 0, j, word)
@@ -256,7 +256,7 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
             sum_up(s, row.ts // SECOND)
         put(ctx, out, DETECTION_BALANCE, j, s.balance[0])
         put(ctx, out, AGGRESSION_BALANCE, j, s.balance[1])
-        quoted = row.n_bid > 0 and row.n_ask > 0 and row.state == LIVE
+        quoted = row.n_bid > 0 and row.n_ask > 0 and row.state == LIVE and row.bid_price[0] < row.ask_price[0]
         put(ctx, out, WALL_LEAN, j, lean_of_walls(s, row, infos(ctx)[row.slot].tick_fixed) if quoted else NAN)
         if quoted and not s.halted:
             speak(ctx, s, j, out)

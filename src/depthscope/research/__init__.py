@@ -1,0 +1,1 @@
+"""Research: labels, fitting, scorecards and their report, from what the engine makes."""

@@ -1,0 +1,185 @@
+"""The public functions `fit` and `score`: from files to a model, and to what it is worth."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from depthscope.errors import InputError
+from depthscope.market.times import format_time, parse_duration
+from depthscope.research.fit import Fitted, fit_model
+from depthscope.research.rows import NAMES, gather
+from depthscope.research.scorecard import Card, score_rows
+from depthscope.signals.model import Model, model_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from depthscope.api import Progress, Sources
+    from depthscope.research.rows import Rows
+
+__all__ = ["fit", "score"]
+
+
+def score(
+    source: Sources,
+    *,
+    model: Model | str | Path | None = None,
+    every: str | int = "100ms",
+    symbols: Iterable[str] | None = None,
+    sensitivity: str = "medium",
+    settings: Mapping[str, float | str] | None = None,
+    seed: int = 1,
+    threads: int = 2,
+    progress: Progress | None = None,
+) -> dict[str, Card]:
+    """Judge a model's signals on recorded data.
+
+    Parameters
+    ----------
+    source, every, symbols, settings, threads, progress
+        As for `depthscope.features`.
+    model : Model, str or Path, optional
+        A model, a file that `fit` wrote, or the horizon of shipped weights (``1s``, ``10s``, ``60s``);
+        ``10s`` by default.
+    sensitivity : {"low", "medium", "high"}
+        Of the detectors.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict of str to Card
+        By symbol. Nothing in it was known to the model beforehand, unless it was fitted on these files.
+
+    Examples
+    --------
+    >>> import depthscope as ds
+    >>> ds.score("day.mbo.dbn.zst")["ESH4"].contenders[0].log_loss   # doctest: +SKIP
+    """
+    chosen = model_named(model)
+    found = gather(
+        source,
+        lambda instrument: chosen,
+        every=every,
+        symbols=symbols,
+        sensitivity=sensitivity,
+        settings=settings,
+        threads=threads,
+        progress=progress,
+    )
+    return {symbol: score_rows(rows, chosen, seed=seed) for symbol, rows in found.items()}
+
+
+def fit(
+    source: Sources,
+    *,
+    horizon: str | int = "10s",
+    fee_bps: float = 0.0,
+    factors: Sequence[str] | None = None,
+    every: str | int = "100ms",
+    symbols: Iterable[str] | None = None,
+    sensitivity: str = "medium",
+    settings: Mapping[str, float | str] | None = None,
+    name: str = "",
+    seed: int = 1,
+    threads: int = 2,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Fit a signal model on recorded data of one instrument, or of several pooled.
+
+    Parameters
+    ----------
+    source, every, symbols, settings, threads, progress
+        As for `depthscope.features`.
+    horizon : str or int
+        How far ahead it looks.
+    fee_bps : float
+        Fee of one trade, added to half the spread: the cost a move must exceed.
+    factors : sequence of str, optional
+        Factors to use; all by default.
+    sensitivity : {"low", "medium", "high"}
+        Of the detectors.
+    name : str
+        Of the model; the symbols by default.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    Fitted
+        ``.model``, ready to save, and ``.metrics`` on rows it had not seen. The model says calibrated only
+        with at least 2,000 independent labels behind that word.
+
+    Raises
+    ------
+    InputError
+        When there is too little to fit, or a factor is unknown.
+
+    Examples
+    --------
+    >>> import depthscope as ds
+    >>> ds.fit("day.mbo.dbn.zst", horizon="10s").model.save("es.json")   # doctest: +SKIP
+    """
+    used = tuple(NAMES if factors is None else factors)
+    unknown = [factor for factor in used if factor not in NAMES]
+    if unknown or not used:
+        raise InputError(f"There is no factor called {unknown[:1] or ''!r}; known are {', '.join(NAMES)}.")
+    if not 0.0 <= fee_bps < float("inf"):
+        raise InputError(f"The fee is {fee_bps} bps; it is a number from 0 on.")
+    ahead = parse_duration(horizon)
+    found = gather(
+        source,
+        every=every,
+        symbols=symbols,
+        sensitivity=sensitivity,
+        settings=settings,
+        threads=threads,
+        progress=progress,
+    )
+    config = {
+        "every": every,
+        "horizon": ahead,
+        "fee_bps": fee_bps,
+        "factors": list(used),
+        "sensitivity": sensitivity,
+        "settings": dict(settings or {}),
+    }
+    return fit_model(
+        list(found.values()),
+        horizon=ahead,
+        fee_bps=fee_bps,
+        factors=used,
+        name=name,
+        seed=seed,
+        provenance=_provenance(source, found, config),
+    )
+
+
+def _provenance(source: Any, found: Mapping[str, Rows], config: dict[str, Any]) -> dict[str, Any]:
+    """Data and configuration a model comes from, without a path of this machine."""
+    text = json.dumps(config, sort_keys=True)
+    named = source if isinstance(source, list | tuple) else [source]
+    return {
+        "data": [_described(name) for name in named if isinstance(name, str | Path)],
+        "span": {
+            symbol: [format_time(int(rows.ts[0])), format_time(int(rows.ts[-1]))]
+            for symbol, rows in found.items()
+        },
+        "rows": {symbol: len(rows) for symbol, rows in found.items()},
+        "config": config,
+        "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "depthscope": version("depthscope"),
+    }
+
+
+def _described(name: str | Path) -> dict[str, str]:
+    """Name of a file or source, and the hash of a file's bytes."""
+    path = Path(name)
+    if not path.is_file():
+        return {"name": str(name) if ":" in str(name) else path.name}
+    with path.open("rb") as file:
+        return {"name": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
