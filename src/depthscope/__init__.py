@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from depthscope.market.events import EVENT
     from depthscope.market.instruments import Capability, Instrument
     from depthscope.research.judging import fit, score
+    from depthscope.research.lookahead import everything, find_lookahead, of_table
     from depthscope.signals.model import Model
     from depthscope.signals.reasons import Signal
 
@@ -44,9 +45,12 @@ _HOMES = {
     "Walk": "depthscope.book.view",
     "detections": "depthscope.findings",
     "detections_batches": "depthscope.findings",
+    "everything": "depthscope.research.lookahead",
     "features": "depthscope.api",
     "features_batches": "depthscope.api",
+    "find_lookahead": "depthscope.research.lookahead",
     "fit": "depthscope.research.judging",
+    "of_table": "depthscope.research.lookahead",
     "open_source": "depthscope.api",
     "replay": "depthscope.api",
     "score": "depthscope.research.judging",
@@ -69,9 +73,12 @@ __all__ = [
     "__version__",
     "detections",
     "detections_batches",
+    "everything",
     "features",
     "features_batches",
+    "find_lookahead",
     "fit",
+    "of_table",
     "open_source",
     "replay",
     "score",

@@ -20,6 +20,7 @@ from depthscope.errors import InputError
 from depthscope.market import events as ev
 from depthscope.market.instruments import Instrument
 from depthscope.market.layouts import SAMPLE
+from depthscope.signals.model import default_model
 from tests.engine.harness import MS, Hashes, Table, buffered, collect, digest, run
 from tests.reference.dbn import read_mbo
 from tests.strategies.streams import CAPABILITIES, MBO, Stream, examples, seeded_stream, streams
@@ -31,7 +32,10 @@ CHUNKS = (1, 7, 4_096, 65_536, None)
 
 def engine(stream: Stream, every: int | str, **options: bool) -> Engine:
     """Make an engine with everything on."""
-    return Engine(stream.resolve, every=every, detectors=None, keep_samples=True, **options)
+    model = default_model("1s")
+    return Engine(
+        stream.resolve, every=every, detectors=None, signal=lambda _: model, keep_samples=True, **options
+    )
 
 
 def prefix(part: Table, whole: Table) -> None:

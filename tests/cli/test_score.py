@@ -1,0 +1,63 @@
+"""`fit` and `score` on the recorded files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from depthscope.signals.model import Model
+from tests.cli.conftest import Outcome
+
+BTC = "binance/btcusdt_20240808.gz"
+ES = "databento/esh4-glbx-mdp3-20231225.mbo.dbn.zst"
+
+
+def test_the_commands(data_dir: Path, tmp_path: Path, command: Callable[..., Outcome]) -> None:
+    model, report = tmp_path / "es.json", tmp_path / "es.html"
+    done = command("fit", data_dir / ES, "--horizon", "10s", "--out", model)
+    assert done.code == 0, done.err
+    assert "too few independent labels" in done.err
+    fitted = Model.load(model)
+    assert not fitted.calibrated
+    assert fitted.provenance["data"][0]["name"] == Path(ES).name
+    assert len(fitted.provenance["data"][0]["sha256"]) == 64
+    assert str(data_dir) not in model.read_text()
+    done = command("score", data_dir / ES, "--model", model, "--report", report, "--json")
+    assert done.code == 0, done.err
+    card = done.document["cards"][0]
+    assert card["symbol"] == "ESH4"
+    assert card["judged"] > 25_000
+    assert {c["name"] for c in card["contenders"]} >= {"fitted here", "always neutral", "shuffled"}
+    assert "<svg" in report.read_text()
+
+
+def test_too_little_to_fit_leaves_no_file(
+    data_dir: Path, tmp_path: Path, command: Callable[..., Outcome]
+) -> None:
+    done = command("fit", data_dir / BTC, "--horizon", "10s", "--out", tmp_path / "m.json")
+    assert done.code == 2
+    assert "at least 50" in done.err.replace("\n", " ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_card_in_the_terminal(data_dir: Path, command: Callable[..., Outcome]) -> None:
+    done = command("score", data_dir / BTC, "--model", "1s")
+    assert done.code == 0, done.err
+    for words in ("BTCUSDT", "uncalibrated", "always neutral", "log-loss", "calls", "before fees"):
+        assert words in done.out
+    assert "…" not in done.out, "no figure is cut"
+
+
+def test_bad_names(data_dir: Path, tmp_path: Path, command: Callable[..., Outcome]) -> None:
+    for arguments, says in (
+        (("score", data_dir / BTC, "--model", "nowhere.json"), "cannot be read"),
+        (("score", data_dir / BTC, "--report", tmp_path / "r.pdf"), "ends in .html"),
+        (("score", data_dir / BTC, "--report", tmp_path), "is a folder"),
+        (("fit", data_dir / BTC, "--out", tmp_path / "m.txt"), "ends in .json"),
+        (("fit", data_dir / BTC, "--horizon", "soon", "--out", tmp_path / "m.json"), "duration"),
+        (("features", data_dir / BTC, "--signal", "5s"), "cannot be read"),
+    ):
+        done = command(*arguments)
+        assert done.code == 2
+        assert says in " ".join(done.err.split())
+        assert not list(tmp_path.glob("*.json"))

@@ -1,0 +1,57 @@
+"""Model files: what is written is read, and what is damaged is refused with a reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from depthscope.errors import InputError
+from depthscope.signals.model import Model, Term, default_model, model_named
+
+GOOD = Model("m", 10**10, 0.5, (Term("spread", 1.0, 2.0, 0.1),), -1.0, 0.7, (0.9, 0.1), True, {"data": ["x"]})
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "m.json"
+    GOOD.save(file)
+    assert Model.load(file) == GOOD
+    assert model_named(file) == GOOD
+    assert model_named(str(file)) == GOOD
+    assert model_named(GOOD) is GOOD
+    assert model_named(None) == model_named("10s") == default_model("10s")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"format": 99}, "format 1"),
+        ({"terms": [{"factor": "nonsense", "mean": 0, "scale": 1, "weight": 1}]}, "nonsense"),
+        ({"terms": [{"factor": "spread", "mean": 0, "scale": 0, "weight": 1}]}, "scale"),
+        ({"terms": [{"factor": "spread", "mean": 0, "scale": 1, "weight": 1}] * 2}, "twice"),
+        ({"terms": [{"factor": "spread"}]}, "damaged"),
+        ({"intercept": float("nan")}, "finite"),
+        ({"horizon": "soon"}, "duration"),
+        ({"fee_bps": -1}, "not negative"),
+        ({"platt": [1]}, "damaged"),
+    ],
+)
+def test_damage_is_told(tmp_path: Path, change: dict[str, Any], says: str) -> None:
+    file = tmp_path / "m.json"
+    file.write_text(json.dumps(GOOD.to_dict() | change))
+    with pytest.raises(InputError, match=says):
+        Model.load(file)
+
+
+def test_no_json_and_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "m.json"
+    with pytest.raises(InputError, match="cannot be read"):
+        Model.load(file)
+    file.write_text("{")
+    with pytest.raises(InputError, match="not JSON"):
+        Model.load(file)
+    file.write_text("[]")
+    with pytest.raises(InputError, match="no signal model"):
+        Model.load(file)
