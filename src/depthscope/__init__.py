@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from depthscope.market.instruments import Capability, Instrument
     from depthscope.research.judging import fit, score
     from depthscope.research.lookahead import everything, find_lookahead, of_table
+    from depthscope.runtime.models import load_model
     from depthscope.signals.model import Model
     from depthscope.signals.reasons import Signal
 
@@ -50,6 +51,7 @@ _HOMES = {
     "features_batches": "depthscope.api",
     "find_lookahead": "depthscope.research.lookahead",
     "fit": "depthscope.research.judging",
+    "load_model": "depthscope.runtime.models",
     "of_table": "depthscope.research.lookahead",
     "open_source": "depthscope.api",
     "replay": "depthscope.api",
@@ -78,6 +80,7 @@ __all__ = [
     "features_batches",
     "find_lookahead",
     "fit",
+    "load_model",
     "of_table",
     "open_source",
     "replay",

@@ -18,9 +18,9 @@ from depthscope.features.registry import select
 from depthscope.market.layouts import STATE_NAMES
 from depthscope.market.source import Source
 from depthscope.market.times import format_time, parse_every
+from depthscope.runtime.models import model_named
 from depthscope.runtime.readahead import ReadAhead
 from depthscope.runtime.sources import open_source
-from depthscope.signals.model import Model, model_named
 from depthscope.signals.reasons import Signal, read_signal
 from depthscope.signals.signal import OUT as SIGNAL_COLUMNS
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from depthscope.features.kit import Column
     from depthscope.market.events import Events
     from depthscope.market.instruments import Instrument
+    from depthscope.signals.model import Model
 
 __all__ = ["Frame", "features", "features_batches", "open_source", "replay"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from depthscope.signals.model import Model
+from depthscope.runtime.models import load_model
 from tests.cli.conftest import Outcome
 
 BTC = "binance/btcusdt_20240808.gz"
@@ -17,7 +17,7 @@ def test_the_commands(data_dir: Path, tmp_path: Path, command: Callable[..., Out
     done = command("fit", data_dir / ES, "--horizon", "10s", "--out", model)
     assert done.code == 0, done.err
     assert "too few independent labels" in done.err
-    fitted = Model.load(model)
+    fitted = load_model(model)
     assert not fitted.calibrated
     assert fitted.provenance["data"][0]["name"] == Path(ES).name
     assert len(fitted.provenance["data"][0]["sha256"]) == 64

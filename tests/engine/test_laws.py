@@ -20,7 +20,7 @@ from depthscope.errors import InputError
 from depthscope.market import events as ev
 from depthscope.market.instruments import Instrument
 from depthscope.market.layouts import SAMPLE
-from depthscope.signals.model import default_model
+from depthscope.runtime.models import default_model
 from tests.engine.harness import MS, Hashes, Table, buffered, collect, digest, run
 from tests.reference.dbn import read_mbo
 from tests.strategies.streams import CAPABILITIES, MBO, Stream, examples, seeded_stream, streams

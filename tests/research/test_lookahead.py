@@ -91,7 +91,7 @@ def test_a_number_of_rows_that_depends_on_the_future_is_caught() -> None:
         keep = np.flatnonzero(values < np.nanmean(values))
         return {"low": (ts[keep], values[keep])}
 
-    assert find_lookahead(run, MARKET, cuts=6)
+    assert find_lookahead(run, "synthetic:seed=8,minutes=3,symbols=1", cuts=6)
 
 
 def test_the_same_seed_cuts_at_the_same_moments() -> None:

@@ -51,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
         "market",
         "errors",
         "research",
+        "runtime",
         "signals",
     },  # the package's own __init__
 }

@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 
 from depthscope.errors import InputError
-from depthscope.signals.model import Model, Term, default_model, model_named
+from depthscope.research.fit import Fitted
+from depthscope.runtime.models import default_model, load_model, model_named
+from depthscope.signals.model import Model, Term
 
 GOOD = Model("m", 10**10, 0.5, (Term("spread", 1.0, 2.0, 0.1),), -1.0, 0.7, (0.9, 0.1), True, {"data": ["x"]})
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     file = tmp_path / "m.json"
-    GOOD.save(file)
-    assert Model.load(file) == GOOD
+    Fitted(GOOD, {}).save(file)
+    assert load_model(file) == GOOD
     assert model_named(file) == GOOD
     assert model_named(str(file)) == GOOD
     assert model_named(GOOD) is GOOD
@@ -42,16 +44,16 @@ def test_damage_is_told(tmp_path: Path, change: dict[str, Any], says: str) -> No
     file = tmp_path / "m.json"
     file.write_text(json.dumps(GOOD.to_dict() | change))
     with pytest.raises(InputError, match=says):
-        Model.load(file)
+        load_model(file)
 
 
 def test_no_json_and_no_file(tmp_path: Path) -> None:
     file = tmp_path / "m.json"
     with pytest.raises(InputError, match="cannot be read"):
-        Model.load(file)
+        load_model(file)
     file.write_text("{")
     with pytest.raises(InputError, match="not JSON"):
-        Model.load(file)
+        load_model(file)
     file.write_text("[]")
     with pytest.raises(InputError, match="no signal model"):
-        Model.load(file)
+        load_model(file)

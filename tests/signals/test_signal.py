@@ -16,9 +16,10 @@ from depthscope.errors import InputError
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.layouts import STATE_NAMES
+from depthscope.runtime.models import default_model
 from depthscope.runtime.sources import open_source
 from depthscope.signals.factors import BY_NAME, FACTORS
-from depthscope.signals.model import Model, Term, default_model
+from depthscope.signals.model import Model, Term
 from depthscope.signals.reasons import band_of
 from tests.reference import signals as slow
 

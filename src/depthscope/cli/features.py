@@ -115,7 +115,7 @@ def features(
     from depthscope.api import features_batches, open_source
     from depthscope.cli.output import table_output
     from depthscope.cli.warmup import warm
-    from depthscope.signals.model import model_named
+    from depthscope.runtime.models import model_named
 
     check_grid(every)  # a wrong one should not cost the opening of a large file
     only, wanted, values = names(symbols), names(chosen), setting_values(set_)

@@ -48,7 +48,7 @@ def score(
     from depthscope.cli.warmup import warm
     from depthscope.research.judging import score as judge
     from depthscope.research.report import report_html
-    from depthscope.signals.model import model_named
+    from depthscope.runtime.models import model_named
 
     check_grid(every)
     chosen, only = model_named(model), names(symbols)

@@ -16,7 +16,7 @@ from depthscope.errors import InputError
 from depthscope.market.times import parse_duration
 from depthscope.research.fit import fit_model
 from depthscope.research.rows import Rows, gather
-from depthscope.signals import model
+from depthscope.runtime import models
 
 RECORDINGS: Final = ("databento/esh4-glbx-mdp3-20231225.mbo.dbn.zst", "binance/btcusdt_20240808.gz")
 
@@ -40,7 +40,7 @@ def write(data: Path, folder: Path) -> list[Path]:
         rows += gather(data / name).values()
     folder.mkdir(exist_ok=True)
     written = []
-    for horizon in model.HORIZONS:
+    for horizon in models.HORIZONS:
         fitted = fit_model(
             rows,
             horizon=parse_duration(horizon),
@@ -49,7 +49,8 @@ def write(data: Path, folder: Path) -> list[Path]:
         ).model
         file = folder / f"{horizon}.json"
         # Calibration on these markets says nothing of others.
-        replace(fitted, platt=(1.0, 0.0), calibrated=False).save(file)
+        shipped = replace(fitted, platt=(1.0, 0.0), calibrated=False)
+        file.write_text(shipped.to_json(), encoding="utf-8")
         written.append(file)
     return written
 
@@ -59,7 +60,7 @@ def main() -> None:
     data = os.environ.get("DEPTHSCOPE_DATA")
     if not data:
         raise InputError("DEPTHSCOPE_DATA must name the folder of the recordings.")
-    for file in write(Path(data), Path(model.__file__).with_name("default")):
+    for file in write(Path(data), Path(models.__file__).with_name("weights")):
         sys.stdout.write(f"{file.name}\n")
 
 

@@ -11,6 +11,7 @@ factors and outcome with the other sign), so up and down share their weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -47,6 +48,15 @@ class Fitted:
 
     model: Model
     metrics: Mapping[str, Any]
+
+    def save(self, path: str | Path) -> None:
+        """Write the model file.
+
+        Parameters
+        ----------
+        path : str or Path
+        """
+        Path(path).write_text(self.model.to_json(), encoding="utf-8")
 
 
 def standardised(rows: Rows, terms: Sequence[Term]) -> Floats:

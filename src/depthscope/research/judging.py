@@ -13,13 +13,14 @@ from depthscope.market.times import format_time, parse_duration
 from depthscope.research.fit import Fitted, fit_model
 from depthscope.research.rows import NAMES, gather
 from depthscope.research.scorecard import Card, score_rows
-from depthscope.signals.model import Model, model_named
+from depthscope.runtime.models import model_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from depthscope.api import Progress, Sources
     from depthscope.research.rows import Rows
+    from depthscope.signals.model import Model
 
 __all__ = ["fit", "score"]
 
@@ -122,7 +123,7 @@ def fit(
     Examples
     --------
     >>> import depthscope as ds
-    >>> ds.fit("day.mbo.dbn.zst", horizon="10s").model.save("es.json")   # doctest: +SKIP
+    >>> ds.fit("day.mbo.dbn.zst", horizon="10s").save("es.json")   # doctest: +SKIP
     """
     used = tuple(NAMES if factors is None else factors)
     unknown = [factor for factor in used if factor not in NAMES]

@@ -17,9 +17,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from depthscope.errors import InputError
@@ -29,12 +26,10 @@ from depthscope.signals.factors import BY_NAME
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CLIP", "FORMAT", "Model", "Term", "default_model", "model_named"]
+__all__ = ["CLIP", "FORMAT", "Model", "Term"]
 
 FORMAT: Final = 1
 CLIP: Final = 4.0
-HORIZONS: Final = ("1s", "10s", "60s")
-"""Of the shipped weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,54 +138,3 @@ class Model:
     def to_json(self) -> str:
         """As the text of a model file."""
         return json.dumps(self.to_dict(), indent=1) + "\n"
-
-    def save(self, path: str | Path) -> None:
-        """Write a model file."""
-        Path(path).write_text(self.to_json(), encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: str | Path) -> Model:
-        """Read a JSON file.
-
-        Raises
-        ------
-        InputError
-            When it cannot be read or is no model.
-        """
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(
-                f"The model {path} cannot be read: {error.strerror or error}. "
-                "Name a file that `depthscope fit` wrote."
-            ) from error
-        except ValueError as error:
-            raise InputError(f"The model {path} is not JSON: {error}. Fit it again.") from error
-        return cls.from_dict(data, str(path))
-
-
-def model_named(model: Model | str | Path | None) -> Model:
-    """A model as a user names it: itself, a file, the horizon of shipped weights, or None for ``10s``."""
-    if isinstance(model, Model):
-        return model
-    if model is None or (isinstance(model, str) and model in HORIZONS):
-        return default_model(model or "10s")
-    return Model.load(model)
-
-
-@cache
-def default_model(horizon: str = "10s") -> Model:
-    """Shipped weights for a horizon of ``1s``, ``10s`` or ``60s``; never calibrated, for any instrument.
-
-    Raises
-    ------
-    InputError
-        When none is shipped for that horizon.
-    """
-    if horizon not in HORIZONS:
-        raise InputError(
-            f"No weights are shipped for a horizon of {horizon}, only for {', '.join(HORIZONS)}. "
-            "Fit your own: depthscope fit FILE --horizon …"
-        )
-    file = resources.files("depthscope.signals") / "default" / f"{horizon}.json"
-    return Model.from_dict(json.loads(file.read_text(encoding="utf-8")), f"default/{horizon}.json")
