@@ -14,6 +14,7 @@ from depthscope.engine import Engine
 from depthscope.features.registry import all_features
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability, Instrument
+from depthscope.market.layouts import OFI_LEVELS
 from tests.engine.harness import MS, Table, run
 from tests.reference.book import Event
 from tests.reference.engine import Desk, Row, SlowEngine, as_events
@@ -26,6 +27,8 @@ ROUNDED = {
     "weighted_mid", "spread_bps", "weighted_imbalance", "book_pressure", "depth_weighted_price", "ofi_norm",
     "slope_bid", "slope_ask", "vwap", "cvd_slope_5m", "cvd_r2_5m",
     "realised_volatility_60s", "realised_volatility_300s",
+    "ofi_1s_norm", "ofi_10s_norm", "integrated_ofi_1s", "integrated_ofi_10s",
+    *(f"ofi_norm_l{k + 1}_10s" for k in range(OFI_LEVELS)),
 }  # fmt: skip
 SLOPES = ("slope_bid", "slope_ask")
 
@@ -41,7 +44,7 @@ def flat(row: Row) -> dict[str, Any]:
         "ofi": flow.ofi, "groups": flow.groups, "high": high, "low": low,
         "buy_volume": flow.volume(1), "sell_volume": flow.volume(-1), "unknown_volume": flow.volume(0),
         "buy_trades": flow.count(1), "sell_trades": flow.count(-1), "unknown_trades": flow.count(0),
-        "last_price": row.last[0], "last_size": row.last[1],
+        "last_price": row.last[0], "last_size": row.last[1], **vars(flow.near),
     }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ FEATURES: Final = (
     "depth",
     "ofi",
     "ofi_window",
+    "ofi_scaled",
     "depth_delta",
     "flow",
     "tape",

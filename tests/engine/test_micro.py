@@ -1,0 +1,141 @@
+"""Features of flow at several levels: their definitions on all kinds of grids, golden cases."""
+
+from __future__ import annotations
+
+from math import isnan
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from depthscope.engine import Engine
+from depthscope.market import events as ev
+from depthscope.market.instruments import Instrument
+from tests.engine.harness import MS, Table, run
+from tests.engine.test_tape import stretched
+from tests.reference.engine import SlowEngine, as_events
+from tests.reference.micro import SlowMicro
+from tests.strategies.streams import (
+    CAPABILITIES,
+    L1,
+    L2,
+    MBO,
+    START,
+    Stream,
+    examples,
+    seeded_stream,
+    streams,
+)
+
+FEATURES = ["ofi_scaled"]
+SECOND = 1_000 * MS
+GRIDS = ("event", 100 * MS, SECOND, 300 * MS, 7 * SECOND)
+
+
+def same_micro(
+    stream: Stream,
+    every: int | str,
+    size: int | None = None,
+    *,
+    sparse: bool = False,
+    settings: dict[str, float | str] | None = None,
+) -> Table:
+    """Run the features over a stream and compare each row with the definitions."""
+    engine = Engine(stream.resolve, every=every, sparse=sparse, features=FEATURES, settings=settings)
+    table = run(engine, stream.events, size)
+    slow = SlowEngine(stream.resolve, every, sparse=sparse)
+    slow.feed(as_events(stream.events))
+    slow.finish()
+    makers = [SlowMicro(d, by_event=every == "event", settings=settings) for d in slow.desks.values()]
+    assert len(table) == len(slow.rows)
+    for k, row in enumerate(slow.rows):
+        want = makers[row.slot](row)
+        assert set(table.columns) <= set(want)
+        for name, line in table.columns.items():
+            got, value = float(line[k]), want[name]
+            same = isnan(got) and isnan(value)
+            assert same or got == pytest.approx(value, rel=1e-9, abs=1e-12), f"row {k} {name}"
+    return table
+
+
+@examples(80)
+@given(
+    streams(events=(20, 160), kinds=(MBO, L2, L1), instruments=(1, 2)),
+    st.sampled_from(GRIDS),
+    st.sampled_from((1, 10, 60)),
+    st.sampled_from((None, 1, 7)),
+    st.booleans(),
+)
+def test_definitions(stream: Stream, every: int | str, factor: int, size: int | None, sparse: bool) -> None:
+    weights = {f"integrated_ofi_w{k}": 0.3 - 0.05 * k for k in range(1, 11)}
+    same_micro(stretched(stream, factor), every, size, sparse=sparse, settings=weights)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_values_do_not_depend_on_the_grid(seed: int) -> None:
+    """At the times that grids share, those that divide the windows and those that do not."""
+    stream = stretched(seeded_stream(seed, 3_000, 1), 10)
+    tables = {
+        every: run(Engine(stream.resolve, every=every, features=FEATURES), stream.events)
+        for every in (100 * MS, 700 * MS, SECOND, 7 * SECOND)
+    }
+    coarse = tables.pop(7 * SECOND)
+    assert len(coarse) > 60
+    for table in tables.values():
+        shared = table.where(np.isin(table.meta["ts"], coarse.meta["ts"]))
+        for name, line in coarse.columns.items():
+            np.testing.assert_array_equal(shared.columns[name], line, name)
+            assert np.isfinite(line).mean() > 0.3, name
+
+
+Change = tuple[float, str, str, int, int]  # seconds, action, side, price, size
+
+
+def book(changes: list[Change], *, end: float, kind: str = L2) -> Stream:
+    """Level settings and trades at some times, each a group; size in lots of a half."""
+    events = ev.empty_events(len(changes) + 1)
+    events["publisher"] = events["instrument_id"] = 1
+    events["flags"] = ev.LAST
+    seconds = [change[0] for change in changes] + [end]
+    events["ts_recv"] = [START + int(t * 1e9) for t in seconds]
+    events["ts_event"] = events["ts_recv"]
+    for k, (_, action, side, price, size) in enumerate(changes):
+        events["action"][k], events["side"][k] = ord(action), ord(side)
+        events["price"][k], events["size"][k] = price * 10**9, size
+    events["action"][-1] = ev.NONE
+    instrument = Instrument("test", "S", 10**9, 10**9 // 2, capabilities=CAPABILITIES[kind])
+    return Stream(events, {(1, 1): instrument})
+
+
+def values(stream: Stream, every: int | str = SECOND, **settings: float | str) -> dict[str, list[float]]:
+    """Columns of a run, compared with the definitions on the way."""
+    table = same_micro(stream, every, settings=settings or None)
+    return {name: line.tolist() for name, line in table.columns.items()}
+
+
+def test_flow_in_units_of_depth_by_hand() -> None:
+    opening: list[Change] = [(0.1, "L", "B", 100, 8), (0.2, "L", "A", 101, 4)]
+    got = values(
+        book(
+            [*opening, (0.5, "L", "B", 100, 12), (0.6, "L", "B", 99, 6), (0.7, "L", "A", 102, 2),
+             (0.8, "L", "A", 102, 1), (3.5, "L", "B", 100, 0), (3.6, "L", "B", 99, 0)], end=12.0),
+        integrated_ofi_w1=0.5, integrated_ofi_w2=0.25,
+        **{f"integrated_ofi_w{k}": 0.0 for k in range(3, 11)},
+    )  # fmt: skip
+    # Groups with both sides: sizes (8, 4), (12, 4), and three more alike: a mean of (12 + 4 · 16) / 10.
+    # Level 1 gained 4 bid; level 2 lost 1 ask once both sides had one.
+    assert got["ofi_1s_norm"][0] == got["ofi_norm_l1_10s"][0] == pytest.approx(4 / 7.6)
+    assert got["ofi_norm_l2_10s"][0] == pytest.approx(1 / 7.6)
+    assert got["integrated_ofi_1s"][0] == pytest.approx((0.5 * 4 + 0.25) / 7.6)
+    assert got["ofi_1s_norm"][1:3] == [0.0, 0.0]  # nothing happened
+    assert got["ofi_10s_norm"][1:3] == pytest.approx([4 / 7.6] * 2)
+    assert np.isnan(got["ofi_1s_norm"][3:]).all()
+    assert np.isnan(got["integrated_ofi_10s"][3:]).all()
+
+
+def test_a_stale_book_is_no_depth() -> None:
+    stream = book([(0.1, "L", "B", 100, 8), (0.2, "L", "A", 101, 4), (0.3, "X", "N", 0, 0),
+                   (0.4, "L", "B", 100, 90)], end=2.0)  # fmt: skip
+    got = values(stream)
+    assert got["ofi_1s_norm"][0] == pytest.approx(82 / 6)
