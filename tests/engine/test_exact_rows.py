@@ -213,6 +213,7 @@ def test_features_a_feed_cannot_support_are_undefined() -> None:
     without = run(Engine(lambda *_: quiet, every=100 * MS), stream.events)
     lacking = {c.name for f in all_features() if f.requires == Capability.TRADES for c in f.columns}
     assert {"cvd", "vwap", "volume", "delta_1s"} <= lacking
+    lacking |= {name for name in without.columns if name.startswith("pulled")}  # they need the aggressor too
     for name, line in without.columns.items():
         if name in lacking:
             assert np.isnan(line).all(), name

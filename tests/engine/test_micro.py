@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isnan
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from depthscope.engine import Engine
 from depthscope.market import events as ev
-from depthscope.market.instruments import Instrument
+from depthscope.market.instruments import Capability, Instrument
 from tests.engine.harness import MS, Table, run
 from tests.engine.test_tape import stretched
 from tests.reference.engine import SlowEngine, as_events
@@ -28,7 +29,7 @@ from tests.strategies.streams import (
     streams,
 )
 
-FEATURES = ["ofi_scaled"]
+FEATURES = ["ofi_scaled", "pulled_stacked", "liquidity_score"]
 SECOND = 1_000 * MS
 GRIDS = ("event", 100 * MS, SECOND, 300 * MS, 7 * SECOND)
 
@@ -68,8 +69,8 @@ def same_micro(
     st.booleans(),
 )
 def test_definitions(stream: Stream, every: int | str, factor: int, size: int | None, sparse: bool) -> None:
-    weights = {f"integrated_ofi_w{k}": 0.3 - 0.05 * k for k in range(1, 11)}
-    same_micro(stretched(stream, factor), every, size, sparse=sparse, settings=weights)
+    settings = {f"integrated_ofi_w{k}": 0.3 - 0.05 * k for k in range(1, 11)} | {"liquidity_least": 2.0}
+    same_micro(stretched(stream, factor), every, size, sparse=sparse, settings=settings)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -77,8 +78,8 @@ def test_values_do_not_depend_on_the_grid(seed: int) -> None:
     """At the times that grids share, those that divide the windows and those that do not."""
     stream = stretched(seeded_stream(seed, 3_000, 1), 10)
     tables = {
-        every: run(Engine(stream.resolve, every=every, features=FEATURES), stream.events)
-        for every in (100 * MS, 700 * MS, SECOND, 7 * SECOND)
+        every: run(Engine(stream.resolve, every=every, features=FEATURES[:2]), stream.events)
+        for every in (100 * MS, 700 * MS, SECOND, 7 * SECOND)  # the score is read at rows
     }
     coarse = tables.pop(7 * SECOND)
     assert len(coarse) > 60
@@ -104,7 +105,8 @@ def book(changes: list[Change], *, end: float, kind: str = L2) -> Stream:
         events["action"][k], events["side"][k] = ord(action), ord(side)
         events["price"][k], events["size"][k] = price * 10**9, size
     events["action"][-1] = ev.NONE
-    instrument = Instrument("test", "S", 10**9, 10**9 // 2, capabilities=CAPABILITIES[kind])
+    able = CAPABILITIES[kind] | Capability.AGGRESSOR
+    instrument = Instrument("test", "S", 10**9, 10**9 // 2, capabilities=able)
     return Stream(events, {(1, 1): instrument})
 
 
@@ -139,3 +141,67 @@ def test_a_stale_book_is_no_depth() -> None:
                    (0.4, "L", "B", 100, 90)], end=2.0)  # fmt: skip
     got = values(stream)
     assert got["ofi_1s_norm"][0] == pytest.approx(82 / 6)
+
+
+def test_what_was_put_to_and_taken_from_a_side_by_hand() -> None:
+    """Levels of a half lot: sizes below are lots, columns half as large."""
+    asks: list[Change] = [(0.05, "L", "A", 101 + k, 10) for k in range(6)]
+    got = values(
+        book(
+            [
+                (0.01, "L", "B", 100, 8), *asks,  # all but the first, which made the book LIVE: 60 stacked
+                (1.1, "L", "A", 101, 4), (1.2, "T", "B", 101, 4),  # 6 gone, of which 4 traded
+                (1.3, "L", "A", 106, 1),  # 9 pulled at the sixth level
+                (1.4, "L", "B", 99, 6), (1.5, "T", "N", 100, 3), (1.6, "L", "B", 100, 5),
+                (2.1, "L", "A", 100, 7),  # better than any: 7 stacked
+                (3.1, "X", "N", 0, 0), (3.2, "L", "A", 100, 1),  # a lost feed: nobody did that
+            ],
+            end=15.0,
+        )
+    )  # fmt: skip
+    half = {name: [2 * value for value in line] for name, line in got.items()}
+    assert half["stacked_ask_1s"][:4] == [50.0, 0.0, 7.0, 0.0]
+    assert half["stacked_ask_top10_1s"][:4] == [60.0, 0.0, 7.0, 0.0]
+    assert half["pulled_ask_1s"][:4] == [0.0, 2.0, 0.0, 0.0]
+    assert half["pulled_ask_top10_1s"][:4] == [0.0, 11.0, 0.0, 0.0]
+    assert half["stacked_bid_10s"][:3] == [0.0, 6.0, 6.0]
+    assert half["pulled_bid_10s"][:3] == [0.0, 3.0, 3.0]  # nobody says who sold
+    assert half["pulled_ask_top10_10s"][1:12] == [11.0] * 10 + [0.0]
+
+
+def test_an_order_that_moves_is_pulled_and_stacked() -> None:
+    changes: list[Change] = [
+        (0.1, "A", "B", 100, 8), (0.2, "A", "A", 101, 5), (0.3, "M", "A", 102, 7),
+        (0.4, "C", "A", 102, 3), (0.5, "R", "N", 0, 0), (0.6, "A", "B", 90, 4),
+    ]  # fmt: skip
+    stream = book(changes, end=2.0, kind=MBO)
+    stream.events["order_id"] = [1, 2, 2, 2, 0, 3, 0]
+    got = values(stream)
+    assert (got["stacked_ask_1s"][0], got["pulled_ask_1s"][0]) == (6.0, 4.0)  # 5 + 7 lots; 5 + 3
+    assert (got["stacked_bid_1s"][0], got["pulled_bid_1s"][0]) == (2.0, 0.0)  # the clear pulls nothing
+
+
+def test_without_aggressors_nothing_is_known_to_be_pulled() -> None:
+    stream = book([(0.1, "L", "B", 100, 8), (0.2, "L", "B", 100, 4)], end=2.0)
+    (key,) = stream.instruments
+    quiet = replace(stream.instruments[key], capabilities=Capability.L2 | Capability.TRADES)
+    table = run(Engine(lambda *_: quiet, every=SECOND, features=["pulled_stacked"]), stream.events)
+    assert [np.isnan(line).all() for line in table.columns.values()] == [
+        name.startswith("pulled") for name in table.columns
+    ]
+
+
+def test_liquidity_by_hand() -> None:
+    """Ties share the middle of their ranks; a reading is the latest of the hour it is ranked in."""
+    sizes = (10, 20, 20, 5, 30)
+    changes: list[Change] = [(0.1, "L", "A", 1_001, 10)]
+    changes += [(k + 0.2, "L", "B", 1_000, size) for k, size in enumerate(sizes)]
+    got = values(book([*changes, (3_602.5, "L", "B", 1_000, 0)], end=3_610.0), liquidity_least=2.0)
+    score = got["liquidity_score"]
+    assert isnan(score[0])
+    assert score[1:5] == [1.5 / 2, 2 / 3, 0.5 / 4, 4.5 / 5]
+    assert score[3_598] == pytest.approx((4 + 3_595 / 2) / 3_599)
+    # Second 3,600 has the first reading still, the ones after it do not.
+    assert score[3_600] == pytest.approx((3 + 3_597 / 2) / 3_600)
+    assert score[3_601] == pytest.approx((2 + 3_598 / 2) / 3_600)
+    assert np.isnan(score[3_602:]).all()

@@ -8,12 +8,13 @@ from math import nan
 
 from depthscope.features.ofi_scaled import WEIGHTS
 from depthscope.market import events as ev
-from depthscope.market.layouts import OFI_LEVELS
+from depthscope.market.instruments import Capability
+from depthscope.market.layouts import DEPTH_BPS, LIVE, OFI_LEVELS
 from tests.reference.engine import Desk, Past, Row
 
 Values = dict[str, float]
 SECOND = 10**9
-DEFAULTS = {f"integrated_ofi_w{k + 1}": weight for k, weight in enumerate(WEIGHTS)}
+DEFAULTS = {f"integrated_ofi_w{k + 1}": weight for k, weight in enumerate(WEIGHTS)} | {"liquidity_least": 60}
 
 
 class SlowMicro:
@@ -25,10 +26,14 @@ class SlowMicro:
         self.desk, self.by_event = desk, by_event
         self.settings = DEFAULTS | dict(settings or {})
         self.lot = Fraction(desk.instrument.lot, ev.PRICE_SCALE)
+        self.readings: dict[int, float] = {}  # by second
 
     def __call__(self, row: Row) -> Values:
         """Every feature at a row."""
-        return self.scaled(row)
+        deep = self.stacked(row) | self.liquidity(row)
+        if not self.desk.instrument.capabilities & (Capability.L2 | Capability.MBO):
+            deep = dict.fromkeys(deep, nan)
+        return self.scaled(row) | deep
 
     def window(self, row: Row, seconds: int) -> Iterable[Past]:
         """Groups of [t - w, t) at a boundary, of (t - w, t] at a row by event."""
@@ -53,3 +58,38 @@ class SlowMicro:
             if seconds == 10:
                 out |= {f"ofi_norm_l{k + 1}_10s": value for k, value in enumerate(levels)}
         return out
+
+    def stacked(self, row: Row) -> Values:
+        """What came to and left the best levels."""
+        told = bool(self.desk.instrument.capabilities & Capability.AGGRESSOR)
+        out = {}
+        for seconds in (1, 10):
+            nears = [past.near for past in self.window(row, seconds)]
+            for side, name in enumerate(("bid", "ask")):
+                for k, top in enumerate(("", "_top10")):
+                    added, gone, traded = (
+                        sum(getattr(near, what)[side][k] for near in nears)
+                        for what in ("added", "removed", "traded")
+                    )
+                    place = f"{name}{top}_{seconds}s"
+                    out[f"stacked_{place}"] = float(added * self.lot)
+                    out[f"pulled_{place}"] = float(max(gone - traded, 0) * self.lot) if told else nan
+        return out
+
+    def liquidity(self, row: Row) -> Values:
+        """Rank of the latest second's reading."""
+        good = row.bids and row.asks and row.state == LIVE and row.bids[0][0] < row.asks[0][0]
+        if not good:
+            return {"liquidity_score": nan}
+        second = row.ts // SECOND
+        if second not in self.readings:
+            bid, ask = row.bids[0][0], row.asks[0][0]
+            band = DEPTH_BPS.index(10)
+            depth = row.bid_depth[band] + row.ask_depth[band]
+            self.readings[second] = float(depth) * float(bid + ask) / float(ask - bid)
+        newest = self.readings[second]
+        hour = [value for when, value in self.readings.items() if when > second - 3_600]
+        if len(hour) < float(self.settings["liquidity_least"]):
+            return {"liquidity_score": nan}
+        below, equal = (sum(test(value) for value in hour) for test in (newest.__gt__, newest.__eq__))
+        return {"liquidity_score": (below + equal / 2) / len(hour)}

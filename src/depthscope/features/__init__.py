@@ -16,6 +16,8 @@ FEATURES: Final = (
     "ofi_window",
     "ofi_scaled",
     "depth_delta",
+    "pulled_stacked",
+    "liquidity_score",
     "flow",
     "tape",
     "large_prints",
