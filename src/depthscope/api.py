@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from depthscope.book.view import OrderBook
-    from depthscope.features.kit import Column
+    from depthscope.features.kit import Column, Setting
     from depthscope.market.events import Events
 
 __all__ = ["Frame", "features", "features_batches", "open_source", "replay"]
@@ -181,7 +181,7 @@ def features_batches(
     sparse: bool = False,
     tick: int | None = None,
     lot: int | None = None,
-    settings: Mapping[str, float | str] | None = None,
+    settings: Mapping[str, Setting] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> Iterator[pa.RecordBatch]:
@@ -244,7 +244,7 @@ def features(
     sparse: bool = False,
     tick: int | None = None,
     lot: int | None = None,
-    settings: Mapping[str, float | str] | None = None,
+    settings: Mapping[str, Setting] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> pa.Table:
@@ -265,7 +265,7 @@ def features(
         Leave out rows in which nothing arrived.
     tick, lot : int, optional
         Price and size increments in 1e-9 units, over the file's and the shipped ones.
-    settings : mapping of str to float or str, optional
+    settings : mapping of str to float, str or a fitted model, optional
         Feature settings, for example ``{"decay": 0.9}``.
     threads : int
         2 decodes in a thread of its own; 1 does everything in the caller's.
@@ -402,7 +402,7 @@ def replay(
     sparse: bool = False,
     tick: int | None = None,
     lot: int | None = None,
-    settings: Mapping[str, float | str] | None = None,
+    settings: Mapping[str, Setting] | None = None,
     threads: int = 2,
 ) -> Iterator[Frame]:
     """Replay recorded market data as frames, one per instrument and boundary.

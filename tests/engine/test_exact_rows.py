@@ -24,7 +24,8 @@ from tests.strategies.streams import CAPABILITIES, L2, MBO, START, Stream, examp
 GRIDS = ("event", 100 * MS, 1_000 * MS)
 # Sums of many terms: last-digit differences are rounding. Everything else is one division.
 ROUNDED = {
-    "weighted_mid", "spread_bps", "weighted_imbalance", "book_pressure", "depth_weighted_price", "ofi_norm",
+    "weighted_mid", "microprice", "spread_bps", "weighted_imbalance", "book_pressure",
+    "depth_weighted_price", "ofi_norm",
     "slope_bid", "slope_ask", "vwap", "cvd_slope_5m", "cvd_r2_5m",
     "realised_volatility_60s", "realised_volatility_300s",
     "ofi_1s_norm", "ofi_10s_norm", "integrated_ofi_1s", "integrated_ofi_10s",

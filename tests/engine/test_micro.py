@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from depthscope.engine import Engine
+from depthscope.errors import InputError
+from depthscope.features.kit import Setting
+from depthscope.features.microprice import Microprice, MicropriceTable
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability, Instrument
 from tests.engine.harness import MS, Table, run
@@ -29,7 +32,7 @@ from tests.strategies.streams import (
     streams,
 )
 
-FEATURES = ["ofi_scaled", "pulled_stacked", "liquidity_score"]
+FEATURES = ["ofi_scaled", "pulled_stacked", "liquidity_score", "microprice"]
 SECOND = 1_000 * MS
 GRIDS = ("event", 100 * MS, SECOND, 300 * MS, 7 * SECOND)
 
@@ -40,7 +43,7 @@ def same_micro(
     size: int | None = None,
     *,
     sparse: bool = False,
-    settings: dict[str, float | str] | None = None,
+    settings: dict[str, Setting] | None = None,
 ) -> Table:
     """Run the features over a stream and compare each row with the definitions."""
     engine = Engine(stream.resolve, every=every, sparse=sparse, features=FEATURES, settings=settings)
@@ -60,6 +63,12 @@ def same_micro(
     return table
 
 
+def model(symbol: str) -> Microprice:
+    """Adjustments without any order, one state unknown."""
+    lines = ((-0.4, -0.1, 0.0, 0.15, 0.5), (-1.0, None, 0.25, 0.5, 1.0))
+    return Microprice((MicropriceTable(symbol, lines, 10, 5, 0, 1, 6),))
+
+
 @examples(80)
 @given(
     streams(events=(20, 160), kinds=(MBO, L2, L1), instruments=(1, 2)),
@@ -69,7 +78,8 @@ def same_micro(
     st.booleans(),
 )
 def test_definitions(stream: Stream, every: int | str, factor: int, size: int | None, sparse: bool) -> None:
-    settings = {f"integrated_ofi_w{k}": 0.3 - 0.05 * k for k in range(1, 11)} | {"liquidity_least": 2.0}
+    settings: dict[str, Setting] = {f"integrated_ofi_w{k}": 0.3 - 0.05 * k for k in range(1, 11)}
+    settings |= {"liquidity_least": 2.0, "microprice": model("S0")}
     same_micro(stretched(stream, factor), every, size, sparse=sparse, settings=settings)
 
 
@@ -110,7 +120,7 @@ def book(changes: list[Change], *, end: float, kind: str = L2) -> Stream:
     return Stream(events, {(1, 1): instrument})
 
 
-def values(stream: Stream, every: int | str = SECOND, **settings: float | str) -> dict[str, list[float]]:
+def values(stream: Stream, every: int | str = SECOND, **settings: Setting) -> dict[str, list[float]]:
     """Columns of a run, compared with the definitions on the way."""
     table = same_micro(stream, every, settings=settings or None)
     return {name: line.tolist() for name, line in table.columns.items()}
@@ -205,3 +215,37 @@ def test_liquidity_by_hand() -> None:
     assert score[3_600] == pytest.approx((3 + 3_597 / 2) / 3_600)
     assert score[3_601] == pytest.approx((2 + 3_598 / 2) / 3_600)
     assert np.isnan(score[3_602:]).all()
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "spread", "ticks"),
+    [
+        (1, 9, 1, -0.4), (2, 8, 1, -0.1), (5, 5, 1, 0.0), (8, 2, 1, 0.15), (9, 1, 1, 0.5),
+        (1, 9, 2, -1.0), (9, 1, 7, 1.0), (3, 7, 2, None), (3, 7, 0, None), (3, 7, -1, None),
+    ],
+)  # fmt: skip
+def test_a_state_has_its_adjustment(bid: int, ask: int, spread: int, ticks: float | None) -> None:
+    stream = book([(0.1, "L", "B", 100, bid), (0.2, "L", "A", 100 + spread, ask)], end=2.0)
+    got = values(stream, microprice=model("S"))
+    weighted = (100 * ask + (100 + spread) * bid) / (bid + ask)
+    want = weighted if ticks is None else 100 + spread / 2 + ticks
+    assert got["microprice"][0] == pytest.approx(want, rel=1e-15)
+    assert got["microprice_fitted"][0] == float(ticks is not None)
+
+
+def test_a_table_is_for_its_instrument_alone() -> None:
+    stream = book([(0.1, "L", "B", 100, 1), (0.2, "L", "A", 101, 9)], end=2.0)
+    for given_model in (model("T"), Microprice(())):
+        got = values(stream, microprice=given_model)
+        assert (got["microprice"][0], got["microprice_fitted"][0]) == (pytest.approx(100.1), 0.0)
+
+
+@pytest.mark.parametrize("value", [0.5, "table.json"])
+def test_a_model_is_no_number_and_no_word(value: float | str) -> None:
+    with pytest.raises(InputError, match="is a fitted Microprice"):
+        Engine(lambda *_: Instrument("test", "S", 1), settings={"microprice": value})
+
+
+def test_a_number_is_no_model() -> None:
+    with pytest.raises(InputError, match="decay is a number"):
+        Engine(lambda *_: Instrument("test", "S", 1), settings={"decay": model("S")})

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import nan
+from typing import Any
 
+from depthscope.features.kit import Setting
 from depthscope.features.ofi_scaled import WEIGHTS
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability
@@ -14,17 +16,18 @@ from tests.reference.engine import Desk, Past, Row
 
 Values = dict[str, float]
 SECOND = 10**9
-DEFAULTS = {f"integrated_ofi_w{k + 1}": weight for k, weight in enumerate(WEIGHTS)} | {"liquidity_least": 60}
+DEFAULTS = {f"integrated_ofi_w{k + 1}": weight for k, weight in enumerate(WEIGHTS)} | {
+    "liquidity_least": 60,
+    "microprice": None,
+}
 
 
 class SlowMicro:
     """Features of one desk, row after row."""
 
-    def __init__(
-        self, desk: Desk, *, by_event: bool, settings: Mapping[str, float | str] | None = None
-    ) -> None:
+    def __init__(self, desk: Desk, *, by_event: bool, settings: Mapping[str, Setting] | None = None) -> None:
         self.desk, self.by_event = desk, by_event
-        self.settings = DEFAULTS | dict(settings or {})
+        self.settings: dict[str, Any] = DEFAULTS | dict(settings or {})
         self.lot = Fraction(desk.instrument.lot, ev.PRICE_SCALE)
         self.readings: dict[int, float] = {}  # by second
 
@@ -33,7 +36,7 @@ class SlowMicro:
         deep = self.stacked(row) | self.liquidity(row)
         if not self.desk.instrument.capabilities & (Capability.L2 | Capability.MBO):
             deep = dict.fromkeys(deep, nan)
-        return self.scaled(row) | deep
+        return self.scaled(row) | self.microprice(row) | deep
 
     def window(self, row: Row, seconds: int) -> Iterable[Past]:
         """Groups of [t - w, t) at a boundary, of (t - w, t] at a row by event."""
@@ -93,3 +96,22 @@ class SlowMicro:
             return {"liquidity_score": nan}
         below, equal = (sum(test(value) for value in hour) for test in (newest.__gt__, newest.__eq__))
         return {"liquidity_score": (below + equal / 2) / len(hour)}
+
+    def microprice(self, row: Row) -> Values:
+        """Mid and the adjustment of the state, or the weighted mid where there is none."""
+        if not row.bids or not row.asks:
+            return {"microprice": nan, "microprice_fitted": nan}
+        (bid, q_bid, _), (ask, q_ask, _) = row.bids[0], row.asks[0]
+        model = self.settings["microprice"]
+        table = None if model is None else model.table(self.desk.instrument.symbol)
+        spread = (ask - bid) // self.desk.instrument.tick
+        if table is not None and spread > 0:
+            line = table.adjustments[min(spread, len(table.adjustments)) - 1]
+            n = len(line)
+            lesser = int(Fraction(n * min(q_bid, q_ask), q_bid + q_ask))
+            value = line[lesser if q_bid <= q_ask else n - 1 - lesser]
+            if value is not None:
+                tick = self.desk.instrument.tick / ev.PRICE_SCALE
+                return {"microprice": (bid + ask) / 2e9 + value * tick, "microprice_fitted": 1.0}
+        weighted = Fraction(bid * q_ask + ask * q_bid, q_bid + q_ask)
+        return {"microprice": float(weighted / ev.PRICE_SCALE), "microprice_fitted": 0.0}

@@ -7,6 +7,7 @@ from typing import Final
 FEATURES: Final = (
     "quotes",
     "mid",
+    "microprice",
     "spread",
     "imbalance",
     "weighted_imbalance",
