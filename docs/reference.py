@@ -40,7 +40,14 @@ def settings(component: Component, presets: bool = False) -> Iterable[str]:
     for name, value in component.settings.items():
         found = getattr(component, "presets", {})
         values = [found.get(kind, {}).get(name, value) for kind in kinds]
-        shown = [" / ".join(v) if isinstance(v, tuple) else f"{v:g}" for v in values]
+        shown = [
+            " / ".join(v)
+            if isinstance(v, tuple)
+            else f"a `{v.__name__}`"
+            if isinstance(v, type)
+            else f"{v:g}"
+            for v in values
+        ]
         lines.append(f"| `{name}` | " + " | ".join(shown) + " |")
     yield "\n".join(lines)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from depthscope.book.view import OrderBook
-    from depthscope.features.kit import Column
+    from depthscope.features.kit import Column, Setting
     from depthscope.market.events import Events
     from depthscope.market.instruments import Instrument
     from depthscope.signals.model import Model
@@ -195,7 +195,7 @@ def features_batches(
     sparse: bool = False,
     tick: int | None = None,
     lot: int | None = None,
-    settings: Mapping[str, float | str] | None = None,
+    settings: Mapping[str, Setting] | None = None,
     signal: Model | str | Path | None = None,
     threads: int = 2,
     progress: Progress | None = None,
@@ -260,7 +260,7 @@ def features(
     sparse: bool = False,
     tick: int | None = None,
     lot: int | None = None,
-    settings: Mapping[str, float | str] | None = None,
+    settings: Mapping[str, Setting] | None = None,
     signal: Model | str | Path | None = None,
     threads: int = 2,
     progress: Progress | None = None,
@@ -282,7 +282,7 @@ def features(
         Leave out rows in which nothing arrived.
     tick, lot : int, optional
         Price and size increments in 1e-9 units, over the file's and the shipped ones.
-    settings : mapping of str to float or str, optional
+    settings : mapping of str to float, str or a fitted model, optional
         Feature settings, for example ``{"decay": 0.9}``.
     signal : Model, str or Path, optional
         Also make signal columns: with a model, a file that `fit` wrote, or shipped weights by their
@@ -440,7 +440,7 @@ def replay(
     sparse: bool = False,
     tick: int | None = None,
     lot: int | None = None,
-    settings: Mapping[str, float | str] | None = None,
+    settings: Mapping[str, Setting] | None = None,
     signal: Model | str | Path | None = None,
     threads: int = 2,
 ) -> Iterator[Frame]:

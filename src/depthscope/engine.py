@@ -43,7 +43,7 @@ from depthscope.signals.members import members_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from depthscope.features.kit import Column
+    from depthscope.features.kit import Column, Setting
     from depthscope.market.instruments import Instrument
     from depthscope.signals.model import Model
 
@@ -88,7 +88,7 @@ class Engine:
         Leave out grid rows of instruments that saw no group since their previous row.
     symbols : collection of str, optional
         Keep books and rows of these alone; the others still move the clock. None keeps all.
-    settings : mapping of str to float or str, optional
+    settings : mapping of str to float, str or a fitted model, optional
         Settings of features and detectors that differ from their defaults.
     signal : callable, optional
         ``signal(instrument) -> Model``: also make signal columns, with what features and detectors
@@ -112,7 +112,7 @@ class Engine:
         sensitivity: str = "medium",
         sparse: bool = False,
         symbols: Iterable[str] | None = None,
-        settings: Mapping[str, float | str] | None = None,
+        settings: Mapping[str, Setting] | None = None,
         signal: Callable[[Instrument], Model] | None = None,
         keep_samples: bool = False,
     ) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from depthscope.features.kit import Setting
+
 __all__ = ["detections", "detections_batches"]
 
 
@@ -28,7 +30,7 @@ def detections_batches(
     sparse: bool = False,
     tick: int | None = None,
     lot: int | None = None,
-    settings: Mapping[str, float | str] | None = None,
+    settings: Mapping[str, Setting] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> Iterator[pa.RecordBatch]:
@@ -73,7 +75,7 @@ def detections(
     sparse: bool = False,
     tick: int | None = None,
     lot: int | None = None,
-    settings: Mapping[str, float | str] | None = None,
+    settings: Mapping[str, Setting] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> pa.Table:

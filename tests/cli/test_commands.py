@@ -18,6 +18,7 @@ import pytest
 import typer
 
 from depthscope.cli.app import app
+from depthscope.research.microprice import Microprice, MicropriceTable, save
 from tests.cli.conftest import SECOND, Outcome
 from tests.venues.dbn_files import NOON, header, mbo, write
 
@@ -318,6 +319,20 @@ def test_settings_that_are_words(command: Command, small_file: Path) -> None:
     assert last("--set", "large_print_mode=notional") == "0"
 
 
+def test_a_setting_that_is_a_file(command: Command, small_file: Path, tmp_path: Path) -> None:
+    def last(*more: str) -> dict[str, str]:
+        done = command("features", small_file, "--every", "event", "--features", "microprice", *more)
+        return list(csv.DictReader(io.StringIO(done.out)))[-1]
+
+    plain = last()
+    table = MicropriceTable(plain["symbol"], ((0.0, 0.0, 0.0),), 1, 1, 0, 1, 6)
+    save(Microprice((table,)), tmp_path / "table_1.json")
+    fitted = last("--set", f"microprice={tmp_path / 'table_1.json'}")
+    assert (plain["microprice_fitted"], fitted["microprice_fitted"]) == ("WEIGHTED_MID", "FITTED")
+    middle = (float(fitted["best_bid"]) + float(fitted["best_ask"])) / 2
+    assert float(fitted["microprice"]) == middle
+
+
 def test_sparse_leaves_unchanged_rows_out(command: Command, small_file: Path) -> None:
     dense = command("features", small_file, "--every", "100ms", "--features", "mid").out.splitlines()
     sparse = command(
@@ -342,6 +357,7 @@ def test_sparse_leaves_unchanged_rows_out(command: Command, small_file: Path) ->
         ["--set", "decay=nan"],
         ["--set", "dekay=0.5"],
         ["--set", "large_print_mode=classic"],
+        ["--set", "microprice=no_such_file.json"],
         ["--out", "table.xlsx"],
         ["--out", "no/such/folder/t.csv"],
     ],

@@ -14,6 +14,7 @@ from depthscope.engine import Engine
 from depthscope.features.registry import all_features
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability, Instrument
+from depthscope.market.layouts import OFI_LEVELS
 from tests.engine.harness import MS, Table, run
 from tests.reference.book import Event
 from tests.reference.engine import Desk, Row, SlowEngine, as_events
@@ -23,9 +24,12 @@ from tests.strategies.streams import CAPABILITIES, L2, MBO, START, Stream, examp
 GRIDS = ("event", 100 * MS, 1_000 * MS)
 # Sums of many terms: last-digit differences are rounding. Everything else is one division.
 ROUNDED = {
-    "weighted_mid", "spread_bps", "weighted_imbalance", "book_pressure", "depth_weighted_price", "ofi_norm",
+    "weighted_mid", "microprice", "spread_bps", "weighted_imbalance", "book_pressure",
+    "depth_weighted_price", "ofi_norm",
     "slope_bid", "slope_ask", "vwap", "cvd_slope_5m", "cvd_r2_5m",
     "realised_volatility_60s", "realised_volatility_300s",
+    "ofi_1s_norm", "ofi_10s_norm", "integrated_ofi_1s", "integrated_ofi_10s",
+    *(f"ofi_norm_l{k + 1}_10s" for k in range(OFI_LEVELS)),
 }  # fmt: skip
 SLOPES = ("slope_bid", "slope_ask")
 
@@ -41,7 +45,7 @@ def flat(row: Row) -> dict[str, Any]:
         "ofi": flow.ofi, "groups": flow.groups, "high": high, "low": low,
         "buy_volume": flow.volume(1), "sell_volume": flow.volume(-1), "unknown_volume": flow.volume(0),
         "buy_trades": flow.count(1), "sell_trades": flow.count(-1), "unknown_trades": flow.count(0),
-        "last_price": row.last[0], "last_size": row.last[1],
+        "last_price": row.last[0], "last_size": row.last[1], **vars(flow.near),
     }  # fmt: skip
 
 
@@ -210,6 +214,7 @@ def test_features_a_feed_cannot_support_are_undefined() -> None:
     without = run(Engine(lambda *_: quiet, every=100 * MS), stream.events)
     lacking = {c.name for f in all_features() if f.requires == Capability.TRADES for c in f.columns}
     assert {"cvd", "vwap", "volume", "delta_1s"} <= lacking
+    lacking |= {name for name in without.columns if name.startswith("pulled")}  # they need the aggressor too
     for name, line in without.columns.items():
         if name in lacking:
             assert np.isnan(line).all(), name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,22 @@ from hypothesis import strategies as st
 
 from depthscope.engine import Engine
 from depthscope.market import events as ev
-from depthscope.market.layouts import TRACE, TRACE_EVERY, TRACE_FLOW, TRACE_TRADES
+from depthscope.market.layouts import (
+    FLOW_FIELDS,
+    OFI_LEVELS,
+    TRACE,
+    TRACE_EVERY,
+    TRACE_FLOW,
+    TRACE_GROUPS,
+    TRACE_TRADES,
+)
 from tests.engine.harness import cuts_of
 from tests.reference.book import Event
-from tests.reference.engine import Desk, SlowEngine, as_events
+from tests.reference.engine import Desk, Near, SlowEngine, as_events
 from tests.strategies.streams import Stream, examples, streams
 
+GROUP_FIELDS = ("levels", *(name for name, *_ in FLOW_FIELDS))
+TOLD = [name for name in TRACE.names if name not in GROUP_FIELDS]  # by every row
 BY_ID = (ev.ADD, ev.CANCEL, ev.MODIFY, ev.FILL)
 
 
@@ -47,6 +58,7 @@ class Tracer(SlowEngine):
         """What each event of a group does to its order, tried on a copy of the orders."""
         desk = desk or Desk(0, self.resolve(group[0].publisher, group[0].instrument_id))
         book = desk.book.copy()
+        told = group[-1].flags & ev.SNAPSHOT and desk.started_at is None  # by what a stream opens with
         for event in group:
             about = event.action in BY_ID and not (event.action == ev.ADD and event.flags & ev.TOB)
             old = book.order(event.order_id) if about else None
@@ -60,7 +72,7 @@ class Tracer(SlowEngine):
                 event.action in (ev.ADD, ev.MODIFY) and (new or old) and book.counters["rejected"] == rejected
             ):
                 side = (new or old)[0]
-            unusable = event.action == ev.TRADE and not book.counts(event)
+            unusable = event.action == ev.TRADE and (told or not book.counts(event))
             yield {
                 "action": ev.NONE if unusable else event.action,
                 "side": side,
@@ -93,7 +105,7 @@ def test_traces(stream: Stream, size: int) -> None:
             events = block[rows["event"]]
             told = events["action"] != ev.TRADE  # a trade that cannot be counted becomes nothing
             assert events["action"][told].tolist() == rows["action"][told].tolist()
-            names = [name for name in rows.dtype.names if name != "event"]
+            names = [name for name in TOLD if name != "event"]
             lines += [dict(zip(names, row, strict=True)) for row in rows[names].tolist()]
     assert len(lines) == len(slow.lines)
     for k, (got, want) in enumerate(zip(lines, slow.lines, strict=True)):
@@ -115,4 +127,27 @@ def test_fewer_rows_are_the_same_rows(of: int, stream: Stream, size: int) -> Non
         wanted |= every["action"] == ev.TRADE
     if of & TRACE_FLOW:
         wanted |= every["ofi"] != 0
-    assert told(of).tolist() == every[wanted].tolist()
+    assert told(of)[TOLD].tolist() == every[wanted][TOLD].tolist()
+
+
+@examples(80)
+@given(streams(kinds=("mbo", "mbo", "l2", "l1", "tob"), events=(0, 160)), st.sampled_from((1, 7, 1_000)))
+def test_what_groups_add_up(stream: Stream, size: int) -> None:
+    """A row for each group, with all that was added up so far: no SAMPLE row comes in between."""
+    slow = SlowEngine(stream.resolve, "event")
+    slow.feed(as_events(stream.events))
+    want: dict[int, list[Any]] = {desk.slot: [] for desk in slow.desks.values()}
+    for desk in slow.desks.values():
+        levels, total = [0] * OFI_LEVELS, Near()
+        for past in desk.history:
+            levels = [a + b for a, b in zip(levels, past.levels, strict=True)]
+            total.join(past.near)
+            want[desk.slot].append([levels, *deepcopy(list(vars(total).values()))])
+    engine = Engine(stream.resolve, features=[])
+    got: dict[int, list[Any]] = {slot: [] for slot in want}
+    for piece in cuts_of(stream.events, size):
+        for _, rows in engine.trace_blocks(piece, TRACE_GROUPS):
+            assert rows["last"].all()
+            for row in rows:
+                got[int(row["slot"])].append([row[name].tolist() for name in GROUP_FIELDS])
+    assert got == want

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability, Instrument
-from depthscope.market.layouts import DEPTH_BPS, LIVE, OFI_LEVELS, SAMPLE_LEVELS, STALE, SYNCING
+from depthscope.market.layouts import DEPTH_BPS, LIVE, NEAR_LEVELS, OFI_LEVELS, SAMPLE_LEVELS, STALE, SYNCING
 from tests.reference.book import Event, Level, SlowBook
 
 Key = tuple[int, int]
@@ -36,12 +36,40 @@ class Trade:
 
 
 @dataclass
+class Near:
+    """Size at the best prices, and what came to and left the best 5 and 10: [side][5 or 10]."""
+
+    quoted: int = 0
+    quoted_size: int = 0
+    added: list[list[int]] = field(default_factory=lambda: [[0, 0], [0, 0]])
+    removed: list[list[int]] = field(default_factory=lambda: [[0, 0], [0, 0]])
+    traded: list[list[int]] = field(default_factory=lambda: [[0, 0], [0, 0]])
+
+    def count(self, name: str, side: int, rank: int, size: int) -> None:
+        """Put a size to those within reach of its rank."""
+        for k, n in enumerate(NEAR_LEVELS):
+            if rank < n:
+                getattr(self, name)[side][k] += size
+
+    def join(self, other: Near) -> None:
+        """Add another's numbers."""
+        self.quoted += other.quoted
+        self.quoted_size += other.quoted_size
+        for name in ("added", "removed", "traded"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            for side in range(2):
+                for k in range(len(NEAR_LEVELS)):
+                    mine[side][k] += theirs[side][k]
+
+
+@dataclass
 class Flow:
     """What happened since the previous row."""
 
     ofi: list[int] = field(default_factory=lambda: [0] * OFI_LEVELS)
     trades: list[Trade] = field(default_factory=list)
     groups: int = 0
+    near: Near = field(default_factory=Near)
 
     def volume(self, sign: int) -> int:
         return sum(t.size for t in self.trades if t.counts_volume and t.sign == sign)
@@ -73,6 +101,8 @@ class Past:
     state: int
     middle: int  # bid + ask after it, 0 while a side is empty
     begun: bool  # rows are being made
+    levels: list[int]  # order-flow imbalance of levels 1..10
+    near: Near
 
 
 @dataclass(frozen=True)
@@ -168,6 +198,26 @@ class Desk:
     def counters(self) -> dict[str, int]:
         return self.book.counters
 
+    def places(self, event: Event) -> set[tuple[int, int]]:
+        """Levels (side, price) that an event may change: its own, on either side, and its order's."""
+        if event.action not in (ev.ADD, ev.CANCEL, ev.MODIFY, ev.LEVEL):
+            return set()
+        if event.flags & ev.TOB and event.action in (ev.ADD, ev.LEVEL):
+            return set()
+        order = self.book.order(event.order_id) if event.action != ev.LEVEL else None
+        return {(side, event.price) for side in (ev.BID, ev.ASK)} | ({order[:2]} if order else set())
+
+    def size_at(self, place: tuple[int, int]) -> int:
+        """Present size of a level."""
+        side, price = place
+        return int(self.book.levels[side].get(price, (0, 0))[0])
+
+    def rank(self, place: tuple[int, int]) -> int:
+        """Number of levels better than a price, as the last group left them (ten at most)."""
+        side, price = place
+        best = self.top[0 if side == ev.BID else 1]
+        return sum(1 for other, _, _ in best if (other > price if side == ev.BID else other < price))
+
     def apply(self, group: list[Event], ts: int) -> None:
         """Apply a whole group at its time."""
         tail = group[-1]
@@ -175,8 +225,25 @@ class Desk:
         trades: list[Trade] = []
         snapshot = bool(tail.flags & ev.SNAPSHOT)
         told = snapshot and self.started_at is None  # by what a stream opens with: not when it was made
+        near = Near()
+        restarted = self.state != LIVE
         for event in group:
+            restarted = restarted or bool(event.flags & ev.SNAPSHOT)
+            places = set() if restarted else self.places(event)
+            before = {place: self.size_at(place) for place in places}
             book.apply(event)
+            if not restarted:
+                for place in places:
+                    change = self.size_at(place) - before[place]
+                    name = "added" if change > 0 else "removed"
+                    near.count(name, int(place[0] == ev.ASK), self.rank(place), abs(change))
+                if event.action == ev.TRADE and book.counts(event) and event.side in (ev.BID, ev.ASK):
+                    rests = ev.ASK if event.side == ev.BID else ev.BID
+                    if not event.cond & ev.COND_NOT_VOLUME:
+                        near.count(
+                            "traded", int(rests == ev.ASK), self.rank((rests, event.price)), event.size
+                        )
+            restarted = restarted or event.action in (ev.CLEAR, ev.LOST)
             if event.action == ev.TRADE and book.counts(event) and not told:
                 trades.append(Trade(ts, event.ts_event, event.price, event.size, event.side, event.cond))
                 if not event.cond & ev.COND_NOT_LAST:
@@ -198,7 +265,10 @@ class Desk:
         self.flow.trades += trades
         middle = top[0][0][0] + top[1][0][0] if top[0] and top[1] else 0
         begun = self.started_at is not None or not snapshot
-        self.history.append(Past(ts, flow[0], trades, self.state, middle, begun))
+        if begun and self.state == LIVE and top[0] and top[1] and top[0][0][0] < top[1][0][0]:
+            near.quoted, near.quoted_size = 1, top[0][0][1] + top[1][0][1]
+        self.flow.near.join(near)
+        self.history.append(Past(ts, flow[0], trades, self.state, middle, begun, flow, near))
         self.top = top
         counters = book.counters
         if (touches or restart) and top[0] and top[1] and top[0][0][0] >= top[1][0][0]:

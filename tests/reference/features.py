@@ -14,6 +14,7 @@ from depthscope.market import events as ev
 from depthscope.market.layouts import DEPTH_BPS, OFI_LEVELS
 from tests.reference.book import Level
 from tests.reference.engine import Desk, Past, Row, Trade
+from tests.reference.micro import SlowMicro
 from tests.reference.tape import SlowTape
 
 Pair = tuple[Fraction, Fraction]  # price (units), public size
@@ -80,6 +81,7 @@ class SlowFeatures:
         self.lot = Fraction(desk.instrument.lot, ev.PRICE_SCALE)
         self.tick = price(desk.instrument.tick)
         self.tape = SlowTape(desk, by_event=by_event, settings=settings)
+        self.micro = SlowMicro(desk, by_event=by_event, settings=settings)
         self.totals: list[tuple[int, Fraction]] = []  # (row time, bid less ask over ten levels)
 
     def public(self, levels: Sequence[Level]) -> list[Pair]:
@@ -101,6 +103,7 @@ class SlowFeatures:
             | self.trades(row)
             | self.session(row)
             | self.tape(row)
+            | self.micro(row)
         )
 
     def quotes(self, bids: list[Pair], asks: list[Pair]) -> Values:

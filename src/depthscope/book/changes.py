@@ -13,14 +13,25 @@ from depthscope.book.primitives import U1, count_better, natural
 from depthscope.book.tops import show_book, show_event, trace_bit
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import ASK, BID, LEVEL, SNAPSHOT, TOB, UNDEF_PRICE
-from depthscope.market.layouts import OFI_LEVELS
+from depthscope.market.layouts import NEAR_LEVELS, OFI_LEVELS
 
 NOTHING = -(2**63)  # less than any key
 
 
 @hot
-def noted(c: Any, book: Any, side: Int, price: Int, old: Int, new: Int) -> None:
-    """Note what a level change does to the cached top of book, settled at LAST.
+def count_change(book: Any, side: Int, nearer: Any, delta: Int) -> None:
+    """Add up a change of a level within the farther of NEAR_LEVELS, and the `nearer` one where it is."""
+    side = natural(side)
+    up, down = max(delta, np.int64(0)), max(-delta, np.int64(0))
+    book.added[side, 1] += up
+    book.removed[side, 1] += down
+    book.added[side, 0] += up if nearer else 0
+    book.removed[side, 0] += down if nearer else 0
+
+
+@hot
+def noted(c: Any, book: Any, side: Int, price: Int, old: Int, new: Int, live: Any) -> None:
+    """Note what a level change does to the cached top of book, settled at LAST; `live`: add it up too.
 
     Mode of a side 0: nothing yet; 1: `delta` lots at cached `level`; 2: it must be read again from
     `level` on (levels better than every change stay as they are).
@@ -28,6 +39,8 @@ def noted(c: Any, book: Any, side: Int, price: Int, old: Int, new: Int) -> None:
     rank = count_better(book.top_price, side, price)
     if rank == OFI_LEVELS:
         return
+    if live:
+        count_change(book, side, rank < NEAR_LEVELS[0], new - old)
     mode, level = natural(s.C_G_MODE + side), natural(s.C_G_LEVEL + side)
     seen = c[mode]
     # A level that was there, on a side not to be read again, is the cached one.
@@ -92,7 +105,7 @@ def set_level(m: Int, book: Any, side: Int, price: Int, new: Int, orders: Int) -
 
 @njit
 def apply_levels(
-    m: Int, book: Any, slot: Int, ts: Int, events: Any, i: Int, stop: Int, end: Int, trace_n: Int
+    m: Int, book: Any, slot: Int, ts: Int, events: Any, i: Int, stop: Int, end: Int, trace_n: Int, live: Any
 ) -> Int:  # fmt: skip
     """Apply a run of plain level settings inside the ladder; returns the first record not taken.
 
@@ -112,6 +125,7 @@ def apply_levels(
     ask_row: Int = ~np.int64(book.best[1]) if book.best[1] >= 0 else NOTHING
     bid_key: Int = NOTHING
     ask_key: Int = NOTHING
+    near, far = NEAR_LEVELS[0] - 1, NEAR_LEVELS[1] - 1
     while i <= stop:
         event = events[natural(i)]
         if event.action != LEVEL or event.flags & (SNAPSHOT | TOB) or event.size < 0 or event.price < 0:
@@ -131,6 +145,8 @@ def apply_levels(
         bitmap[word, side] = (bitmap[word, side] & ~(U1 << bit)) | (np.uint64(new != 0) << bit)
         flip: Int = -side
         key = price ^ flip if old != new else NOTHING
+        if live and key >= (book.top_price[side, far] ^ flip):
+            count_change(book, side, key >= (book.top_price[side, near] ^ flip), new - old)
         reach = row ^ flip if new != 0 else NOTHING
         if side == 0:
             bid_key, bid_row = max(bid_key, key), max(bid_row, reach)

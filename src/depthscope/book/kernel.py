@@ -28,7 +28,7 @@ from depthscope.book.memory import (
 from depthscope.book.orders import clear_book, clear_side, pack, release, unpack
 from depthscope.book.primitives import BIG, GOLD, SIZE_MASK, U0, U1, U33, find, natural, prefetch, remove
 from depthscope.book.rows import due_rows, emit, trade
-from depthscope.book.tops import reread, settle, show_book, show_event, trace_bit
+from depthscope.book.tops import reread, settle, show_book, show_event, show_flow, trace_bit
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import (
     ADD,
@@ -49,7 +49,7 @@ from depthscope.market.events import (
     TRADE,
     UNDEF_PRICE,
 )
-from depthscope.market.layouts import LIVE, STALE, SYNCING, TRACE_FLOW
+from depthscope.market.layouts import LIVE, OFI_LEVELS, STALE, SYNCING, TRACE_FLOW, TRACE_GROUPS
 
 U40 = np.uint64(40)
 AHEAD = 12  # records between asking for an order's cache line and using it
@@ -142,6 +142,7 @@ def advance(m: Int, events: Any) -> Int:
     traced = c[s.C_TRACE_OF]
     level_rows = traced & trace_bit(np.int64(LEVEL)) != 0
     flow_rows = traced & TRACE_FLOW != 0
+    group_rows = traced & TRACE_GROUPS != 0
     trace_n = c[s.C_TRACE_N]
     trace_cap = c[s.C_TRACE_CAP]
     # The open group, kept in registers and put back when we leave.
@@ -203,7 +204,8 @@ def advance(m: Int, events: Any) -> Int:
             event = events[natural(i)]
             if event.action == LEVEL:
                 stop = min(end, i + trace_cap - trace_n - 1) if level_rows else end
-                reached = apply_levels(m, book, slot, ts, events, i, stop, end, trace_n)
+                live = book.state == LIVE and flags & G_RESTART == 0
+                reached = apply_levels(m, book, slot, ts, events, i, stop, end, trace_n, live)
                 if reached > i:
                     flags |= G_BOOK
                     trace_n += min(reached, end) - i if level_rows else 0
@@ -229,6 +231,7 @@ def advance(m: Int, events: Any) -> Int:
             kind: Int = np.int64(action)
             if event.flags & SNAPSHOT:
                 flags |= G_RESTART
+            live = book.state == LIVE and flags & G_RESTART == 0
             if action == ADD and event.flags & TOB:
                 kind = LEVEL  # its side's best quote, not an order: its id means nothing
             if kind == ADD or kind == MODIFY or kind == CANCEL or kind == FILL:
@@ -321,7 +324,7 @@ def advance(m: Int, events: Any) -> Int:
                     book.rejected += 1
                     action = np.uint8(NONE)  # for TRACE: features must not count it either
                 elif book.started or not events[natural(end)].flags & SNAPSHOT:
-                    trade(book, event)
+                    trade(book, event, live)
                 else:  # told by the snapshot a stream opens with: when it was made is unknown
                     action = np.uint8(NONE)
             elif kind == LEVEL or (kind == QUOTE and book.l1):
@@ -345,6 +348,7 @@ def advance(m: Int, events: Any) -> Int:
                         if tick * book.tick != price:
                             book.off_tick += 1
                     if action != LEVEL or event.flags & TOB:
+                        live = False  # the quote replaces its side: nobody added or removed anything
                         mode = c[s.C_G_MODE + side]
                         same = book.top_n[side] == 1 and book.top_price[side, 0] == price and book.live == 0
                         if empties or mode != 0 or not same:
@@ -373,7 +377,7 @@ def advance(m: Int, events: Any) -> Int:
                 changes -= 1
                 if not levelled:
                     old, new = change(m, book, sizes, counts, side, price, tick, lots, orders)
-                noted(c, book, side, price, old, new)
+                noted(c, book, side, price, old, new, live)
                 side, price, tick, lots, orders = side_2, price_2, tick_2, lots_2, orders_2
             if i != end and traced & trace_bit(np.int64(action)):
                 t = trace[natural(trace_n)]
@@ -411,10 +415,18 @@ def advance(m: Int, events: Any) -> Int:
         book.ts_event = tail.ts_event
         book.sequence = tail.sequence
         book.action = tail.action
-        if traced & trace_bit(np.int64(action)) or (flow_rows and first_ofi != 0):
+        if (book.started or not snapshot) and book.state == LIVE and book.top_n[0] and book.top_n[1]:
+            good = book.top_price[0, 0] < book.top_price[1, 0]
+            book.quoted += np.int64(good)
+            book.quoted_size += book.top_size[0, 0] + book.top_size[1, 0] if good else 0
+        if group_rows or traced & trace_bit(np.int64(action)) or (flow_rows and first_ofi != 0):
             t = trace[natural(trace_n)]
             show_event(t, ts, end, slot, action, resting, before_price, before_size, after_size)
             show_book(t, book, first_ofi, True)
+            if group_rows:
+                for k in range(OFI_LEVELS):
+                    t.levels[k] = book.ofi[k]
+                show_flow(t, book)
             trace_n += 1
         if not book.started and not snapshot:
             book.started = 1

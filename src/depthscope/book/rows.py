@@ -10,6 +10,8 @@ from numba import types
 from depthscope.book import state as s
 from depthscope.book.levels import fill_side, sum_depth
 from depthscope.book.memory import books_of, bounds_of, context_of, kept_of, samples_of
+from depthscope.book.primitives import count_better
+from depthscope.book.tops import NEAR, show_flow
 from depthscope.jit import Int, kernel, njit
 from depthscope.market.events import (
     ASK,
@@ -20,7 +22,7 @@ from depthscope.market.events import (
     PRICE_SCALE,
     UNDEF_PRICE,
 )
-from depthscope.market.layouts import DEPTH_BPS, OFI_LEVELS, SAMPLE_LEVELS
+from depthscope.market.layouts import DEPTH_BPS, NEAR_LEVELS, OFI_LEVELS, SAMPLE_LEVELS
 
 N_BPS = len(DEPTH_BPS)
 
@@ -81,6 +83,11 @@ def emit(m: Int, slot: Int, ts: Int, at: Int) -> None:
     kept.low = book.low
     kept.last_price = book.last_price
     kept.last_size = book.last_size
+    show_flow(kept, book)
+    book.quoted = book.quoted_size = 0
+    for side in range(2):
+        for k in range(NEAR):
+            book.added[side, k] = book.removed[side, k] = book.traded[side, k] = 0
     book.buy_volume = book.sell_volume = book.unknown_volume = 0
     book.buy_trades = book.sell_trades = book.unknown_trades = 0
     book.row_groups = 0
@@ -117,8 +124,8 @@ def due_rows(m: Int, ts: Int, at: Int) -> Int:
 
 
 @njit
-def trade(book: Any, event: Any) -> None:
-    """Count a trade towards the next row, as far as its conditions allow."""
+def trade(book: Any, event: Any, live: Any) -> None:
+    """Count a trade towards the next row, as its conditions allow; `live`: against the levels too."""
     cond = event.cond
     book.trades += 1
     if not cond & COND_NOT_VOLUME:
@@ -132,6 +139,11 @@ def trade(book: Any, event: Any) -> None:
             book.unknown_volume += event.size
             book.unknown_trades += 1
         book.notional += (event.price / PRICE_SCALE) * event.size
+        if live and (event.side == BID or event.side == ASK):
+            side = np.int64(event.side == BID)  # what a buyer takes rests on the ask side
+            rank = count_better(book.top_price, side, event.price)
+            for k in range(NEAR):
+                book.traded[side, k] += event.size if rank < NEAR_LEVELS[k] else 0
     if not cond & COND_NOT_HIGH_LOW:
         if book.high == UNDEF_PRICE or event.price > book.high:
             book.high = event.price

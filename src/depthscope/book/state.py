@@ -16,7 +16,7 @@ from numba import types
 from depthscope.jit import kernel
 from depthscope.market.events import EVENT
 from depthscope.market.instruments import Capability, Instrument
-from depthscope.market.layouts import OFI_LEVELS, SAMPLE, SYNCING, TRACE
+from depthscope.market.layouts import FLOW_FIELDS, OFI_LEVELS, SAMPLE, SYNCING, TRACE
 
 COUNTERS: Final = (
     "groups",
@@ -85,6 +85,7 @@ BOOK: Final = np.dtype(
         ("low", "i8"),
         ("last_price", "i8"),
         ("last_size", "i8"),
+        *FLOW_FIELDS,
         *[(name, "i8") for name in COUNTERS],
     ]
 )

@@ -12,11 +12,12 @@ from depthscope.book.memory import context_of, scratch_prices_of, scratch_sizes_
 from depthscope.book.primitives import natural
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import UNDEF_PRICE
-from depthscope.market.layouts import OFI_LEVELS
+from depthscope.market.layouts import NEAR_LEVELS, OFI_LEVELS
 
 # Prices of the places of a side's cached top that hold no level: worse than any.
 NO_BID = -(2**63)
 NO_ASK = UNDEF_PRICE
+NEAR = len(NEAR_LEVELS)
 
 
 @hot
@@ -120,3 +121,15 @@ def show_book(row: Any, book: Any, ofi: Int, last: Any) -> None:
     row.ofi = ofi
     row.last = last
     row.state = book.state
+
+
+@njit
+def show_flow(row: Any, book: Any) -> None:
+    """Write into a TRACE or SAMPLE row what a book has added up since the previous SAMPLE row."""
+    row.quoted = book.quoted
+    row.quoted_size = book.quoted_size
+    for side in range(2):
+        for k in range(NEAR):
+            row.added[side, k] = book.added[side, k]
+            row.removed[side, k] = book.removed[side, k]
+            row.traded[side, k] = book.traded[side, k]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,24 +22,32 @@ from depthscope.cli.common import (
 )
 from depthscope.errors import InputError
 
+if TYPE_CHECKING:
+    from depthscope.features.kit import Setting
+
 
 def names(text: str | None) -> list[str] | None:
     """Split a comma-separated list; None stays None."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def setting_values(pairs: list[str] | None) -> dict[str, float | str]:
-    """Feature settings of ``--set NAME=VALUE`` options: numbers, and words where one may choose.
+def setting_values(pairs: list[str] | None) -> dict[str, Setting]:
+    """Feature settings of ``--set NAME=VALUE`` options: numbers, words where one may choose, fitted files.
 
     Raises
     ------
     InputError
         When one of them is not of that form.
     """
-    found: dict[str, float | str] = {}
+    found: dict[str, Setting] = {}
     for pair in pairs or []:
         name, equals, text = pair.partition("=")
-        value: float | str
+        if name.strip() == "microprice" and text:
+            from depthscope.research.microprice import load
+
+            found["microprice"] = load(text)
+            continue
+        value: Setting
         try:
             if not (name and equals) or "_" in text:
                 raise ValueError

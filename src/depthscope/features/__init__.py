@@ -7,6 +7,7 @@ from typing import Final
 FEATURES: Final = (
     "quotes",
     "mid",
+    "microprice",
     "spread",
     "imbalance",
     "weighted_imbalance",
@@ -14,7 +15,10 @@ FEATURES: Final = (
     "depth",
     "ofi",
     "ofi_window",
+    "ofi_scaled",
     "depth_delta",
+    "pulled_stacked",
+    "liquidity_score",
     "flow",
     "tape",
     "large_prints",

@@ -19,7 +19,7 @@ from depthscope.market.layouts import DETECTION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from depthscope.features.kit import Component
+    from depthscope.features.kit import Component, Setting
     from depthscope.market.instruments import Instrument
 
 __all__ = ["Components", "compiled"]
@@ -31,7 +31,7 @@ def compiled(update: Callable[..., Any]) -> Any:
     return jit.compile_cfunc(update, SIGNATURE)
 
 
-def settled(members: Iterable[Component], given: Mapping[str, float | str]) -> dict[str, float]:
+def settled(members: Iterable[Component], given: Mapping[str, Setting]) -> dict[str, Any]:
     """Value of every setting, as `prepare` gets it.
 
     Raises
@@ -39,7 +39,7 @@ def settled(members: Iterable[Component], given: Mapping[str, float | str]) -> d
     UnknownName
         When a given setting belongs to nothing here.
     InputError
-        When it is a word where a number is wanted, or not one of the words.
+        When it is not of the wanted kind, or not one of the words.
     """
     defaults = {name: default for f in members for name, default in f.settings.items()}
     for name in given:
@@ -49,14 +49,19 @@ def settled(members: Iterable[Component], given: Mapping[str, float | str]) -> d
                 f"Nothing has a setting called {name!r}."
                 + (f" Did you mean {', '.join(near)}?" if near else "")
             )
-    found = {}
+    found: dict[str, Any] = {}
     for name, default in defaults.items():
+        if isinstance(default, type):
+            if not isinstance(given.get(name), default | None):
+                raise InputError(f"The setting {name} is a fitted {default.__name__}, not {given[name]!r}.")
+            found[name] = given.get(name)
+            continue
         value = given.get(name, default[0] if isinstance(default, tuple) else default)
         if isinstance(default, tuple):
             if value not in default:
                 raise InputError(f"The setting {name} is one of {', '.join(default)}, not {value!r}.")
             value = default.index(str(value))
-        elif isinstance(value, str):
+        elif not isinstance(value, int | float):
             raise InputError(f"The setting {name} is a number, not {value!r}.")
         found[name] = float(value)
     return found
@@ -69,7 +74,7 @@ class Components:
         self,
         members: tuple[Component, ...],
         every: int,
-        settings: Mapping[str, float | str] | None = None,
+        settings: Mapping[str, Setting] | None = None,
     ) -> None:
         self.members = members
         self.columns = tuple(column for f in members for column in f.columns)

@@ -82,6 +82,16 @@ RING_COLUMNS: Final = 8
 SIGNATURE: Final = "int64(voidptr, int64, voidptr, CPointer(float64))"
 
 
+class Fitted:
+    """Base of what is fitted on data and given to a run as a setting."""
+
+    __slots__ = ()
+
+
+Setting = float | str | Fitted
+"""What the value of a setting may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One output of a feature.
@@ -132,8 +142,9 @@ class Component:
     prepare : callable, optional
         ``prepare(record, instrument, settings)`` fills an instrument's first state.
     settings : mapping
-        Names and defaults of what may be configured: a number, or the words to choose from, the
-        default first. `prepare` gets the number, or the place of the chosen word.
+        Names and defaults of what may be configured: a number; the words to choose from, the default first;
+        or a subclass of `Fitted`, of which there is none by default. `prepare` gets the number, the place of
+        the chosen word, or what was fitted (None).
     doc : str
         The file's docstring.
     """
@@ -149,7 +160,7 @@ class Component:
     number: int = 0
     update: Callable[..., Any]
     prepare: Callable[[Any, Instrument, Mapping[str, float]], None] | None = None
-    settings: Mapping[str, float | tuple[str, ...]] = field(default_factory=dict)
+    settings: Mapping[str, float | tuple[str, ...] | type[Fitted]] = field(default_factory=dict)
     doc: str = ""
 
 

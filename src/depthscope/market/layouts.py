@@ -16,10 +16,13 @@ from depthscope.market.events import EVENT
 SAMPLE_LEVELS: Final = 20
 OFI_LEVELS: Final = 10
 DEPTH_BPS: Final = (5, 10, 25)
+NEAR_LEVELS: Final = (5, OFI_LEVELS)  # whose changes are added up; no more than the cached top holds
 
 # Which events get a TRACE row: a bit for the lowest five of each action letter (bytes that are no
-# letter have one too), and one for the LAST records of groups with level-1 order-flow imbalance.
+# letter have one too), one for the LAST records of groups with level-1 order-flow imbalance, and one
+# for all LAST records, which alone fills the last fields of their rows.
 TRACE_FLOW: Final = 1 << 32
+TRACE_GROUPS: Final = 1 << 33
 TRACE_EVERY: Final = (1 << 32) - 1
 
 
@@ -64,6 +67,17 @@ LIVE: Final = 1
 STALE: Final = 2
 STATE_NAMES: Final = ("SYNCING", "LIVE", "STALE")
 
+# What books add up from one SAMPLE row of an instrument to its next, beside order-flow imbalance. Sizes in
+# lots; [side, near]: bid or ask, within the best NEAR_LEVELS (as the group before left the book).
+FLOW_FIELDS: Final = [
+    ("quoted", "<i8"),  # groups that left both sides quoted, not crossed, and the book LIVE
+    ("quoted_size", "<i8"),  # sum over them of both best sizes
+    # By changes of orders and levels in a LIVE book; snapshots, clears and top-of-book quotes are none.
+    ("added", "<i8", (2, len(NEAR_LEVELS))),  # size that came to levels
+    ("removed", "<i8", (2, len(NEAR_LEVELS))),  # size that left them, traded or not
+    ("traded", "<i8", (2, len(NEAR_LEVELS))),  # volume against them, by the aggressor's word
+]
+
 TRACE: Final = np.dtype(
     [
         ("ts", "<i8"),  # group time: clamped ts_recv of the group's LAST record
@@ -85,6 +99,9 @@ TRACE: Final = np.dtype(
         ("side", "u1"),  # resting side of A, C, M, F, L, Q; aggressor of T
         ("state", "u1"),
         ("action", "u1"),
+        # With TRACE_GROUPS, on LAST rows: since the previous SAMPLE row. Else undefined.
+        ("levels", "<i8", (OFI_LEVELS,)),  # order-flow imbalance of levels 1..10
+        *FLOW_FIELDS,
     ]
 )
 
@@ -126,6 +143,7 @@ SAMPLE: Final = np.dtype(
         ("low", "<i8"),
         ("last_price", "<i8"),
         ("last_size", "<i8"),
+        *FLOW_FIELDS,
     ]
 )
 
@@ -135,7 +153,9 @@ __all__ = [
     "DETECTION",
     "EVENT",
     "EVIDENCE",
+    "FLOW_FIELDS",
     "LIVE",
+    "NEAR_LEVELS",
     "OFI_LEVELS",
     "OPEN",
     "PHASE_NAMES",
@@ -147,6 +167,7 @@ __all__ = [
     "TRACE",
     "TRACE_EVERY",
     "TRACE_FLOW",
+    "TRACE_GROUPS",
     "TRACE_TRADES",
     "UPDATE",
     "trace_mask",
