@@ -1,0 +1,1 @@
+"""Research: what detections and signals have been worth."""
