@@ -4,73 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from depthscope.detectors.registry import detector
-from depthscope.engine import Engine
 from depthscope.market import events as ev
-from depthscope.market.instruments import Capability, Instrument
-from depthscope.market.layouts import PHASE_NAMES
 from depthscope.runtime.sources import open_source
 from tests.detectors.beside import both
+from tests.detectors.stories import ASK, BID, SECOND, TICK, Story
 from tests.reference.detectors import by_close
 from tests.reference.walls import Walls
-from tests.strategies.streams import START
-
-SECOND = 10**9
-TICK = 10**7
-BID, ASK = 10_000 * TICK, 10_001 * TICK
-INSTRUMENT = Instrument(
-    "test", "S", TICK, capabilities=Capability.L2 | Capability.TRADES | Capability.AGGRESSOR
-)
-
-
-class Story:
-    """A market of ten levels of ten lots a side, told second by second."""
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[int, int, int, int, int]] = []
-        self.now = START
-        for k in range(10):
-            self.level(ev.BID, BID - k * TICK, 10)
-            self.level(ev.ASK, ASK + k * TICK, 10)
-
-    def level(self, side: int, price: int, size: int) -> None:
-        """Set a level."""
-        self.rows.append((self.now, ev.LEVEL, side, price, size))
-
-    def trade(self, side: int, price: int, size: int) -> None:
-        """Print a trade of an aggressor."""
-        self.rows.append((self.now, ev.TRADE, side, price, size))
-
-    def wait(self, seconds: int) -> None:
-        """Let time pass; a quote far away says so each second."""
-        for _ in range(seconds):
-            self.now += SECOND
-            self.level(ev.BID, BID - 100 * TICK, 1 + self.now // SECOND % 2)
-
-    def told(self, **settings: float) -> list[tuple[float, str, str, str, float]]:
-        """Seconds since the start, phase, tier, outcome and size of all that is said."""
-        events = ev.empty_events(len(self.rows))
-        events["publisher"] = events["instrument_id"] = 1
-        for k, name in enumerate(("ts_recv", "action", "side", "price", "size")):
-            events[name] = [row[k] for row in self.rows]
-        events["ts_event"] = events["ts_recv"]
-        events["flags"] = ev.LAST
-        engine = Engine(lambda *_: INSTRUMENT, every="1s", features=[], detectors=["wall"], settings=settings)
-        found = np.concatenate([engine.process(events).detections, engine.finish().detections])
-        wall = detector("wall")
-        return [
-            (
-                (int(d["ts"]) - START) / 1e9,
-                PHASE_NAMES[d["phase"]],
-                wall.labels[d["label"]],
-                wall.outcomes[d["outcome"]],
-                float(d["size"]),
-            )
-            for d in found
-        ]
 
 
 def with_wall(size: int = 40) -> Story:

@@ -8,6 +8,7 @@ from typing import Any
 
 from depthscope.market import events as ev
 from depthscope.market.layouts import LIVE
+from tests.reference.book import Event, SlowBook
 from tests.reference.walls import SECOND, Said, Usual, sides_of
 
 Levels = list[tuple[int, int]]
@@ -30,6 +31,8 @@ class Layered:
     number: int
     levels: Levels
     traded: int = 0
+    removed: int = 0
+    filled: int = 0
 
     @property
     def size(self) -> int:
@@ -42,6 +45,11 @@ class Layered:
         return min(prices) <= price <= max(prices)
 
 
+def ratio(removed: int, filled: int) -> float:
+    """Share of the size taken away that was not filled."""
+    return max(removed - filled, 0) / removed if removed else -1.0
+
+
 @dataclass
 class Layerings:
     """Layering-like levels of one instrument."""
@@ -51,6 +59,25 @@ class Layerings:
     open: list[Layered | None] = field(default_factory=lambda: [None, None])
     quiet: list[int] = field(default_factory=lambda: [0, 0])
     count: int = 0
+    removed: int = 0
+    filled: int = 0
+    ratios: list[tuple[float, float]] = field(default_factory=list)  # with each message: its own, the usual
+
+    def order(self, event: Event, book: SlowBook) -> None:
+        """Take what an event does to an order; the book has not seen it yet, and is given it."""
+        known = book.order(event.order_id) if event.action in (ev.FILL, ev.MODIFY, ev.CANCEL) else None
+        book.apply(event)
+        if known is None:
+            return
+        side, price, size = known
+        after = book.order(event.order_id)
+        left = after[2] if after is not None and after[1] == price else 0
+        filled = min(event.size, size) if event.action == ev.FILL else 0
+        removed = 0 if event.action == ev.FILL else max(size - left, 0)
+        one = self.open[0 if side == ev.BID else 1] if event.side == side else None  # auctions tell none
+        for each in [self] if one is None or not one.holds(price) else [self, one]:
+            each.removed += removed
+            each.filled += filled
 
     def trade(self, side: int, price: int, size: int) -> None:
         """Take a trade that counts for volume."""
@@ -82,6 +109,7 @@ class Layerings:
             if usual <= 0 or len(longest(between, 0.7 * 8 * usual)) < 4:
                 outcome = "lost" if usual <= 0 else "traded" if 2 * one.traded >= one.size else "pulled"
                 self.open[k], self.quiet[k] = None, ts + 30 * SECOND
+                self.ratios.append((ratio(one.removed, one.filled), ratio(self.removed, self.filled)))
                 yield "close", one.number, one.size, "", outcome, one.traded
             return
         run = longest(levels, 8 * usual) if usual > 0 and ts >= self.quiet[k] else []
@@ -90,4 +118,5 @@ class Layerings:
         if len(run) >= 4 and len(fresh) >= 0.6 * len(run):
             self.count += 1
             self.open[k] = Layered(self.count, run)
+            self.ratios.append((-1.0, ratio(self.removed, self.filled)))
             yield "open", self.count, sum(size for _, size in run), "", "", 0

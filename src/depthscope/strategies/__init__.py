@@ -1,0 +1,1 @@
+"""Strategies: what to do about what detectors and signals say. Nothing here sends an order."""
