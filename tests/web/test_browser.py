@@ -269,6 +269,40 @@ def test_ladder_stays_under_the_cursor(page: Page) -> None:
     until(page, "__depthscope.app.renderer.ladderGroup === 5")
 
 
+def test_signal_and_alerts_with_their_evidence(page: Page) -> None:
+    until(
+        page,
+        "__depthscope.app.market.signal?.direction !== null && __depthscope.app.market.alerts.length > 0",
+    )
+    page.wait_for_timeout(600)
+    signal = page.evaluate("__depthscope.app.market.signal")
+    assert signal["direction"] in page.inner_text("#signal-word")
+    assert page.inner_text("#signal-sure") == "uncalibrated"
+    assert 0 < page.locator("#reasons li").count() <= 4
+    pause(page)
+    first = page.locator("#alerts details").first
+    first.locator("summary").click()
+    evidence = page.evaluate("__depthscope.app.market.alerts[0].evidence")
+    page.wait_for_timeout(400)
+    shown = first.locator("dl").inner_text()
+    assert all(name.replace("_", " ") in shown for name in evidence), shown
+    assert "strength" in shown
+    picture(page, "demo-signal-and-alerts")
+
+
+def test_without_a_model_there_is_no_signal_and_no_alert(browser: Browser) -> None:
+    server = Server("demo", "--seed", "7", "--signal", "off")
+    server.start()
+    try:
+        with opened(browser, server) as watch:
+            until(watch.page, "__depthscope.app.market.signal !== null")
+            watch.page.wait_for_timeout(600)
+            assert watch.page.is_hidden("#signal-box")
+            assert watch.page.is_hidden("#alerts-box")
+    finally:
+        server.stop()
+
+
 def test_help_and_accessibility(page: Page) -> None:
     page.keyboard.press("?")
     assert page.is_visible("#help")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from depthscope.cli.common import Config, Debug, settings
-from depthscope.cli.replay import NoOpen, Port, Speed, serve_page
+from depthscope.cli.replay import NoOpen, Port, Signal, Speed, serve_page
 
 HISTORY = 300.0  # seconds already played when the page opens
 
@@ -17,6 +17,7 @@ def demo(
     no_open: NoOpen = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the market: the same seed, the same market.")] = 7,
     speed: Speed = "1",
+    signal: Signal = "10s",
     config: Config = None,
     debug: Debug = False,
 ) -> None:
@@ -27,4 +28,7 @@ def demo(
       depthscope demo --seed 42 --speed 2
     """
     source = f"synthetic:seed={seed},minutes=inf"
-    serve_page([source], "demo", port, no_open, speed, None, None, settings(config), history=HISTORY)
+    preferences = settings(config)
+    serve_page(
+        [source], "demo", port, no_open, speed, None, None, preferences, history=HISTORY, signal=signal
+    )

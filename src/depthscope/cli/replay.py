@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 Port = Annotated[
     int | None, typer.Option(min=0, max=65535, help="Port of the page, 0 for a free one; 8050 by default.")
 ]
+Signal = Annotated[
+    str,
+    typer.Option(
+        metavar="MODEL", help="A file of `fit`, 1s, 10s or 60s (shipped), or off: no alerts either."
+    ),
+]
 NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")]
 Speed = Annotated[str, typer.Option(metavar="N|max", help="Market seconds a second: 0.1 to 1000, or max.")]
 
@@ -50,6 +56,7 @@ def serve_page(
     lot: str | None,
     preferences: Settings,
     history: float = 0.0,
+    signal: str = "10s",
 ) -> None:
     """Serve the page of a session until interrupted.
 
@@ -62,14 +69,21 @@ def serve_page(
     options: dict[str, Any] = {"tick": increment(tick, "--tick"), "lot": increment(lot, "--lot")}
     from depthscope.cli.beside import compiling
     from depthscope.market.calendars import parse_calendars
+    from depthscope.runtime.models import model_named
     from depthscope.runtime.session import Session
     from depthscope.runtime.sources import open_source
     from depthscope.web.app import serve
 
     calendars = parse_calendars(preferences.calendars)
+    model = None if signal == "off" else model_named(signal)
     open_source(files, **options)  # what is wrong with it shows here, not on the page
     session = Session(
-        lambda: open_source(files, **options), mode=mode, speed=pace, history=history, calendars=calendars
+        lambda: open_source(files, **options),
+        mode=mode,
+        speed=pace,
+        history=history,
+        model=model,
+        calendars=calendars,
     )
     # The session compiles the engine while the generator's kernels are compiled beside it.
     with compiling(["depthscope.venues.synthetic_kernel"] if mode == "demo" else []):
@@ -94,6 +108,7 @@ def replay(
     speed: Speed = "1",
     port: Port = None,
     no_open: NoOpen = False,
+    signal: Signal = "10s",
     tick: Tick = None,
     lot: Lot = None,
     config: Config = None,
@@ -106,4 +121,4 @@ def replay(
       depthscope replay day.mbo.dbn.zst --speed 20
       depthscope replay 'btcusdt_*.gz' --speed max --no-open
     """
-    serve_page(files, "replay", port, no_open, speed, tick, lot, settings(config))
+    serve_page(files, "replay", port, no_open, speed, tick, lot, settings(config), signal=signal)

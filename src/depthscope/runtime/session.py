@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from depthscope.engine import Engine
     from depthscope.market.instruments import Instrument
     from depthscope.market.source import Source
+    from depthscope.signals.model import Model
 
 __all__ = ["Session"]
 
@@ -62,6 +63,8 @@ class Session:
         Seconds of market time to have played before the first view.
     features : sequence of str, optional
         Features the engine computes; the page needs ``ofi`` and ``cvd`` among them. None takes all.
+    model : Model, optional
+        What signals are made with; without one there are none, and no detector runs.
     paused : bool
         Wait at the beginning.
     calendars : mapping of str to str
@@ -94,6 +97,7 @@ class Session:
         end: int | None = None,
         history: float = 0.0,
         features: Sequence[str] | None = ("ofi", "cvd"),
+        model: Model | None = None,
         paused: bool = False,
         calendars: Mapping[str, str] | None = None,
         max_idle: float = 60.0,
@@ -105,6 +109,7 @@ class Session:
         self.symbols = Symbols()
         self.spectator: Spectator | None = None
         self._features = features
+        self.model = model
         self._open_at = start
         self._history = int(history * SECOND)
         self._first_state: State = "paused" if paused else "playing"
@@ -182,9 +187,12 @@ class Session:
         self._set(state="warming", warm=("loading the compiler", 0, 1))
         import depthscope.engine  # noqa: F401 - numba: only once the page is being served
         from depthscope import jit
-        from depthscope.features import registry
+        from depthscope.features.registry import pending
+        from depthscope.signals.members import members_of
 
-        todo = [*jit.pending(), *registry.pending(registry.select(self._features))]
+        options = self._engine_options()
+        members = members_of(options["features"], options["detectors"], "medium", options["signal"])
+        todo = [*jit.pending(), *pending(members)]
         for done, (_, build) in enumerate(todo):
             self._set(warm=("preparing the engine", done, len(todo)))
             if self._cancelled:
@@ -195,7 +203,14 @@ class Session:
     def _make_engine(self) -> Engine:
         from depthscope.engine import Engine
 
-        return Engine(resolve=self.resolve, every="50ms", features=self._features, sparse=True)
+        return Engine(resolve=self.resolve, every="50ms", sparse=True, **self._engine_options())
+
+    def _engine_options(self) -> dict[str, Any]:
+        """What the engine runs: with a model, all detectors too."""
+        model = self.model
+        if model is None:
+            return {"features": self._features, "detectors": (), "signal": None}
+        return {"features": self._features, "detectors": None, "signal": lambda instrument: model}
 
     def resolve(self, publisher: int, instrument_id: int) -> Instrument:
         """Return the instrument of a key met in the events, asking the source once.

@@ -19,6 +19,7 @@ from depthscope.web import messages
 from depthscope.web.client import Client
 from depthscope.web.encoder import Frame, Key, encode_book, encode_fill, encode_tick
 from depthscope.web.info import info_message
+from depthscope.web.insight import alerts_message, signal_message
 from depthscope.web.messages import Ack, Ping, Sub
 from depthscope.web.recorder import Recorder
 from depthscope.web.stream import Head
@@ -27,6 +28,7 @@ from depthscope.web.worker import Worker
 if TYPE_CHECKING:
     from depthscope.runtime.session import Session
     from depthscope.runtime.status import Status
+    from depthscope.web.recorder import Track
 
 __all__ = ["Hub"]
 
@@ -159,7 +161,7 @@ class Hub:
         slow = self.seq % self._slow_every == 0
         keys = frozenset(c.key for c in self.clients if c.key is not None)
         before = self.session.status
-        frames, infos, books = await self.call(self._work, self.seq, keys, slow)
+        frames, texts, books = await self.call(self._work, self.seq, keys, slow)
         after = self.session.status
         if before.state == "seeking" and after.state != "seeking":
             self._refill = True
@@ -176,15 +178,16 @@ class Hub:
         if slow or (before.state, before.speed) != (after.state, after.speed):
             self.tell_session()
         for client in self.clients:
-            if client.key is not None and client.key[0] in infos:
-                client.latest("info", infos[client.key[0]])
+            if client.key is not None:
+                for kind, text in texts.get(client.key[0], {}).items():
+                    client.latest(kind, text)
             if client.key is not None and client.key[1] == 0 and client.key[0] in books:
                 client.latest("book", books[client.key[0]])
         self.longest_tick = max(self.longest_tick, time.monotonic() - began)
 
     def _work(
         self, seq: int, keys: frozenset[Key], slow: bool
-    ) -> tuple[dict[Key, list[Frame]], dict[int, str], dict[int, bytes]]:
+    ) -> tuple[dict[Key, list[Frame]], dict[int, dict[str, str]], dict[int, bytes]]:
         """One tick, in the session's thread."""
         session, recorder = self.session, self.recorder
         status = session.status
@@ -197,12 +200,13 @@ class Hub:
             wanted = frozenset[Key]() if session.status.state == "seeking" else keys
             frames = encode_tick(recorder, wanted, seq, time.time() * 1e3)
         books = self._books({symbol for symbol, res in frames if res == 0}, seq)
-        infos: dict[int, str] = {}
-        if slow:
-            for symbol in {s for s, _ in keys}:
-                if symbol in recorder.tracks:
-                    infos[symbol] = messages.encode(info_message(recorder, recorder.tracks[symbol]))
-        return frames, infos, books
+        watched = {s for s, _ in keys if s in recorder.tracks} if slow else set[int]()
+        return frames, {symbol: self._texts(recorder.tracks[symbol]) for symbol in watched}, books
+
+    def _texts(self, track: Track) -> dict[str, str]:
+        """What is told twice a second of a symbol, by kind."""
+        texts = {"info": info_message, "signal": signal_message, "alerts": alerts_message}
+        return {kind: messages.encode(make(self.recorder, track)) for kind, make in texts.items()}
 
     def _books(self, symbols: set[int], seq: int) -> dict[int, bytes]:
         """BOOK frames of those symbols that have them, in the session's thread."""

@@ -7,6 +7,7 @@ and cumulative delta from the engine's rows, so the page shows the engine's own 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,7 @@ _TICK_LIMIT: Final = 2**31 - 2
 _EAGER: Final = 4  # symbols recorded before anyone looks
 _MOST: Final = 16  # symbols recorded at once
 _IMBALANCE_LEVELS: Final = 5
+_SAID: Final = 400  # messages of detectors kept for each symbol
 # A column should span this share of the price; where 200 ticks do not, a level holds several ticks.
 _SPAN: Final = 0.003
 _ROWS: Final = tuple(k * 10**e for e in range(7) for k in (1, 2, 5))
@@ -54,6 +56,9 @@ class Track:
     prints: int = 0
     volume: float = 0.0
     last: int | None = None  # price of the last print, 1e-9
+    row: npt.NDArray[np.float64] | None = None  # the engine's columns at its last row
+    row_state: int = 0
+    said: deque[Any] = field(default_factory=lambda: deque(maxlen=_SAID))  # DETECTION records, oldest first
 
     @property
     def unit(self) -> float:
@@ -69,15 +74,16 @@ class Track:
         """Everything but the history, to come back to."""
         return (
             self.base, self.row_ts, self.row_cvd, self.since_ts, self.since_signed,
-            self.seq, self.prints, self.volume, self.last,
+            self.seq, self.prints, self.volume, self.last, self.row, self.row_state, tuple(self.said),
         )  # fmt: skip
 
     def restore(self, state: tuple[Any, ...]) -> None:
         """Put back what :meth:`state` gave."""
         (
             self.base, self.row_ts, self.row_cvd, self.since_ts, self.since_signed,
-            self.seq, self.prints, self.volume, self.last,
+            self.seq, self.prints, self.volume, self.last, self.row, self.row_state, said,
         ) = state  # fmt: skip
+        self.said = deque(said, maxlen=_SAID)
         self.slot = -1
 
 
@@ -179,9 +185,13 @@ class Recorder:
     def _take_rows(self, batch: Batch) -> None:
         slot, ts, ofi, cvd = batch.meta["slot"], batch.meta["ts"], batch["ofi"], batch["cvd"]
         for track in self.tracks.values():
+            found = batch.detections
+            track.said.extend(found[found["slot"] == self._slot(track)] if len(found) else ())
             mine = np.flatnonzero(slot == self._slot(track))
             if not len(mine):
                 continue
+            track.row = batch.values[:, mine[-1]].copy()
+            track.row_state = int(batch.meta["state"][mine[-1]])
             self._rows.append((track.id, ts[mine], ofi[mine]))
             total = float(cvd[mine[-1]])
             if not math.isnan(total):

@@ -4,6 +4,7 @@ import { App } from './app.js';
 import { Footer } from './footer.js';
 import { Header } from './header.js';
 import { Input } from './input.js';
+import { Insight } from './insight.js';
 import { Side } from './side.js';
 import { element, setText } from './surface.js';
 
@@ -14,6 +15,7 @@ const header = new Header(app);
 const footer = new Footer(app);
 const side = new Side(app);
 const input = new Input(app);
+const insight = new Insight(app);
 
 /** The words over the heatmap: large when there is nothing to see, a strip when what is there must not be trusted. */
 function showNotice() {
@@ -72,6 +74,9 @@ window.setInterval(() => {
   const at = performance.now();
   header.showFigures();
   footer.showFigures();
+  insight.showSignal();
+  insight.showAlerts();
+  insight.announce();
   app.onStatus();
   const centred = !app.renderer.ladder.manual && app.view.followPrice;
   element('recentre', HTMLButtonElement).classList.toggle('on', !centred);

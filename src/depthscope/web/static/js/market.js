@@ -22,6 +22,10 @@ export class Market {
     this.session = null;
     /** @type {import('./types.js').Info | null} */
     this.info = null;
+    /** @type {import('./types.js').SignalMessage | null} */
+    this.signal = null;
+    /** Newest first. @type {import('./types.js').Alert[]} */
+    this.alerts = [];
     /** @type {SymbolInfo | null} */
     this.symbol = null;
     /** Name to pick when it appears (from the settings). */
@@ -105,6 +109,12 @@ export class Market {
       case 'info':
         if (message.sym === this.symbol?.id) this.info = message;
         break;
+      case 'signal':
+        if (message.sym === this.symbol?.id) this.signal = message;
+        break;
+      case 'alerts':
+        if (message.sym === this.symbol?.id) this.alerts = message.list;
+        break;
       case 'reset':
         this.#reset(message.epoch);
         break;
@@ -137,11 +147,17 @@ export class Market {
     for (const listener of this.onSymbol) listener();
   }
 
+  #forget() {
+    this.info = null;
+    this.signal = null;
+    this.alerts = [];
+  }
+
   /** @param {SymbolInfo} symbol */
   #open(symbol) {
     const fine = this.resolution(0);
     this.symbol = symbol;
-    this.info = null;
+    this.#forget();
     this.columnsEpoch = this.epoch;
     this.coarse = null;
     this.pending = null;
@@ -213,7 +229,7 @@ export class Market {
     this.epoch = epoch;
     this.columnsEpoch = epoch;
     this.repairs.resets++;
-    this.info = null;
+    this.#forget();
     this.openFill = false;
     this.fine?.clear();
     this.exact?.clear();

@@ -91,10 +91,43 @@
  * @property {{calendar: string, phase: Phase | null, extended: boolean} | null} session
  * @property {{bids: [number, number][], asks: [number, number][]} | null} [orders]  order counts by tick, MBO feeds only
  *
+ * @typedef {object} SignalMessage
+ * @property {'signal'} t
+ * @property {number} sym
+ * @property {number} tsMs
+ * @property {string | null} model
+ * @property {'BUY' | 'SELL' | 'NEUTRAL' | null} direction
+ * @property {string | null} whyNot
+ * @property {boolean} [calibrated]
+ * @property {number} [horizonMs]
+ * @property {number} [feeBps]
+ * @property {number | null} [confidence]
+ * @property {string | null} [band]
+ * @property {number | null} [strength]
+ * @property {number | null} [pUp]
+ * @property {number | null} [pDown]
+ * @property {number | null} [edgeBps]
+ * @property {{factor: string, says: string, part: number}[]} [reasons]  parts of the log-odds of up against down
+ *
+ * @typedef {object} Alert
+ * @property {string} id
+ * @property {string} detector
+ * @property {'open' | 'update' | 'close'} phase
+ * @property {number} openedMs
+ * @property {number} tsMs
+ * @property {'B' | 'A' | ''} side
+ * @property {number | null} price
+ * @property {number} size
+ * @property {number} strength
+ * @property {string | null} label
+ * @property {string | null} outcome
+ * @property {Record<string, number>} evidence
+ *
+ * @typedef {{t: 'alerts', sym: number, list: Alert[]}} AlertsMessage
  * @typedef {{t: 'reset', epoch: number, reason: string}} Reset
  * @typedef {{t: 'pong', id: number}} Pong
  * @typedef {{t: 'error', code: string, message: string}} ErrorMessage
- * @typedef {Hello | SessionMessage | Info | Reset | Pong | ErrorMessage} Message
+ * @typedef {Hello | SessionMessage | Info | SignalMessage | AlertsMessage | Reset | Pong | ErrorMessage} Message
  *
  * @typedef {{cmd: 'sub', symbol: number, res: number, since: number | null, epoch: number, cols: number}
  *   | {cmd: 'ack', seq: number, col: number} | {cmd: 'ping', id: number} | {cmd: 'pause'} | {cmd: 'resume'}
