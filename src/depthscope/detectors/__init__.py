@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Final
 
-DETECTORS: Final = ("iceberg", "sweep", "wall", "burst", "exhaustion", "layering")
+DETECTORS: Final = ("iceberg", "sweep", "wall", "burst", "exhaustion", "layering", "absorption", "hidden")
 """Names of the detector files. Places are never reused: records carry them as numbers from 1."""
