@@ -4,5 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-DETECTORS: Final = ("iceberg", "sweep", "wall", "burst", "exhaustion", "layering", "absorption", "hidden")
+DETECTORS: Final = (
+    "iceberg",
+    "sweep",
+    "wall",
+    "burst",
+    "exhaustion",
+    "layering",
+    "absorption",
+    "hidden",
+    "large_trader",
+)
 """Names of the detector files. Places are never reused: records carry them as numbers from 1."""
