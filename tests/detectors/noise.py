@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from depthscope.market import events as ev
-from depthscope.market.instruments import Instrument
-from tests.strategies.streams import CAPABILITIES, MBO, START, Stream
+from depthscope.market.instruments import Capability, Instrument
+from tests.strategies.streams import CAPABILITIES, L2, MBO, START, Stream
 
 TICK = 10**7
 MS = 1_000_000
 
 
-def noisy_market(seed: int, n: int = 6_000, gap: int = 300) -> Stream:
+def noisy_market(seed: int, n: int = 6_000, gap: int = 300, *, levels: bool = False) -> Stream:
     """A book of orders around a best price that wanders, hit by bursts of trades.
 
     Trades come alone, with their fills in a group, at, off and beyond the best prices; the book is
-    now and then crossed, one-sided, cleared or lost.
+    now and then crossed, one-sided, cleared or lost. With `levels` it is told by levels, not by orders.
     """
     random = np.random.default_rng(seed)
     rows: list[tuple[int, str, str, int, int, int, int, int]] = []
@@ -88,5 +88,8 @@ def noisy_market(seed: int, n: int = 6_000, gap: int = 300) -> Stream:
         record["action"], record["side"] = ord(action), ord(side)
         record["price"], record["size"], record["order_id"] = price, size, order
         record["flags"], record["cond"] = flags, cond
-    instrument = Instrument("test", "S", TICK, capabilities=CAPABILITIES[MBO])
+        if levels and action in "AC":
+            record["action"], record["size"] = ord("L"), size if action == "A" else 0
+    depth = CAPABILITIES[L2] | Capability.AGGRESSOR if levels else CAPABILITIES[MBO]
+    instrument = Instrument("test", "S", TICK, capabilities=depth)
     return Stream(events, {(1, 1): instrument})

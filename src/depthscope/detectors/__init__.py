@@ -14,5 +14,6 @@ DETECTORS: Final = (
     "absorption",
     "hidden",
     "large_trader",
+    "refill",
 )
 """Names of the detector files. Places are never reused: records carry them as numbers from 1."""
