@@ -69,7 +69,8 @@ def crowded(ctx: Any, messages: int, j: int) -> Any:
 
 
 @njit
-def _say(ctx: Any, place: Int, ts: Int, slot: Int, phase: Int) -> Any:
+def say_at(ctx: Any, place: Int, ts: Int, slot: Int, phase: Int) -> Any:
+    """Message at a place of the pass: ``2k + 1`` at TRACE row k, ``2 · at`` at a SAMPLE row."""
     frame = frame_of(ctx)
     said = carray(pointer(frame.found), frame.found_room, DETECTION)[frame.n_found]
     frame.n_found += 1
@@ -89,11 +90,11 @@ def _say(ctx: Any, place: Int, ts: Int, slot: Int, phase: Int) -> Any:
 @njit
 def say_at_event(ctx: Any, row: Any, k: int, phase: Int) -> Any:
     """Message about TRACE row `row`, number `k`; the caller fills in the rest (room: `crowded`)."""
-    return _say(ctx, 2 * np.int64(k) + 1, row.ts, np.int64(row.slot), phase)
+    return say_at(ctx, 2 * np.int64(k) + 1, row.ts, np.int64(row.slot), phase)
 
 
 @njit
 def say_at_row(ctx: Any, j: int, phase: Int) -> Any:
     """Message at SAMPLE row `j`, which comes before the event at its ``at``."""
     row = sample_rows(ctx)[j]
-    return _say(ctx, 2 * row.at, row.ts, np.int64(row.slot), phase)
+    return say_at(ctx, 2 * row.at, row.ts, np.int64(row.slot), phase)

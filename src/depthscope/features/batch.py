@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from depthscope.errors import UnknownName
-from depthscope.market.instruments import Capability
 from depthscope.market.layouts import DETECTION, SAMPLE
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ _META_NAMES: Final = (
     "ts", "ts_event", "ts_recv", "sequence", "slot", "state", "incomplete", "action", "changed",
 )  # fmt: skip
 
-__all__ = ["META", "NOTHING_FOUND", "Batch", "heads_of", "joined", "meta_of", "nearest", "satisfying"]
+__all__ = ["META", "NOTHING_FOUND", "Batch", "heads_of", "joined", "meta_of", "nearest"]
 
 # What a SAMPLE row begins with, so that taking it is one strided copy.
 META: Final = np.dtype([(name, SAMPLE[name]) for name in _META_NAMES])
@@ -34,17 +33,6 @@ def nearest(name: str, names: list[str], kind: str) -> str:
     """Sentence that a name is unknown, with the nearest known ones."""
     near = difflib.get_close_matches(name, names, n=3)
     return f"No {kind} is called {name!r}." + (f" Did you mean {', '.join(near)}?" if near else "")
-
-
-def satisfying(requires: Capability) -> Capability:
-    """Capabilities any of which meets a requirement: more depth implies less."""
-    order = (Capability.L1, Capability.L2, Capability.MBO)
-    if requires in order:
-        found = Capability(0)
-        for c in order[order.index(requires) :]:
-            found |= c
-        return found
-    return requires
 
 
 def heads_of(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from depthscope import jit
 from depthscope.errors import InputError, UnknownName
-from depthscope.features.batch import satisfying
 from depthscope.features.driver import TABLE
 from depthscope.features.kit import CONTEXT, INFO, NO_ROOM, RING, RING_COLUMNS, SIGNATURE
 from depthscope.market.layouts import DETECTION
@@ -124,7 +123,7 @@ class Components:
         info["tick"], info["tick_fixed"] = instrument.tick / 1e9, instrument.tick
         info["size_mul"], info["size_div"] = instrument.size_ratio
         self.info = np.concatenate([self.info, info])
-        able = [bool(instrument.capabilities & satisfying(f.requires)) for f in self.members]
+        able = [instrument.capabilities.covers(f.requires) for f in self.members]
         self.lacking = np.concatenate([self.lacking, ~np.array([able], bool).reshape(1, -1)])
         for k, f in enumerate(self.members):
             if slot == len(self.states[k]):  # twice as long, as some records are kilobytes

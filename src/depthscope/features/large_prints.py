@@ -54,7 +54,8 @@ from depthscope.features.kit import (
     walk,
     window_edge,
 )
-from depthscope.jit import Int, carray, njit
+from depthscope.features.prints import EQUAL, PRINTS, continues, join, judge_by, matched_by_few, waited
+from depthscope.jit import carray, njit
 from depthscope.market.events import ASK, BID
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import TRACE_TRADES
@@ -75,26 +76,12 @@ SETTINGS = {
     "large_print_least": 100.0,
 }
 MINUTE = 60 * SECOND
-HALF_LIFE = 1_800 * SECOND
-PATIENCE = SECOND // 10
-UNIT = 1 << 20  # weight of a new print: it halves twenty times before it is gone
-STEPS = 8  # an octave
-BINS = 41 * STEPS  # sizes of 2^43 lots and more share the last one
-EQUAL = 1.0 - 1e-12  # what a float comparison with a decimal threshold forgives
 # 2.8 KB an instrument.
 STATE = np.dtype(
     [
         ("ring", RING),  # large prints
-        ("weights", "i8", (BINS,)),
-        ("weight", "i8"),
-        ("cut", "i8"),  # the bin where sizes few enough to be large begin
-        ("above", "i8"),  # weight there and above
-        ("half", "i8"),  # half hours since the epoch, as of the latest print
-        ("size", "i8"),  # the open print, 0 when there is none
+        *PRINTS,
         ("notional", "f8"),
-        ("ts_event", "i8"),
-        ("ts", "i8"),
-        ("side", "i8"),
         ("count", "i8"),  # running totals of large prints
         ("bought", "i8"),
         ("sold", "i8"),
@@ -103,9 +90,7 @@ STATE = np.dtype(
         ("last_side", "i8"),
         ("judging", "i8"),
         ("mode", "i8"),
-        ("share", "f8"),
         ("least_notional", "f8"),  # in price times lots
-        ("least_weight", "f8"),
     ]
 )
 OUT = (
@@ -123,60 +108,17 @@ def prepare(record: Any, instrument: Instrument, settings: Mapping[str, float]) 
     """Settle the thresholds of one instrument."""
     record["mode"] = settings["large_print_mode"]
     record["judging"] = record["mode"]
-    record["share"] = (1.0 - settings["large_print_quantile"]) / EQUAL
     currency = float(instrument.multiplier) * instrument.lot / 1e9
     record["least_notional"] = settings["large_print_notional"] / currency * EQUAL
-    record["least_weight"] = settings["large_print_least"] * UNIT
-
-
-@njit
-def bin_of(size: Int) -> Int:
-    """Histogram bin of a size in lots, at least 1."""
-    shift = np.int64(0)
-    while size >= 2 * STEPS:
-        size >>= 1
-        shift += 1
-    return min(shift * STEPS + size, np.int64(BINS - 1))
-
-
-@njit
-def settle(s: Any) -> None:
-    """Move the cut to the lowest bin that, with all above it, holds few enough past prints."""
-    limit = s.share * s.weight
-    while s.above > limit:
-        s.above -= s.weights[natural(s.cut)]
-        s.cut += 1
-    while s.cut > 0 and s.above + s.weights[natural(s.cut - 1)] <= limit:
-        s.cut -= 1
-        s.above += s.weights[natural(s.cut)]
-
-
-@njit
-def forget(s: Any, half: Int) -> None:
-    """Halve the weights once for each half hour begun since the latest print."""
-    halvings = min(half - s.half, 63)
-    if halvings > 0:
-        s.weight = s.above = 0
-        for k in range(BINS):
-            s.weights[k] >>= halvings
-            s.weight += s.weights[k]
-            s.above += s.weights[k] if k >= s.cut else 0
-        settle(s)
-    s.half = half
+    judge_by(record, settings["large_print_quantile"], settings["large_print_least"])
 
 
 @njit
 def close(memory: Any, s: Any) -> None:
     """Judge the open print, count it among the past ones and, if it is large, in the totals."""
-    forget(s, s.ts // HALF_LIFE)
-    place = bin_of(s.size)
     large = abs(s.notional) >= s.least_notional
     if s.mode == 0:
-        large = large and s.weight >= s.least_weight and place >= s.cut
-        s.weights[natural(place)] += UNIT
-        s.weight += UNIT
-        s.above += UNIT if place >= s.cut else 0
-        settle(s)
+        large = matched_by_few(s) and large
         s.judging = s.weight >= s.least_weight
     if large:
         s.count += 1
@@ -203,13 +145,10 @@ def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
     if s.ring.head - s.ring.tail + 2 > s.ring.cap:
         missing_ring(ctx, t.slot, 0, j)
         return False
-    if s.size and (event.ts_event != s.ts_event or event.side != s.side or t.ts - s.ts > PATIENCE):
+    if not continues(s, event, t.ts):
         close(ring_rows(ctx), s)
-    s.size += event.size
     s.notional += event.price / 1e9 * event.size
-    s.ts_event = event.ts_event
-    s.ts = t.ts
-    s.side = event.side
+    join(s, event, t.ts)
     return True
 
 
@@ -218,7 +157,7 @@ def look(ctx: Any, states: Any, j: int, out: Any) -> Any:
     """Write a row."""
     row, memory = sample_rows(ctx)[j], ring_rows(ctx)
     s, i = states[row.slot], infos(ctx)[row.slot]
-    if s.size and row.ts - s.ts > PATIENCE:
+    if waited(s, row.ts):
         close(memory, s)
     s.edge = expire(memory, s.ring, s.edge, window_edge(ctx, row.ts, MINUTE))
     count = bought = sold = NAN

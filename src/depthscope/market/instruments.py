@@ -26,6 +26,15 @@ class Capability(IntFlag):
     AGGRESSOR = 16
     DEPTH_LIMITED = 32  # only the best N levels are ever known
 
+    def covers(self, needed: Capability) -> bool:
+        """Whether all of `needed` can be told, one by one; more depth implies less (MBO, L2, L1)."""
+        has = self
+        if has & Capability.MBO:
+            has |= Capability.L2
+        if has & Capability.L2:
+            has |= Capability.L1
+        return needed & has == needed
+
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
