@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from depthscope.api import Progress, Sources
+    from depthscope.features.kit import Setting
     from depthscope.research.rows import Rows
     from depthscope.signals.model import Model
 
@@ -32,7 +33,7 @@ def score(
     every: str | int = "100ms",
     symbols: Iterable[str] | None = None,
     sensitivity: str = "medium",
-    settings: Mapping[str, float | str] | None = None,
+    settings: Mapping[str, Setting] | None = None,
     seed: int = 1,
     threads: int = 2,
     progress: Progress | None = None,
@@ -84,7 +85,7 @@ def fit(
     every: str | int = "100ms",
     symbols: Iterable[str] | None = None,
     sensitivity: str = "medium",
-    settings: Mapping[str, float | str] | None = None,
+    settings: Mapping[str, Setting] | None = None,
     name: str = "",
     seed: int = 1,
     threads: int = 2,
@@ -147,7 +148,7 @@ def fit(
         "fee_bps": fee_bps,
         "factors": list(used),
         "sensitivity": sensitivity,
-        "settings": dict(settings or {}),
+        "settings": {name: _setting(value) for name, value in (settings or {}).items()},
     }
     return fit_model(
         list(found.values()),
@@ -175,6 +176,11 @@ def _provenance(source: Any, found: Mapping[str, Rows], config: dict[str, Any]) 
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "depthscope": version("depthscope"),
     }
+
+
+def _setting(value: Setting) -> float | str:
+    """A setting as a file may hold it; a fitted model by its words, as its own file says the rest."""
+    return value if isinstance(value, float | int | str) else repr(value)
 
 
 def _described(name: str | Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from depthscope.api import Progress, Sources
+    from depthscope.features.kit import Setting
     from depthscope.market.instruments import Instrument
 
 __all__ = ["NAMES", "Rows", "gather", "raw_factor"]
@@ -98,7 +99,7 @@ def gather(
     every: str | int = "100ms",
     symbols: Iterable[str] | None = None,
     sensitivity: str = "medium",
-    settings: Mapping[str, float | str] | None = None,
+    settings: Mapping[str, Setting] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> dict[str, Rows]:

@@ -27,9 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from depthscope.book.primitives import natural
-from depthscope.detectors import DETECTORS as NAMES
 from depthscope.detectors.registry import all_detectors
-from depthscope.features.batch import satisfying
 from depthscope.features.kit import (
     NAN,
     SECOND,
@@ -66,7 +64,7 @@ DETECTORS: Final = 32  # a message's detector number is below
 RESTING: Final = ("iceberg", "refill", "absorption", "hidden")
 AGGRESSIVE: Final = ("sweep", "burst", "large_trader")
 WALL: Final = ("wall",)
-NEEDED: Final = tuple(name for name in (*RESTING, *AGGRESSIVE, *WALL) if name in NAMES)
+NEEDED: Final = (*RESTING, *AGGRESSIVE, *WALL)
 
 STATE: Final = np.dtype(
     [
@@ -302,7 +300,7 @@ def signal_component(columns: Sequence[str], model_of: Callable[[Instrument], Mo
         record["platt"] = model.platt
         record["spread"] = place["spread_bps"]
         for about in all_detectors():
-            if instrument.capabilities & satisfying(about.requires):
+            if instrument.capabilities.covers(about.requires):
                 groups = (RESTING, AGGRESSIVE, WALL)
                 record["kind"][about.number] = next(
                     (g for g, names in enumerate(groups, 1) if about.name in names), 0
