@@ -130,7 +130,7 @@ class _Tables:
             kind = text if c.labels else pa.int64() if c.integer else pa.float64()
             metadata = {"unit": c.unit}
             if c.name in ANCHORED:
-                metadata["anchor"] = "first event of the source"
+                metadata["anchor"] = "session of the instrument's calendar"
             fields.append(pa.field(c.name, kind, metadata=metadata))
         if by_event:
             fields.append(pa.field("action", text, metadata={"unit": "action of the group's last record"}))

@@ -12,8 +12,10 @@ from math import nan
 
 from depthscope.market import events as ev
 from depthscope.market.layouts import DEPTH_BPS, OFI_LEVELS
+from depthscope.market.phases import Phase
 from tests.reference.book import Level
 from tests.reference.engine import Desk, Past, Row, Trade
+from tests.reference.sessions import phase_of, totals_of
 from tests.reference.tape import SlowTape
 
 Pair = tuple[Fraction, Fraction]  # price (units), public size
@@ -189,12 +191,20 @@ class SlowFeatures:
         }
 
     def session(self, row: Row) -> Values:
-        """From the first event on."""
-        trades: list[Trade] = [trade for past in self.desk.history[: row.seen] for trade in past.trades]
+        """Since the session began to which the row's last moment belongs."""
+        calendar, now = self.desk.instrument.calendar, row.ts if self.by_event else row.ts - 1
+        session = totals_of(calendar, now)
+        trades: list[Trade] = [
+            trade
+            for past in self.desk.history[: row.seen]
+            for trade in past.trades
+            if totals_of(calendar, trade.ts) == session
+        ]
         counted = [trade for trade in trades if trade.counts_volume]
         extremes = [trade.price for trade in trades if not trade.cond & ev.COND_NOT_HIGH_LOW]
         volume = sum(trade.size for trade in counted)
         return {
+            "session_phase": float(Phase[phase_of(calendar, now)]),
             "cvd": self.size(sum(trade.sign * trade.size for trade in counted)),
             "vwap": ratio(sum((price(t.price) * t.size for t in counted), ZERO), Fraction(volume)),
             "hod": float(price(max(extremes))) if extremes else nan,

@@ -6,6 +6,7 @@ The lists hold what NYSE and CME announced for 2021 to 2025; nothing here asks a
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 FIRST, LAST = date(2021, 1, 4), date(2025, 12, 30)  # the years the lists cover
@@ -124,3 +125,30 @@ def cme_equity(ts: int) -> tuple[str, date | None]:
     if new_york.time() >= (time(13) if half else time(16)):
         return "AFTER_HOURS", trade
     return _cash_phase(new_york.time(), half), trade
+
+
+QUARTER = 900 * 10**9  # phases begin and end at quarters of an hour
+Key = tuple[str, str] | None
+
+
+@cache
+def _quarter(calendar: str, quarter: int) -> tuple[str, Key]:
+    if calendar in ("unknown", "24/7"):
+        day = str(_wall(quarter * QUARTER, "UTC").date())
+        return ("UNKNOWN" if calendar == "unknown" else "CONTINUOUS"), (day, "")
+    phase, day = (nyse if calendar == "NYSE" else cme_equity)(quarter * QUARTER)
+    extended = phase if calendar == "NYSE" and phase in ("PRE_MARKET", "AFTER_HOURS") else ""
+    return phase, None if day is None else (str(day), extended)
+
+
+def phase_of(calendar: str, ts: int) -> str:
+    """Phase of a moment."""
+    return _quarter(calendar, ts // QUARTER)[0]
+
+
+def totals_of(calendar: str, ts: int) -> Key:
+    """Session whose totals a moment counts for: the latest one that had begun."""
+    quarter = ts // QUARTER
+    while (found := _quarter(calendar, quarter)[1]) is None:
+        quarter -= 1
+    return found

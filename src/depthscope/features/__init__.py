@@ -18,6 +18,7 @@ FEATURES: Final = (
     "flow",
     "tape",
     "large_prints",
+    "phase",
     "session",
     "cvd_trend",
     "vpin",
