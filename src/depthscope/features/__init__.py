@@ -20,6 +20,7 @@ FEATURES: Final = (
     "large_prints",
     "phase",
     "session",
+    "volume_profile",
     "cvd_trend",
     "vpin",
     "realised_volatility",
