@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from depthscope.api import Frame, features, features_batches, open_source, replay
+    from depthscope.bars import footprint, footprint_batches
     from depthscope.book.view import Level, OrderBook, Walk
     from depthscope.detectors.messages import Detection
     from depthscope.engine import Batch, Engine
@@ -41,6 +42,8 @@ _HOMES = {
     "detections_batches": "depthscope.findings",
     "features": "depthscope.api",
     "features_batches": "depthscope.api",
+    "footprint": "depthscope.bars",
+    "footprint_batches": "depthscope.bars",
     "open_source": "depthscope.api",
     "replay": "depthscope.api",
 }
@@ -62,6 +65,8 @@ __all__ = [
     "detections_batches",
     "features",
     "features_batches",
+    "footprint",
+    "footprint_batches",
     "open_source",
     "replay",
 ]

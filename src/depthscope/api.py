@@ -73,7 +73,7 @@ def _batches(source: Source, engine: Engine, threads: int, progress: Progress | 
     yield engine.finish()
 
 
-def _arrow(values: npt.NDArray[Any], kind: Any, missing: npt.NDArray[np.bool_] | None = None) -> Any:
+def arrow_of(values: npt.NDArray[Any], kind: Any, missing: npt.NDArray[np.bool_] | None = None) -> Any:
     """Arrow array over numpy memory. `pyarrow.array` would import pandas where it is installed."""
     import pyarrow as pa
 
@@ -85,8 +85,8 @@ def _arrow(values: npt.NDArray[Any], kind: Any, missing: npt.NDArray[np.bool_] |
     return pa.Array.from_buffers(kind, len(values), [validity, data], nulls)
 
 
-def _arrow_text(words: list[str]) -> Any:
-    """Arrow array of strings, without pandas (see `_arrow`)."""
+def arrow_text(words: list[str]) -> Any:
+    """Arrow array of strings, without pandas (see `arrow_of`)."""
     import pyarrow as pa
 
     raw = [word.encode() for word in words]
@@ -146,14 +146,14 @@ class _Tables:
             index: npt.NDArray[Any], names: list[str], missing: npt.NDArray[np.bool_] | None = None
         ) -> Any:
             return pa.DictionaryArray.from_arrays(
-                _arrow(index.astype(np.int32), pa.int32(), missing), _arrow_text(names)
+                arrow_of(index.astype(np.int32), pa.int32(), missing), arrow_text(names)
             )
 
         stamp = pa.timestamp("ns", "UTC")
         arrays = [
-            _arrow(meta["ts_event"], stamp),
-            _arrow(meta["ts"], stamp),
-            _arrow(meta["sequence"], pa.uint64()),
+            arrow_of(meta["ts_event"], stamp),
+            arrow_of(meta["ts"], stamp),
+            arrow_of(meta["sequence"], pa.uint64()),
             words(meta["slot"], symbols),
             words(meta["state"], list(STATE_NAMES)),
         ]
@@ -163,9 +163,9 @@ class _Tables:
             if c.labels:
                 arrays.append(words(np.where(missing, 0.0, line), list(c.labels), missing))
             elif c.integer:
-                arrays.append(_arrow(np.where(missing, 0.0, line).astype(np.int64), pa.int64(), missing))
+                arrays.append(arrow_of(np.where(missing, 0.0, line).astype(np.int64), pa.int64(), missing))
             else:
-                arrays.append(_arrow(line, pa.float64(), missing))
+                arrays.append(arrow_of(line, pa.float64(), missing))
         if self.by_event:
             seen, index = np.unique(meta["action"], return_inverse=True)
             arrays.append(words(index, [chr(code) for code in seen]))

@@ -15,6 +15,7 @@ from depthscope.market.layouts import DEPTH_BPS, OFI_LEVELS
 from depthscope.market.phases import Phase
 from tests.reference.book import Level
 from tests.reference.engine import Desk, Past, Row, Trade
+from tests.reference.footprint import SlowBar
 from tests.reference.profile import SlowProfile
 from tests.reference.sessions import phase_of, totals_of
 from tests.reference.tape import SlowTape
@@ -84,6 +85,7 @@ class SlowFeatures:
         self.tick = price(desk.instrument.tick)
         self.tape = SlowTape(desk, by_event=by_event, settings=settings)
         self.profile = SlowProfile(desk, by_event=by_event)
+        self.bar = SlowBar(desk, by_event=by_event)
         self.totals: list[tuple[int, Fraction]] = []  # (row time, bid less ask over ten levels)
 
     def public(self, levels: Sequence[Level]) -> list[Pair]:
@@ -105,6 +107,7 @@ class SlowFeatures:
             | self.trades(row)
             | self.session(row)
             | self.profile(row)
+            | self.bar(row)
             | self.tape(row)
         )
 

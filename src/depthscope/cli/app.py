@@ -17,6 +17,7 @@ from depthscope.cli.book import book
 from depthscope.cli.demo import demo
 from depthscope.cli.detections import detections
 from depthscope.cli.features import features
+from depthscope.cli.footprint import footprint
 from depthscope.cli.info import info
 from depthscope.cli.replay import replay
 from depthscope.cli.version import version
@@ -44,7 +45,7 @@ def help_of(function: Callable[..., object]) -> str:
     return inspect.cleandoc(function.__doc__ or "").replace("\\b\n", "\b\n")
 
 
-for _command in (demo, replay, features, detections, book, info, warmup, version):
+for _command in (demo, replay, features, detections, footprint, book, info, warmup, version):
     app.command(help=help_of(_command))(_command)
 
 

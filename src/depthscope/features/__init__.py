@@ -21,6 +21,7 @@ FEATURES: Final = (
     "phase",
     "session",
     "volume_profile",
+    "footprint",
     "cvd_trend",
     "vpin",
     "realised_volatility",
