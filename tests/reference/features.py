@@ -17,6 +17,7 @@ from tests.reference.book import Level
 from tests.reference.engine import Desk, Past, Row, Trade
 from tests.reference.footprint import SlowBar
 from tests.reference.profile import SlowProfile
+from tests.reference.rvol import SlowRvol
 from tests.reference.sessions import phase_of, totals_of
 from tests.reference.tape import SlowTape
 
@@ -86,6 +87,7 @@ class SlowFeatures:
         self.tape = SlowTape(desk, by_event=by_event, settings=settings)
         self.profile = SlowProfile(desk, by_event=by_event)
         self.bar = SlowBar(desk, by_event=by_event)
+        self.rvol = SlowRvol(desk, by_event=by_event)
         self.totals: list[tuple[int, Fraction]] = []  # (row time, bid less ask over ten levels)
 
     def public(self, levels: Sequence[Level]) -> list[Pair]:
@@ -108,6 +110,7 @@ class SlowFeatures:
             | self.session(row)
             | self.profile(row)
             | self.bar(row)
+            | self.rvol(row)
             | self.tape(row)
         )
 

@@ -22,6 +22,7 @@ FEATURES: Final = (
     "session",
     "volume_profile",
     "footprint",
+    "rvol",
     "cvd_trend",
     "vpin",
     "realised_volatility",
