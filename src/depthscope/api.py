@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ from depthscope.engine import Batch, Engine
 from depthscope.errors import StaleFrame
 from depthscope.features.registry import select
 from depthscope.market.layouts import STATE_NAMES
+from depthscope.market.sessions import calendar_of
 from depthscope.market.source import Source
 from depthscope.market.times import format_time, parse_every
 from depthscope.runtime.readahead import ReadAhead
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from depthscope.book.view import OrderBook
     from depthscope.features.kit import Column
     from depthscope.market.events import Events
+    from depthscope.market.instruments import Instrument
 
 __all__ = ["Frame", "features", "features_batches", "open_source", "replay"]
 
@@ -65,6 +68,16 @@ def chunks_of(source: Source, threads: int, progress: Progress | None) -> Iterat
                 progress(source.info.bytes_read, source.info.bytes_total)
     finally:
         reader.close()
+
+
+def followed(source: Source, calendars: Mapping[str, str] | None) -> Callable[[int, int], Instrument]:
+    """How instruments of a source are resolved where some follow other calendars than the shipped ones."""
+
+    def resolve(publisher: int, number: int) -> Instrument:
+        found = source.resolve(publisher, number)
+        return replace(found, calendar=calendar_of(found, calendars))
+
+    return resolve if calendars else source.resolve
 
 
 def _batches(source: Source, engine: Engine, threads: int, progress: Progress | None) -> Iterator[Batch]:
@@ -182,6 +195,7 @@ def features_batches(
     tick: int | None = None,
     lot: int | None = None,
     settings: Mapping[str, float | str] | None = None,
+    calendars: Mapping[str, str] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> Iterator[pa.RecordBatch]:
@@ -198,7 +212,7 @@ def features_batches(
     chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
     data = opened(source, {"tick": tick, "lot": lot, "symbols": chosen})
     engine = Engine(
-        data.resolve,
+        followed(data, calendars),
         every=every,
         features=None if wanted is None else ["quotes", *wanted],
         sparse=sparse,
@@ -245,6 +259,7 @@ def features(
     tick: int | None = None,
     lot: int | None = None,
     settings: Mapping[str, float | str] | None = None,
+    calendars: Mapping[str, str] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> pa.Table:
@@ -267,6 +282,9 @@ def features(
         Price and size increments in 1e-9 units, over the file's and the shipped ones.
     settings : mapping of str to float or str, optional
         Feature settings, for example ``{"decay": 0.9}``.
+    calendars : mapping of str to str, optional
+        Trading calendars by venue, or by venue and symbol, over the shipped ones: ``{"GLBX.MDP3/CL":
+        "CME_Equity"}`` (see docs/SESSIONS.md).
     threads : int
         2 decodes in a thread of its own; 1 does everything in the caller's.
     progress : callable, optional
@@ -305,6 +323,7 @@ def features(
                 tick=tick,
                 lot=lot,
                 settings=settings,
+                calendars=calendars,
                 threads=threads,
                 progress=progress,
             )
@@ -403,6 +422,7 @@ def replay(
     tick: int | None = None,
     lot: int | None = None,
     settings: Mapping[str, float | str] | None = None,
+    calendars: Mapping[str, str] | None = None,
     threads: int = 2,
 ) -> Iterator[Frame]:
     """Replay recorded market data as frames, one per instrument and boundary.
@@ -430,7 +450,7 @@ def replay(
     chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
     data = opened(source, {"tick": tick, "lot": lot, "symbols": chosen})
     engine = Engine(
-        data.resolve,
+        followed(data, calendars),
         every=every,
         features=features,
         detectors=detectors,

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import depthscope as ds
 from depthscope.engine import Engine
 from depthscope.errors import UnknownName
 from depthscope.features.clock import stretches
@@ -174,6 +175,19 @@ def test_a_calendar_that_is_none_is_told() -> None:
     events = seeded_stream(1, 10, 1).events
     with pytest.raises(UnknownName, match="CME_Equity"):
         Engine(lambda *_: instrument, features=[]).process(events)
+
+
+def test_another_calendar_may_be_named() -> None:
+    source = "synthetic:seed=1,minutes=2,symbols=1,start=2026-01-05T14:29:00Z"
+    for calendars, words in (
+        (None, {"CONTINUOUS"}),
+        ({"SYNTH": "NYSE"}, {"PRE_MARKET", "OPEN_DRIVE"}),
+        ({"SYNTH.MBO/SYNES": "CME_Equity", "SYNTH": "NYSE"}, {"OVERNIGHT", "OPEN_DRIVE"}),
+    ):
+        table = ds.features(source, "1s", features=["phase", "cvd"], calendars=calendars)
+        assert set(table["session_phase"].to_pylist()) == words
+        frames = list(ds.replay(source, "1s", features=["phase", "cvd"], calendars=calendars))
+        assert [frame["cvd"] for frame in frames] == table["cvd"].to_pylist()
 
 
 def test_blocks_of_a_timetable_join() -> None:

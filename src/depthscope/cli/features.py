@@ -111,9 +111,11 @@ def features(
     from depthscope.api import features_batches, open_source
     from depthscope.cli.output import table_output
     from depthscope.cli.warmup import warm
+    from depthscope.market.calendars import parse_calendars
 
     check_grid(every)  # a wrong one should not cost the opening of a large file
     only, wanted, values = names(symbols), names(chosen), setting_values(set_)
+    calendars = parse_calendars(preferences.calendars)
     with table_output(out, lines_of_json=json) as writer:
         source = open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))
         warm(None if wanted is None else ["quotes", *wanted])
@@ -125,6 +127,7 @@ def features(
                 features=wanted,
                 sparse=sparse,
                 settings=values,
+                calendars=calendars,
                 threads=preferences.threads,
                 progress=advance,
             ):
