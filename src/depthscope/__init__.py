@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from depthscope.api import Frame, features, features_batches, open_source, replay
+    from depthscope.bars import footprint, footprint_batches
     from depthscope.book.view import Level, OrderBook, Walk
     from depthscope.detectors.messages import Detection
     from depthscope.engine import Batch, Engine
@@ -53,6 +54,8 @@ _HOMES = {
     "fit": "depthscope.research.judging",
     "load_model": "depthscope.runtime.models",
     "of_table": "depthscope.research.lookahead",
+    "footprint": "depthscope.bars",
+    "footprint_batches": "depthscope.bars",
     "open_source": "depthscope.api",
     "replay": "depthscope.api",
     "score": "depthscope.research.judging",
@@ -80,6 +83,8 @@ __all__ = [
     "features_batches",
     "find_lookahead",
     "fit",
+    "footprint",
+    "footprint_batches",
     "load_model",
     "of_table",
     "open_source",

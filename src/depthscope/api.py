@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ from depthscope.engine import Batch, Engine
 from depthscope.errors import InputError, StaleFrame
 from depthscope.features.registry import select
 from depthscope.market.layouts import STATE_NAMES
+from depthscope.market.sessions import calendar_of
 from depthscope.market.source import Source
 from depthscope.market.times import format_time, parse_every
 from depthscope.runtime.models import model_named
@@ -80,13 +82,23 @@ def _always(signal: Model | str | Path | None) -> Callable[[Instrument], Model] 
     return lambda instrument: model
 
 
+def followed(source: Source, calendars: Mapping[str, str] | None) -> Callable[[int, int], Instrument]:
+    """How instruments of a source are resolved where some follow other calendars than the shipped ones."""
+
+    def resolve(publisher: int, number: int) -> Instrument:
+        found = source.resolve(publisher, number)
+        return replace(found, calendar=calendar_of(found, calendars))
+
+    return resolve if calendars else source.resolve
+
+
 def _batches(source: Source, engine: Engine, threads: int, progress: Progress | None) -> Iterator[Batch]:
     for events in chunks_of(source, threads, progress):
         yield from engine.pieces(events)
     yield engine.finish()
 
 
-def _arrow(values: npt.NDArray[Any], kind: Any, missing: npt.NDArray[np.bool_] | None = None) -> Any:
+def arrow_of(values: npt.NDArray[Any], kind: Any, missing: npt.NDArray[np.bool_] | None = None) -> Any:
     """Arrow array over numpy memory. `pyarrow.array` would import pandas where it is installed."""
     import pyarrow as pa
 
@@ -98,8 +110,8 @@ def _arrow(values: npt.NDArray[Any], kind: Any, missing: npt.NDArray[np.bool_] |
     return pa.Array.from_buffers(kind, len(values), [validity, data], nulls)
 
 
-def _arrow_text(words: list[str]) -> Any:
-    """Arrow array of strings, without pandas (see `_arrow`)."""
+def arrow_text(words: list[str]) -> Any:
+    """Arrow array of strings, without pandas (see `arrow_of`)."""
     import pyarrow as pa
 
     raw = [word.encode() for word in words]
@@ -144,7 +156,7 @@ class _Tables:
             kind = text if c.labels else pa.int64() if c.integer else pa.float64()
             metadata = {"unit": c.unit}
             if c.name in ANCHORED:
-                metadata["anchor"] = "first event of the source"
+                metadata["anchor"] = "session of the instrument's calendar"
             fields.append(pa.field(c.name, kind, metadata=metadata))
         if by_event:
             fields.append(pa.field("action", text, metadata={"unit": "action of the group's last record"}))
@@ -160,14 +172,14 @@ class _Tables:
             index: npt.NDArray[Any], names: list[str], missing: npt.NDArray[np.bool_] | None = None
         ) -> Any:
             return pa.DictionaryArray.from_arrays(
-                _arrow(index.astype(np.int32), pa.int32(), missing), _arrow_text(names)
+                arrow_of(index.astype(np.int32), pa.int32(), missing), arrow_text(names)
             )
 
         stamp = pa.timestamp("ns", "UTC")
         arrays = [
-            _arrow(meta["ts_event"], stamp),
-            _arrow(meta["ts"], stamp),
-            _arrow(meta["sequence"], pa.uint64()),
+            arrow_of(meta["ts_event"], stamp),
+            arrow_of(meta["ts"], stamp),
+            arrow_of(meta["sequence"], pa.uint64()),
             words(meta["slot"], symbols),
             words(meta["state"], list(STATE_NAMES)),
         ]
@@ -177,9 +189,9 @@ class _Tables:
             if c.labels:
                 arrays.append(words(np.where(missing, 0.0, line), list(c.labels), missing))
             elif c.integer:
-                arrays.append(_arrow(np.where(missing, 0.0, line).astype(np.int64), pa.int64(), missing))
+                arrays.append(arrow_of(np.where(missing, 0.0, line).astype(np.int64), pa.int64(), missing))
             else:
-                arrays.append(_arrow(line, pa.float64(), missing))
+                arrays.append(arrow_of(line, pa.float64(), missing))
         if self.by_event:
             seen, index = np.unique(meta["action"], return_inverse=True)
             arrays.append(words(index, [chr(code) for code in seen]))
@@ -197,6 +209,7 @@ def features_batches(
     lot: int | None = None,
     settings: Mapping[str, Setting] | None = None,
     signal: Model | str | Path | None = None,
+    calendars: Mapping[str, str] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> Iterator[pa.RecordBatch]:
@@ -213,7 +226,7 @@ def features_batches(
     chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
     data = opened(source, {"tick": tick, "lot": lot, "symbols": chosen})
     engine = Engine(
-        data.resolve,
+        followed(data, calendars),
         every=every,
         features=None if wanted is None else ["quotes", *wanted],
         sparse=sparse,
@@ -262,6 +275,7 @@ def features(
     lot: int | None = None,
     settings: Mapping[str, Setting] | None = None,
     signal: Model | str | Path | None = None,
+    calendars: Mapping[str, str] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> pa.Table:
@@ -287,6 +301,9 @@ def features(
     signal : Model, str or Path, optional
         Also make signal columns: with a model, a file that `fit` wrote, or shipped weights by their
         horizon (``1s``, ``10s``, ``60s``).
+    calendars : mapping of str to str, optional
+        Trading calendars by venue, or by venue and symbol, over the shipped ones: ``{"GLBX.MDP3/CL":
+        "CME_Equity"}`` (see docs/SESSIONS.md).
     threads : int
         2 decodes in a thread of its own; 1 does everything in the caller's.
     progress : callable, optional
@@ -326,6 +343,7 @@ def features(
                 lot=lot,
                 settings=settings,
                 signal=signal,
+                calendars=calendars,
                 threads=threads,
                 progress=progress,
             )
@@ -442,6 +460,7 @@ def replay(
     lot: int | None = None,
     settings: Mapping[str, Setting] | None = None,
     signal: Model | str | Path | None = None,
+    calendars: Mapping[str, str] | None = None,
     threads: int = 2,
 ) -> Iterator[Frame]:
     """Replay recorded market data as frames, one per instrument and boundary.
@@ -471,7 +490,7 @@ def replay(
     chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
     data = opened(source, {"tick": tick, "lot": lot, "symbols": chosen})
     engine = Engine(
-        data.resolve,
+        followed(data, calendars),
         every=every,
         features=features,
         detectors=detectors,

@@ -42,7 +42,9 @@ COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-def
 
 
 def test_the_commands() -> None:
-    assert COMMANDS == ["book", "demo", "detections", "features", "info", "replay", "version", "warmup"]
+    assert COMMANDS == [
+        "book", "demo", "detections", "features", "footprint", "info", "replay", "version", "warmup",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -21,6 +21,7 @@ from depthscope.market.instruments import Capability, Instrument
 from depthscope.runtime.sources import open_source
 
 SHIPPED = [f for f in all_features() if f.name in FEATURES]
+COMPARE_DAYS = ("rvol",)
 UNITS = re.compile(r"[a-z]+(/[a-z]+)?|-?[01]…1")
 
 
@@ -123,8 +124,22 @@ def half_hour() -> Batch:
     )
 
 
+@cache
+def week() -> Batch:
+    """Rows of five days of a quiet share: some compare days."""
+    source = open_source("synthetic:universe,symbols=1,minutes=7200,rate=0.05,inject=0")
+    engine = Engine(source.resolve, every="1m", features=list(COMPARE_DAYS))
+    batches = [*(engine.process(chunk) for chunk in source.chunks()), engine.finish()]
+    return Batch(
+        np.concatenate([b.meta for b in batches]),
+        np.concatenate([b.values for b in batches], axis=1),
+        engine.columns,
+    )
+
+
 def test_it_says_something_of_a_real_market(each: Feature) -> None:
-    defined = np.isfinite(lines(half_hour(), [c.name for c in each.columns])).mean(axis=1)
+    market = week() if each.name in COMPARE_DAYS else half_hour()
+    defined = np.isfinite(lines(market, [c.name for c in each.columns])).mean(axis=1)
     assert (defined > 0.5).all(), dict(zip([c.name for c in each.columns], defined, strict=True))
 
 

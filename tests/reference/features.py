@@ -12,9 +12,14 @@ from math import nan
 
 from depthscope.market import events as ev
 from depthscope.market.layouts import DEPTH_BPS, OFI_LEVELS
+from depthscope.market.phases import Phase
 from tests.reference.book import Level
 from tests.reference.engine import Desk, Past, Row, Trade
+from tests.reference.footprint import SlowBar
 from tests.reference.micro import SlowMicro
+from tests.reference.profile import SlowProfile
+from tests.reference.rvol import SlowRvol
+from tests.reference.sessions import phase_of, totals_of
 from tests.reference.tape import SlowTape
 
 Pair = tuple[Fraction, Fraction]  # price (units), public size
@@ -82,6 +87,9 @@ class SlowFeatures:
         self.tick = price(desk.instrument.tick)
         self.tape = SlowTape(desk, by_event=by_event, settings=settings)
         self.micro = SlowMicro(desk, by_event=by_event, settings=settings)
+        self.profile = SlowProfile(desk, by_event=by_event)
+        self.bar = SlowBar(desk, by_event=by_event)
+        self.rvol = SlowRvol(desk, by_event=by_event)
         self.totals: list[tuple[int, Fraction]] = []  # (row time, bid less ask over ten levels)
 
     def public(self, levels: Sequence[Level]) -> list[Pair]:
@@ -102,6 +110,9 @@ class SlowFeatures:
             | self.order_flow(row, bids, asks)
             | self.trades(row)
             | self.session(row)
+            | self.profile(row)
+            | self.bar(row)
+            | self.rvol(row)
             | self.tape(row)
             | self.micro(row)
         )
@@ -192,12 +203,20 @@ class SlowFeatures:
         }
 
     def session(self, row: Row) -> Values:
-        """From the first event on."""
-        trades: list[Trade] = [trade for past in self.desk.history[: row.seen] for trade in past.trades]
+        """Since the session began to which the row's last moment belongs."""
+        calendar, now = self.desk.instrument.calendar, row.ts if self.by_event else row.ts - 1
+        session = totals_of(calendar, now)
+        trades: list[Trade] = [
+            trade
+            for past in self.desk.history[: row.seen]
+            for trade in past.trades
+            if totals_of(calendar, trade.ts) == session
+        ]
         counted = [trade for trade in trades if trade.counts_volume]
         extremes = [trade.price for trade in trades if not trade.cond & ev.COND_NOT_HIGH_LOW]
         volume = sum(trade.size for trade in counted)
         return {
+            "session_phase": float(Phase[phase_of(calendar, now)]),
             "cvd": self.size(sum(trade.sign * trade.size for trade in counted)),
             "vwap": ratio(sum((price(t.price) * t.size for t in counted), ZERO), Fraction(volume)),
             "hod": float(price(max(extremes))) if extremes else nan,

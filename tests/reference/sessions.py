@@ -6,6 +6,7 @@ The lists hold what NYSE and CME announced for 2021 to 2025; nothing here asks a
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 FIRST, LAST = date(2021, 1, 4), date(2025, 12, 30)  # the years the lists cover
@@ -48,7 +49,7 @@ CME_EARLY = (
 PAUSED_UNTIL = date(2021, 6, 25)  # the last day with a pause from 15:15 to 15:30 Chicago time
 
 
-def _wall(ts: int, zone: str) -> datetime:
+def wall(ts: int, zone: str) -> datetime:
     """Wall time, to the microsecond below: no rule here is finer."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ts // 1000)).astimezone(ZoneInfo(zone))
 
@@ -69,7 +70,7 @@ def _traded(day: date) -> bool:
 
 def nyse(ts: int) -> tuple[str, date | None]:
     """Phase and session of a moment."""
-    now = _wall(ts, "America/New_York")
+    now = wall(ts, "America/New_York")
     day, at = now.date(), now.time()
     half = day in NYSE_HALF
     if not _traded(day) or not time(4) <= at < (time(17) if half else time(20)):
@@ -101,7 +102,7 @@ def _trade_date(label: date) -> date:
 
 def cme_equity(ts: int) -> tuple[str, date | None]:
     """Phase and trade date of a moment."""
-    now = _wall(ts, "America/Chicago")
+    now = wall(ts, "America/Chicago")
     label, at = _cme_label(now), now.time()
     if not _cme_open(now):
         # A halt belongs to a trade date when the market traded for it before and will again.
@@ -117,10 +118,37 @@ def cme_equity(ts: int) -> tuple[str, date | None]:
         return "CLOSED", trade
     if not _traded(label):
         return "OVERNIGHT", trade
-    new_york = _wall(ts, "America/New_York")
+    new_york = wall(ts, "America/New_York")
     half = label in NYSE_HALF
     if new_york.date() < label or new_york.time() < time(9, 30):
         return "OVERNIGHT", trade
     if new_york.time() >= (time(13) if half else time(16)):
         return "AFTER_HOURS", trade
     return _cash_phase(new_york.time(), half), trade
+
+
+QUARTER = 900 * 10**9  # phases begin and end at quarters of an hour
+Key = tuple[str, str] | None
+
+
+@cache
+def _quarter(calendar: str, quarter: int) -> tuple[str, Key]:
+    if calendar in ("unknown", "24/7"):
+        day = str(wall(quarter * QUARTER, "UTC").date())
+        return ("UNKNOWN" if calendar == "unknown" else "CONTINUOUS"), (day, "")
+    phase, day = (nyse if calendar == "NYSE" else cme_equity)(quarter * QUARTER)
+    extended = phase if calendar == "NYSE" and phase in ("PRE_MARKET", "AFTER_HOURS") else ""
+    return phase, None if day is None else (str(day), extended)
+
+
+def phase_of(calendar: str, ts: int) -> str:
+    """Phase of a moment."""
+    return _quarter(calendar, ts // QUARTER)[0]
+
+
+def totals_of(calendar: str, ts: int) -> Key:
+    """Session whose totals a moment counts for: the latest one that had begun."""
+    quarter = ts // QUARTER
+    while (found := _quarter(calendar, quarter)[1]) is None:
+        quarter -= 1
+    return found

@@ -17,7 +17,7 @@ COMPUTE = CORE | {"book"}
 DOMAIN = CORE | {"book", "features", "detectors", "signals", "engine"}
 EDGES = {"venues", "simulators", "storage", "options", "strategies", "execution"}
 COMPOSITION = DOMAIN | EDGES | {"config"}
-PUBLIC = COMPOSITION | {"runtime", "api", "findings"}
+PUBLIC = COMPOSITION | {"runtime", "api", "bars", "findings"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "config": BASE,
@@ -37,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": COMPOSITION,
     "api": COMPOSITION | {"runtime"},
     "findings": COMPOSITION | {"runtime", "api"},
+    "bars": COMPOSITION | {"runtime", "api"},
     "research": PUBLIC,
     "ops": PUBLIC,
     "web": PUBLIC | {"ops"},
@@ -44,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
     "": {
         "api",
+        "bars",
         "findings",
         "detectors",
         "engine",

@@ -18,6 +18,7 @@ from depthscope.cli.demo import demo
 from depthscope.cli.detections import detections
 from depthscope.cli.features import features
 from depthscope.cli.fit import fit
+from depthscope.cli.footprint import footprint
 from depthscope.cli.info import info
 from depthscope.cli.replay import replay
 from depthscope.cli.score import score
@@ -46,7 +47,7 @@ def help_of(function: Callable[..., object]) -> str:
     return inspect.cleandoc(function.__doc__ or "").replace("\\b\n", "\b\n")
 
 
-for _command in (demo, replay, features, detections, score, fit, book, info, warmup, version):
+for _command in (demo, replay, features, detections, footprint, book, score, fit, info, warmup, version):
     app.command(help=help_of(_command))(_command)
 
 

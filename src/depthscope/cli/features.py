@@ -123,11 +123,13 @@ def features(
     from depthscope.api import features_batches, open_source
     from depthscope.cli.output import table_output
     from depthscope.cli.warmup import warm
+    from depthscope.market.calendars import parse_calendars
     from depthscope.runtime.models import model_named
 
     check_grid(every)  # a wrong one should not cost the opening of a large file
     only, wanted, values = names(symbols), names(chosen), setting_values(set_)
     model = None if signal is None else model_named(signal)
+    calendars = parse_calendars(preferences.calendars)
     with table_output(out, lines_of_json=json) as writer:
         source = open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))
         warm(None if wanted is None else ["quotes", *wanted], signals=model is not None)
@@ -140,6 +142,7 @@ def features(
                 sparse=sparse,
                 settings=values,
                 signal=model,
+                calendars=calendars,
                 threads=preferences.threads,
                 progress=advance,
             ):

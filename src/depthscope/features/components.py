@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from depthscope import jit
 from depthscope.errors import InputError, UnknownName
+from depthscope.features.clock import covered, utc_phase
 from depthscope.features.driver import TABLE
-from depthscope.features.kit import CONTEXT, INFO, NO_ROOM, RING, RING_COLUMNS, SIGNATURE
+from depthscope.features.kit import CONTEXT, INFO, NO_HOURS, NO_ROOM, RING, RING_COLUMNS, SIGNATURE
 from depthscope.market.layouts import DETECTION
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class Components:
         self.settings = settled(members, settings or {})
         self.states: list[npt.NDArray[Any]] = [np.zeros(0, f.state) for f in members]
         self.info = np.zeros(0, INFO)
+        self.calendars: list[str] = []  # of each instrument
+        self.hours: dict[str, npt.NDArray[Any]] = {}  # calendar -> what INFO records point at
         self.rings = np.zeros((1024, RING_COLUMNS), np.int64)
         self.ring_used = 0
         self.free: dict[int, list[int]] = {}
@@ -122,7 +125,11 @@ class Components:
         info = np.zeros(1, INFO)
         info["tick"], info["tick_fixed"] = instrument.tick / 1e9, instrument.tick
         info["size_mul"], info["size_div"] = instrument.size_ratio
+        info["utc_phase"] = utc_phase(instrument.calendar)
         self.info = np.concatenate([self.info, info])
+        self.calendars.append(instrument.calendar)
+        if instrument.calendar in self.hours:
+            self.point(slot)
         able = [instrument.capabilities.covers(f.requires) for f in self.members]
         self.lacking = np.concatenate([self.lacking, ~np.array([able], bool).reshape(1, -1)])
         for k, f in enumerate(self.members):
@@ -150,8 +157,23 @@ class Components:
         if slot == NO_ROOM:
             self.found = np.concatenate([self.found, np.zeros_like(self.found)])  # a block says little
             self.bind()
+        elif ring == NO_HOURS:
+            self.fetch_hours(slot, int(self.frame[0]["need_ts"]))
         else:
             self.grow_ring(component, slot, ring)
+
+    def fetch_hours(self, slot: int, ts: int) -> None:
+        """Get the timetable of an instrument's calendar around a moment; only now is a calendar read."""
+        calendar = self.calendars[slot]
+        self.hours[calendar] = covered(calendar, ts)
+        for other, name in enumerate(self.calendars):
+            if name == calendar:
+                self.point(other)
+
+    def point(self, slot: int) -> None:
+        """Let an instrument's INFO record point at the timetable of its calendar."""
+        hours = self.hours[self.calendars[slot]]
+        self.info[slot]["hours"], self.info[slot]["n_hours"] = hours.ctypes.data, len(hours)
 
     def take_found(self) -> npt.NDArray[Any]:
         """DETECTION records since the last call, in order of time, of feeds that support them."""
@@ -199,6 +221,7 @@ class Components:
         twin.traced = self.traced
         twin.states = [state.copy() for state in self.states]
         twin.info, twin.rings, twin.ring_used = self.info.copy(), self.rings.copy(), self.ring_used
+        twin.calendars, twin.hours = list(self.calendars), dict(self.hours)  # timetables never change
         twin.free = {cap: list(firsts) for cap, firsts in self.free.items()}
         twin.found, twin.lacking = self.found.copy(), self.lacking.copy()
         twin.frame, twin.table = self.frame.copy(), self.table.copy()

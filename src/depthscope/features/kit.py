@@ -56,7 +56,8 @@ CONTEXT: Final = np.dtype(
         ("rings", "i8"),
         ("ring_rows", "i8"),
         ("need_slot", "i8"),  # instrument whose ring is full, NO_ROOM (for messages) or NO_NEED
-        ("need_ring", "i8"),  # which of the RINGs of its STATE
+        ("need_ring", "i8"),  # which of the RINGs of its STATE, or NO_HOURS
+        ("need_ts", "i8"),  # the moment its timetable does not reach
         # What detectors say (`detectors.kit`).
         ("found", "i8"),
         ("n_found", "i8"),
@@ -68,9 +69,20 @@ CONTEXT: Final = np.dtype(
 
 NO_NEED: Final = -1
 NO_ROOM: Final = -2
+NO_HOURS: Final = -1
 
 INFO: Final = np.dtype(
-    [("tick", "f8"), ("size_mul", "f8"), ("size_div", "f8"), ("tick_fixed", "i8"), ("started", "i8")]
+    [
+        ("tick", "f8"),
+        ("size_mul", "f8"),
+        ("size_div", "f8"),
+        ("tick_fixed", "i8"),
+        ("started", "i8"),
+        # Its timetable (`clock`): STRETCH records, none before a kernel asks.
+        ("hours", "i8"),
+        ("n_hours", "i8"),
+        ("utc_phase", "i8"),  # phase of its every moment where sessions are UTC days, else -1
+    ]
 )
 
 RING: Final = np.dtype([("first", "i8"), ("cap", "i8"), ("head", "i8"), ("tail", "i8")])
@@ -308,6 +320,13 @@ def missing_ring(ctx: Any, slot: Int, ring: int, j: int) -> None:
     frame.need_slot = slot
     frame.need_ring = ring
     frame.row = j
+
+
+@njit
+def missing_hours(ctx: Any, slot: Int, ts: Int, j: int) -> None:
+    """Note that an instrument's timetable does not reach a moment, as `missing_ring` does of a ring."""
+    missing_ring(ctx, slot, NO_HOURS, j)
+    frame_of(ctx).need_ts = ts
 
 
 @njit

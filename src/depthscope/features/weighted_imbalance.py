@@ -30,16 +30,20 @@ STATE = np.dtype([("decay", "f8"), ("threshold", "i8")])
 OUT = (Column("weighted_imbalance", "-1…1"), Column("book_pressure", "0…1"))
 
 
-def prepare(record: Any, instrument: Instrument, settings: Mapping[str, float]) -> None:
-    """Settle the weights of one instrument."""
-    threshold = settings["min_volume_threshold"]
+def threshold_lots(instrument: Instrument, threshold: float) -> int:
+    """Smallest number of lots that counts, of a public size; NaN is the instrument's default."""
     if np.isnan(threshold):
         es = instrument.venue == "GLBX.MDP3" and futures_root(instrument.symbol) == "ES"
         threshold = 10.0 if es else 0.0
-    # In lots, as the rows are: the ratio has no unit, and the smallest size that counts is exact.
     multiplier, divisor = instrument.size_ratio
+    return min(ceil(Fraction(min(threshold, 1e12)) * divisor / multiplier), 2**62)
+
+
+def prepare(record: Any, instrument: Instrument, settings: Mapping[str, float]) -> None:
+    """Settle the weights of one instrument."""
     record["decay"] = settings["decay"]
-    record["threshold"] = min(ceil(Fraction(min(threshold, 1e12)) * divisor / multiplier), 2**62)
+    # In lots, as the rows are: the ratio has no unit, and the smallest size that counts is exact.
+    record["threshold"] = threshold_lots(instrument, settings["min_volume_threshold"])
 
 
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
