@@ -1,0 +1,1 @@
+"""Research: how good detectors and signals are, measured on recorded streams."""
