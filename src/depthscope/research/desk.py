@@ -41,8 +41,6 @@ class Rest:
     ----------
     since, until : int
         Records before which it appeared and was gone; `until` is -1 while it rests.
-    ahead : frozenset of int
-        Recorded orders in line before it.
     """
 
     side: int
@@ -50,7 +48,6 @@ class Rest:
     size: int
     order_id: int
     since: int
-    ahead: frozenset[int]
     until: int = -1
 
 
@@ -99,7 +96,6 @@ class Desk:
         self.written = Written()
         self._clock = 0
         self._ids = int(recording.events["order_id"].max()) + 1
-        self._sizes = {a: recording.sizes(a) for a in (ev.ADD, ev.TRADE)}
 
     # ── chance ────────────────────────────────────────────────────────────────────────────
 
@@ -119,9 +115,13 @@ class Desk:
         """Return a side of the book."""
         return ev.BID if self.rng.random() < 0.5 else ev.ASK
 
-    def usual_order(self, low: float, high: float, action: int = ev.ADD) -> int:
-        """Size of an order (or trade) of the stream between two quantiles."""
-        return max(1, int(np.quantile(self._sizes[action], self.between(low, high))))
+    def usual_order(self, low: float, high: float) -> int:
+        """Size of an order of the stream between two quantiles."""
+        return max(1, int(np.quantile(self.recording.order_sizes, self.between(low, high))))
+
+    def usual_trade(self, low: float, high: float) -> int:
+        """Size of a trade of the stream between two quantiles."""
+        return max(1, int(np.quantile(self.recording.trade_sizes, self.between(low, high))))
 
     # ── the book and its future ───────────────────────────────────────────────────────────
 
@@ -133,6 +133,11 @@ class Desk:
         else:
             index = recording.next_trade(self.at, side)
         return min(recording.time_of(index), self.stop) - self.now
+
+    def unchanged(self, side: int, price: int) -> int:
+        """Nanoseconds until the recorded book next changes at a price of `side` or better."""
+        recording = self.recording
+        return recording.time_of(recording.next_touch(self.at, side, price)) - self.now
 
     def front(self, side: int) -> int | None:
         """Price at which an injected order is first in line, or shares the best level."""
@@ -177,8 +182,7 @@ class Desk:
 
     def rest(self, side: int, price: int, size: int) -> Rest:
         """Enter an order, or put a size on top of a level."""
-        ahead = frozenset(order for order, _ in self.book.queue(side, price))
-        found = Rest(side, price, size, self.new_id(), self.at, ahead)
+        found = Rest(side, price, size, self.new_id(), self.at)
         if self.by_order:
             self.write([(ev.ADD, side, found.order_id, price, size)])
         else:
@@ -214,7 +218,7 @@ class Desk:
         for price, queue in taken.queues:
             line = list(queue)
             if own is not None and own.price == price:
-                line.insert(sum(order in own.ahead for order, _ in queue), (own.order_id, own.size))
+                line.insert(self.book.ahead(side, price, own.since), (own.order_id, own.size))
             total = sum(size for _, size in line)
             trade = (ev.TRADE, other(side), aggressor, price, total)
             taken.size += total

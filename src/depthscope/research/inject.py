@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from depthscope.book.groups import RAW
 from depthscope.errors import InputError
 from depthscope.market import events as ev
 from depthscope.research.desk import Desk
@@ -149,8 +150,8 @@ class Plan:
         inserted = np.zeros(len(clean) + len(at), np.bool_)
         inserted[places] = True
         events = ev.empty_events(len(inserted))
-        events[~inserted] = clean
-        events[inserted] = new[order]
+        events.view(RAW)[~inserted] = clean.view(RAW)
+        events.view(RAW)[inserted] = new[order].view(RAW)
         real = np.flatnonzero(~inserted)
         for rest in written.rests:
             part = clean[rest.since : rest.until]

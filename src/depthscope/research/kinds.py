@@ -197,6 +197,8 @@ def two_aggressors(desk: Desk) -> Steps:
     back = int(desk.between(*REFRESH))
     if len(prices) < 2 or not desk.fits(side, prices, apart + back + 5 * MILLI):
         return None
+    if desk.unchanged(side, prices[1]) <= apart:  # the second must find what the first left
+        return None
     start = desk.now
     taken = [desk.strike(side, prices[:1])]
     yield start + apart
@@ -367,7 +369,7 @@ def _burst(desk: Desk, kind: str, *, both: bool) -> Steps:
     extra = (ratio * five - 5 * minute) / (5 - ratio)
     if extra <= 0 or 5 * minute > 2 * five or recording.bounds(side, start, stop) is None:
         return None
-    common = desk.usual_order(0.95, 0.99, ev.TRADE)
+    common = desk.usual_trade(0.95, 0.99)
     most = 60 if desk.by_order else 600
     trades = int(min(max(extra / common, 20), most))
     marks = [start + int(t) for t in sorted(desk.rng.uniform(0, stop - start, trades).tolist())]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KindScore", "Measurement", "Score", "measure"]
 
-BATCH: Final = 16  # runs planned in one pass
+BATCH: Final = 32  # runs planned in one pass
 INTEGRITY: Final = (
     "unknown_cancel", "unknown_modify", "duplicate", "over_cancel", "rejected", "off_tick", "crossed", "gaps",
 )  # fmt: skip
@@ -174,7 +174,7 @@ def measure(
     sensitivity: str = "medium",
     seed: int = 1,
     n: int = 200,
-    runs: int = 400,
+    runs: int = 600,
     part: str = "second",
     every: str = "100ms",
 ) -> Measurement:

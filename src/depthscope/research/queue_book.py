@@ -35,6 +35,7 @@ class QueueBook:
         names = ("action", "side", "order_id", "price", "size")
         self._columns = [events[name].tolist() for name in names]
         self._orders: dict[int, tuple[int, int, int]] = {}
+        self._joined: dict[int, int] = {}  # record with which an order got its place in line
         # Price -> orders in line; a level feed has one entry, of id 0.
         self._levels: dict[int, dict[int, dict[int, int]]] = {ev.BID: {}, ev.ASK: {}}
         self._prices: dict[int, list[int]] = {ev.BID: [], ev.ASK: []}
@@ -42,27 +43,32 @@ class QueueBook:
 
     def advance(self, stop: int) -> None:
         """Apply the records before `stop`."""
-        first, self.at = self.at, max(stop, self.at)
-        for action, side, order, price, size in zip(
-            *(column[first : self.at] for column in self._columns), strict=True
-        ):
+        first, stop = self.at, max(stop, self.at)
+        columns = (column[first:stop] for column in self._columns)
+        for at, action, side, order, price, size in zip(range(first, stop), *columns, strict=True):
+            self.at = at + 1
             if action == ev.LEVEL:
                 self._remove(side, price, 0)
                 if size:
                     self._put(side, price, 0, size)
             elif action == ev.ADD:
                 self._drop(order)
-                self._orders[order] = (side, price, size)
-                self._put(side, price, order, size)
+                self._join(order, side, price, size)
             elif action == ev.CANCEL:
                 self._reduce(order, size)
             elif action == ev.MODIFY:
                 self._modify(order, side, price, size)
             elif action == ev.CLEAR:
                 self._orders.clear()
+                self._joined.clear()
                 for s in (ev.BID, ev.ASK):
                     self._levels[s].clear()
                     self._prices[s].clear()
+
+    def _join(self, order: int, side: int, price: int, size: int) -> None:
+        self._orders[order] = (side, price, size)
+        self._joined[order] = self.at - 1
+        self._put(side, price, order, size)
 
     def _put(self, side: int, price: int, order: int, size: int) -> None:
         level = self._levels[side].get(price)
@@ -84,6 +90,7 @@ class QueueBook:
     def _drop(self, order: int) -> None:
         known = self._orders.pop(order, None)
         if known is not None:
+            del self._joined[order]
             self._remove(known[0], known[1], order)
 
     def _reduce(self, order: int, size: int) -> None:
@@ -107,8 +114,7 @@ class QueueBook:
                 return
             self._drop(order)
         if size:
-            self._orders[order] = (side, price, size)
-            self._put(side, price, order, size)
+            self._join(order, side, price, size)
 
     def prices(self, side: int, n: int) -> list[int]:
         """Best `n` prices of a side, best first."""
@@ -118,6 +124,10 @@ class QueueBook:
     def queue(self, side: int, price: int) -> Queue:
         """Orders in line at a price (a level feed: one of id 0)."""
         return list(self._levels[side].get(price, {}).items())
+
+    def ahead(self, side: int, price: int, at: int) -> int:
+        """How many orders at a price have been in line since before record `at`."""
+        return sum(self._joined.get(order, at) < at for order, _ in self.queue(side, price))
 
     def size(self, side: int, price: int) -> int:
         """Size at a price."""

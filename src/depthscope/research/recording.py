@@ -68,12 +68,14 @@ class Recording:
         By side (bid, ask), price of the 18th level; UNDEF_PRICE where there are fewer.
     readings : array of float (2, rows)
         By side, median of the best ten levels without the largest, at whole seconds; NaN elsewhere.
-    trades, trade_times : arrays of int
-        Indices of trades that count, and their receive times.
+    trades, trade_times, trade_prices, trade_sides : arrays of int
+        Indices of trades that count, their receive times, prices and aggressors.
     breaks : array of int
         Indices of clears, gaps and changes of status.
     volume : array of int (3, trades + 1)
         Running volume: bought, sold, all.
+    order_sizes, trade_sizes : arrays of float
+        Sizes of orders (of levels, where there are none) and of trades, in order of size.
     begin, half, end : int
         Receive times of the first trade, the middle, and the last group.
     """
@@ -91,8 +93,12 @@ class Recording:
     readings: npt.NDArray[np.float64]
     trades: Ints
     trade_times: Ints
+    trade_prices: Ints
+    trade_sides: Ints
     breaks: Ints
     volume: Ints
+    order_sizes: npt.NDArray[np.float64]
+    trade_sizes: npt.NDArray[np.float64]
     begin: int
     half: int
     end: int
@@ -112,11 +118,6 @@ class Recording:
         if index >= len(self.events):
             return self.end
         return int(self.times[np.searchsorted(self.ends, index)])
-
-    def sizes(self, action: int) -> npt.NDArray[np.float64]:
-        """Sizes of all events of an action that are no snapshot, in order of size."""
-        found = self.events[(self.events["action"] == action) & (self.events["flags"] & ev.SNAPSHOT == 0)]
-        return np.sort(found["size"].astype(np.float64))
 
     def usual(self, side: int, ts: int) -> float:
         """Usual size of a side's levels: median of the readings of the last 30 seconds; 0 if too few."""
@@ -142,10 +143,10 @@ class Recording:
             return None
         limit = int((way * best).min())
         first, after = np.searchsorted(self.trades, (self.ends[g] + 1, self.ends[h - 1] + 1))
-        hits = self.events[self.trades[first:after]]
-        hits = hits[hits["side"] != side]  # sellers trade with bids; a trade of no side may
+        # Sellers trade with bids; a trade of no side may.
+        hits = self.trade_prices[first:after][self.trade_sides[first:after] != side]
         if len(hits):
-            limit = min(limit, int((way * hits["price"]).min()))
+            limit = min(limit, int((way * hits).min()))
         a, b = np.searchsorted(self.rows, (start, stop + GRID))
         edge = self.edge[int(side == ev.ASK), max(a - 1, 0) : b]
         if not len(edge) or (edge == ev.UNDEF_PRICE).any():
@@ -192,9 +193,11 @@ class Recording:
 
     def next_trade(self, index: int, side: int) -> int:
         """Index of the first trade into `side` from `index` on."""
-        for at in self.trades[np.searchsorted(self.trades, index) :].tolist():
-            if self.events["side"][at] != side:
-                return int(at)
+        first = int(np.searchsorted(self.trades, index))
+        for k in range(first, len(self.trades), SCAN):
+            into = np.flatnonzero(self.trade_sides[k : k + SCAN] != side)
+            if len(into):
+                return int(self.trades[k + into[0]])
         return len(self.events)
 
     def traded(self, start: int, stop: int) -> tuple[int, int, int]:
@@ -240,13 +243,31 @@ def record(source: Sources) -> Recording:
     begin, end = int(events["ts_recv"][trades[0]]), int(tail["ts"][-1])
     breaks = np.flatnonzero(np.isin(events["action"], (ev.CLEAR, ev.LOST, ev.STATUS)))
     rows, edge, readings = _rows(data, events)
+    shown = np.isin(events["action"], (ev.ADD, ev.LEVEL)) & (events["flags"] & ev.SNAPSHOT == 0)
     return Recording(
-        source=data, instrument=instrument, events=events, ends=tail["event"].astype(np.int64),
-        times=tail["ts"].astype(np.int64), bid=tail["bid"].astype(np.int64), ask=tail["ask"].astype(np.int64),
-        before=before, rows=rows, edge=edge, readings=readings, trades=trades.astype(np.int64),
-        trade_times=events["ts_recv"][trades].astype(np.int64), volume=volume, breaks=breaks.astype(np.int64),
-        begin=begin, half=(begin + end) // 2, end=end,
-    )  # fmt: skip
+        source=data,
+        instrument=instrument,
+        events=events,
+        ends=tail["event"].astype(np.int64),
+        times=tail["ts"].astype(np.int64),
+        bid=tail["bid"].astype(np.int64),
+        ask=tail["ask"].astype(np.int64),
+        before=before,
+        rows=rows,
+        edge=edge,
+        readings=readings,
+        trades=trades.astype(np.int64),
+        trade_times=events["ts_recv"][trades].astype(np.int64),
+        trade_prices=events["price"][trades].astype(np.int64),
+        trade_sides=sides.astype(np.int64),
+        breaks=breaks.astype(np.int64),
+        volume=volume,
+        order_sizes=np.sort(events["size"][shown & (events["size"] > 0)]).astype(np.float64),
+        trade_sizes=np.sort(sizes).astype(np.float64),
+        begin=begin,
+        half=(begin + end) // 2,
+        end=end,
+    )
 
 
 def _rows(data: Source, events: Events) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
