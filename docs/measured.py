@@ -55,8 +55,9 @@ LIMITS = """## What to keep in mind
 - On BTCUSDT a burst can only come in the last 45 s: bursts are not told before five minutes of trades.
 - The numbers of the injections were fixed before any detector saw them. First results then showed
   faults of the measurement itself, which were corrected: alerts of layering name the best of their
-  levels, which may be a recorded one beside the injected; a burst's truth is what it came out as, with
-  the recorded trades; alerts open since before the half count as known.
+  levels, which may be a recorded one beside the injected; the levels of a layering are of one size, so
+  that its multiple is that of all; a burst's truth is what it came out as, with the recorded trades and
+  in the minute after it; alerts open since before the half count as known.
 
 How injections are written is told in [`desk.py`](../src/depthscope/research/desk.py), what is injected
 in [`kinds.py`](../src/depthscope/research/kinds.py), which alert is what in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 from pathlib import Path
@@ -12,6 +13,7 @@ from depthscope.errors import ConfigError, UnknownName
 from depthscope.research.measure import measure
 from depthscope.research.recording import Recording, record
 from tests.research.streams import Quiet
+from tests.rules.project import ROOT
 
 ES = "databento/esh4-glbx-mdp3-20231225.mbo.dbn.zst"
 
@@ -78,3 +80,19 @@ def test_es_detectors_are_worth_something(data_dir: Path) -> None:
         assert score.precision.value >= 0.9
         assert score.recall.value >= 0.8
     assert found["iceberg"].clean == 3
+
+
+def test_the_page_is_made_of_measurements(quiet: Recording) -> None:
+    spec = importlib.util.spec_from_file_location("docs_measured", ROOT / "docs" / "measured.py")
+    assert spec is not None
+    assert spec.loader is not None
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+    found = measure(quiet, ["sweep"], n=2, runs=1)
+    text = page.section(found)
+    assert text.startswith("## ORD\n")
+    assert found.table() in text
+    assert "seed 1" in text
+    shipped = (ROOT / "docs" / "MEASURED.md").read_text(encoding="utf-8")
+    assert shipped.startswith(page.ABOUT)
+    assert shipped.endswith(page.LIMITS + "\n")

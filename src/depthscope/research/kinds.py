@@ -330,7 +330,7 @@ def _layers(desk: Desk, kind: str, levels: int, apart: int, seconds: float, lowe
     for k, price in enumerate(prices):
         if k:
             yield desk.now + apart
-        size = int(whole * desk.between(1.0, 1.2)) - desk.book.size(side, price)
+        size = whole - desk.book.size(side, price)
         orders.append(desk.rest(side, price, max(1, size)))
     yield stop
     end = desk.now
@@ -385,7 +385,8 @@ def _burst(desk: Desk, kind: str, *, both: bool) -> Steps:
                 size = yield from desk.print_trade(other(aggressor), want)
                 left[aggressor] -= size
                 made.append((ts, aggressor, size))
-    moments = [_moment(desk, made, s * SECOND) for s in range(start // SECOND, stop // SECOND + 3)]
+    # Within the minute after it too: what is five minutes old leaves the average meanwhile.
+    moments = [_moment(desk, made, s * SECOND) for s in range(start // SECOND, stop // SECOND + 60)]
     ratio, share, leader = max(moments, key=lambda m: min(m[0] / 3.0, m[1] / 0.6))
     where = recording.bid if leader == ev.ASK else recording.ask
     price = int(where[recording.times.searchsorted(stop) - 1])

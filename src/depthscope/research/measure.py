@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KindScore", "Measurement", "Score", "measure"]
 
-BATCH: Final = 32  # runs planned in one pass
+BATCH: Final = 32  # most runs planned in one pass
 INTEGRITY: Final = (
     "unknown_cancel", "unknown_modify", "duplicate", "over_cancel", "rejected", "off_tick", "crossed", "gaps",
 )  # fmt: skip
@@ -303,8 +303,9 @@ def _measure_one(
     latencies: list[float] = []
     right = closed = 0
     while score.n < n and score.runs < runs:
-        first = score.runs
-        seeds = [(seed, detector.number, r) for r in range(first, min(first + BATCH, runs))]
+        # One pass plans as many runs as there were so far: few where a run holds hundreds.
+        first, many = score.runs, min(max(score.runs, 1), BATCH)
+        seeds = [(seed, detector.number, r) for r in range(first, min(first + many, runs))]
         for made in plan(stage.recording, kinds, seeds, part=stage.part):
             score.runs += 1
             truths = made.truth
