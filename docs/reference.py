@@ -85,7 +85,8 @@ def pages() -> dict[str, str]:
         "DETECTORS.md": [
             "# Detectors",
             "Written from the code by `make docs`. A detector is one file in `src/depthscope/detectors/`; "
-            "what its messages are is told in [ADD_A_DETECTOR](ADD_A_DETECTOR.md).",
+            "what its messages are is told in [ADD_A_DETECTOR](ADD_A_DETECTOR.md), what it is worth on "
+            "recorded markets in [MEASURED](MEASURED.md).",
             *(part for one in detectors for part in detector(one)),
         ],
     }

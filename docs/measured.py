@@ -1,0 +1,95 @@
+"""Writes MEASURED.md from recordings: ``python docs/measured.py FILE…`` (minutes a file)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from depthscope.research.measure import Measurement, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HERE = Path(__file__).resolve().parent
+N, SEED = 200, 1
+
+ABOUT = """# What detectors are worth
+
+Events of known time, price, size and side are put into a real recorded stream, and every alert is
+judged beside what was put in and beside a run on the clean stream. Detectors are as they ship: no
+setting was changed for this page. Settings may be tuned on the first half of a recording alone; this is
+the second.
+
+- **Precision** is found ÷ (found + false). An alert is *false* when it is about no real injection and
+  the clean run does not have it; a decoy taken for real is false. It depends on how many decoys there
+  are: the second table counts them.
+- **Recall** is found ÷ real injections. An injection below a setting of its detector (a wall of 2.6
+  times the usual size) is a decoy, not a miss.
+- **Latency** runs from the first record of an injection to the alert; a wall's holds the five seconds
+  that make it one.
+- **Alerts an hour** are those on the clean stream. What of them is right nobody knows.
+
+Intervals are 95 %: Wilson for shares, percentile bootstrap for latency, exact Poisson for alerts an
+hour. Injections of one recording share its moments, so they are less independent than the intervals
+take them to be."""
+
+LIMITS = """## What to keep in mind
+
+- Injections are placed where the recording leaves room: an order only where no later record makes its
+  presence impossible, an execution only where the recording lets the levels alone for a moment. Hectic
+  moments have few.
+- Nobody in the recording reacts to what was injected.
+- An injected aggressor takes whole levels with the recorded orders on them; they are entered again
+  under their old ids 5 ms to 1.5 s later, so that all the recording says of them later stays true. An
+  exchange would give new ids.
+- Native icebergs and sweeps tell of themselves: what is measured there is that nothing is missed and no
+  decoy taken for real, not how hard it is to see them.
+- Walls and layering are measured by the size at placement; the usual size moves on while they rest. An
+  alert on a recorded level that just misses its threshold in the clean run, and meets it when an
+  injection has moved the usual size, counts as false.
+- A detector with a pause after an alert (`layering_cooldown`) misses what is injected in the pause
+  after a recorded one: on BTCUSDT most of the time.
+- A native iceberg is refilled by its exchange in the group of the fill. The 0.1 to 200 ms of the
+  protocol are the time to the next fill.
+- On BTCUSDT a burst can only come in the last 45 s: bursts are not told before five minutes of trades.
+- The numbers of the injections were fixed before any detector saw them. First results then showed
+  faults of the measurement itself, which were corrected: alerts of layering name the best of their
+  levels, which may be a recorded one beside the injected; the levels of a layering are of one size, so
+  that its multiple is that of all; a burst's truth is what it came out as, with the recorded trades and
+  in the minute after it; alerts open since before the half count as known.
+
+How injections are written is told in [`desk.py`](../src/depthscope/research/desk.py), what is injected
+in [`kinds.py`](../src/depthscope/research/kinds.py), which alert is what in
+[`matching.py`](../src/depthscope/research/matching.py)."""
+
+
+def section(m: Measurement) -> str:
+    """Part of the page about one recording."""
+    minutes = m.hours * 60
+    return "\n\n".join(
+        (
+            f"## {m.symbol}",
+            f"`{m.source}`, {m.part} half ({minutes:.1f} minutes), sensitivity {m.sensitivity}, rows every "
+            f"{m.every}. At least {m.n} real injections a detector (or 600 runs), seed {m.seed}: run r of "
+            f"detector number d draws from (seed, d, r).",
+            m.table(),
+        )
+    )
+
+
+def page(files: Iterable[str]) -> str:
+    """Text of the page."""
+    found = [measure(file, n=N, seed=SEED) for file in files]
+    names = " ".join(m.source for m in found)
+    parts = [ABOUT, f"```bash\npython docs/measured.py {names}\n```", *(section(m) for m in found), LIMITS]
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    """Write the page."""
+    (HERE / "MEASURED.md").write_text(page(sys.argv[1:]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
