@@ -119,7 +119,7 @@ def test_the_clock_of_a_day_is_the_wall_clock(name: str) -> None:
         ):
             # A halt of a holiday weekend may last over the change; nothing trades in it.
             if table.phases[i] != Phase.CLOSED:
-                wall = slow._wall(ts, zone)
+                wall = slow.wall(ts, zone)
                 minute = table.at(ts).minute
                 assert minute is not None and (minute + begin) % 1440 == wall.hour * 60 + wall.minute
 
