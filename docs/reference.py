@@ -1,7 +1,8 @@
-"""Writes FEATURES.md and DETECTORS.md from the code: ``python docs/reference.py`` (``make docs``)."""
+"""Writes FEATURES.md, DETECTORS.md and state.schema.json from the code: ``make docs``."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from depthscope.detectors import DETECTORS
 from depthscope.detectors.registry import all_detectors
 from depthscope.features import FEATURES
 from depthscope.features.registry import all_features
+from depthscope.market_state import state_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,7 +92,8 @@ def pages() -> dict[str, str]:
             *(part for one in detectors for part in detector(one)),
         ],
     }
-    return {name: "\n\n".join(parts) + "\n" for name, parts in made.items()}
+    pages = {name: "\n\n".join(parts) + "\n" for name, parts in made.items()}
+    return pages | {"state.schema.json": json.dumps(state_schema(), indent=1) + "\n"}
 
 
 def main() -> None:

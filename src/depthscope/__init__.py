@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from depthscope.findings import detections, detections_batches
     from depthscope.market.events import EVENT
     from depthscope.market.instruments import Capability, Instrument
+    from depthscope.moments import state
     from depthscope.research.judging import fit, score
     from depthscope.research.lookahead import everything, find_lookahead, of_table
     from depthscope.runtime.models import load_model
@@ -59,6 +60,7 @@ _HOMES = {
     "open_source": "depthscope.api",
     "replay": "depthscope.api",
     "score": "depthscope.research.judging",
+    "state": "depthscope.moments",
 }
 
 __all__ = [
@@ -90,6 +92,7 @@ __all__ = [
     "open_source",
     "replay",
     "score",
+    "state",
 ]
 
 

@@ -17,7 +17,7 @@ COMPUTE = CORE | {"book"}
 DOMAIN = CORE | {"book", "features", "detectors", "signals", "engine"}
 EDGES = {"venues", "simulators", "storage", "options", "strategies", "execution"}
 COMPOSITION = DOMAIN | EDGES | {"config"}
-PUBLIC = COMPOSITION | {"runtime", "api", "bars", "findings"}
+PUBLIC = COMPOSITION | {"runtime", "api", "bars", "findings", "market_state", "moments"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "config": BASE,
@@ -37,6 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": COMPOSITION,
     "api": COMPOSITION | {"runtime"},
     "findings": COMPOSITION | {"runtime", "api"},
+    "market_state": DOMAIN,
+    "moments": COMPOSITION | {"runtime", "api", "market_state"},
     "bars": COMPOSITION | {"runtime", "api"},
     "research": PUBLIC,
     "ops": PUBLIC,
@@ -47,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
         "api",
         "bars",
         "findings",
+        "moments",
         "detectors",
         "engine",
         "book",

@@ -1,4 +1,4 @@
-"""The pages about features and detectors say what the code says."""
+"""The pages about features, detectors and the state say what the code says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ reference = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(reference)
 
 
-@pytest.mark.parametrize("name", ["FEATURES.md", "DETECTORS.md"])
+@pytest.mark.parametrize("name", ["FEATURES.md", "DETECTORS.md", "state.schema.json"])
 def test_pages_are_up_to_date(name: str) -> None:
     page = ROOT / "docs" / name
     assert page.read_text(encoding="utf-8") == reference.pages()[name], "run `make docs`"

@@ -22,6 +22,7 @@ from depthscope.cli.footprint import footprint
 from depthscope.cli.info import info
 from depthscope.cli.replay import replay
 from depthscope.cli.score import score
+from depthscope.cli.state import state
 from depthscope.cli.version import version
 from depthscope.cli.warmup import warmup
 from depthscope.errors import DepthscopeError
@@ -47,7 +48,20 @@ def help_of(function: Callable[..., object]) -> str:
     return inspect.cleandoc(function.__doc__ or "").replace("\\b\n", "\b\n")
 
 
-for _command in (demo, replay, features, detections, footprint, book, score, fit, info, warmup, version):
+for _command in (
+    demo,
+    replay,
+    features,
+    detections,
+    footprint,
+    book,
+    state,
+    score,
+    fit,
+    info,
+    warmup,
+    version,
+):
     app.command(help=help_of(_command))(_command)
 
 

@@ -1,0 +1,331 @@
+"""The state of a market at one moment, as one document with stable names.
+
+``{"timestamp", "MARKET_STATE", "ACCOUNT_STATE", "ACTIVE_ORDERS"}``: what an automated trader or a language
+model reads. Names are those of older tools; what is unknown is None, and ``WHY`` says why.
+docs/state.schema.json is the JSON schema.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+
+from depthscope.errors import BookUnavailable
+from depthscope.features.registry import all_features
+from depthscope.market.events import PRICE_SCALE
+from depthscope.market.layouts import CLOSE, LIVE, STATE_NAMES
+from depthscope.market.times import format_time
+from depthscope.signals.reasons import read_signal
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from depthscope.engine import Batch, Engine
+    from depthscope.signals.model import Model
+
+__all__ = ["MarketState", "StateKeeper", "StateReport", "state_schema"]
+
+STACK: Final = 3
+WALLS: Final = 5
+
+
+class Wall(msgspec.Struct, frozen=True):
+    """An open wall; `distance_pct` is from mid, in percent."""
+
+    side: str
+    price: float
+    size: float
+    tier: str
+    distance_pct: float | None
+
+
+class Absorption(msgspec.Struct, frozen=True):
+    """The newest absorption still open; `side` is that of the resting size, B or A."""
+
+    side: str
+    volume: float
+    price: float
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """The current footprint bar."""
+
+    delta: float | None
+    volume: float | None
+    poc: float | None
+
+
+class SignalState(msgspec.Struct, frozen=True):
+    """What the model says; `reasons` are parts of the log-odds of up against down."""
+
+    direction: str | None
+    confidence: float | None
+    strength: float | None
+    p_up: float | None
+    p_down: float | None
+    edge_bps: float | None
+    horizon_seconds: float
+    calibrated: bool
+    model: str
+    reasons: dict[str, float]
+
+
+class MarketState(msgspec.Struct, frozen=True, rename="upper"):
+    """One instrument at a row's boundary. Prices and sizes are in its own units."""
+
+    symbol: str
+    venue: str
+    book_state: str
+    book_incomplete: bool
+    time_session: str | None
+    bid: float | None
+    ask: float | None
+    last: float | None
+    mid: float | None
+    weighted_mid: float | None
+    microprice: float | None
+    spread: float | None
+    spread_bps: float | None
+    l2_imbalance: float | None
+    l2_imbalance_label: str | None
+    bid_stack: list[list[float]]
+    ask_stack: list[list[float]]
+    dom_walls: list[Wall]
+    ofi_1s: float | None
+    ofi_10s: float | None
+    tape_velocity: str | None
+    tape_velocity_tps: float | None
+    tape_sentiment: str | None
+    tape_delta_1s: float | None
+    tape_delta_5s: float | None
+    large_prints_1m: int | None
+    buy_pressure_10s: float | None
+    cvd_session: float | None
+    cvd_trend: str | None
+    cvd_slope_5m: float | None
+    hod: float | None
+    lod: float | None
+    vwap: float | None
+    poc: float | None
+    vah: float | None
+    val: float | None
+    footprint_curr_bar: Bar | None
+    realised_volatility_60s: float | None
+    absorption_detected: Absorption | None
+    signal: SignalState | None
+    why: dict[str, str]
+    unavailable: list[str]
+
+
+class StateReport(msgspec.Struct, frozen=True):
+    """The whole document. What needs an account is None until there is one."""
+
+    timestamp: str
+    market: MarketState = msgspec.field(name="MARKET_STATE")
+    account: None = msgspec.field(name="ACCOUNT_STATE", default=None)
+    orders: None = msgspec.field(name="ACTIVE_ORDERS", default=None)
+
+
+# Name in the document -> column; numbers first, words after them.
+NUMBERS: Final = {
+    "bid": "best_bid", "ask": "best_ask", "last": "last", "mid": "mid", "weighted_mid": "weighted_mid",
+    "microprice": "microprice", "spread": "spread", "spread_bps": "spread_bps",
+    "l2_imbalance": "imbalance_ratio", "ofi_1s": "ofi_1s", "ofi_10s": "ofi_10s",
+    "tape_velocity_tps": "tape_velocity", "tape_delta_1s": "delta_1s", "tape_delta_5s": "delta_5s",
+    "large_prints_1m": "large_prints_1m", "buy_pressure_10s": "buy_pressure_10s", "cvd_session": "cvd",
+    "cvd_slope_5m": "cvd_slope_5m", "hod": "hod", "lod": "lod", "vwap": "vwap",
+    "poc": "poc", "vah": "vah", "val": "val", "realised_volatility_60s": "realised_volatility_60s",
+}  # fmt: skip
+LABELS: Final = {
+    "time_session": "session_phase", "l2_imbalance_label": "imbalance_label",
+    "tape_velocity": "tape_velocity_label", "tape_sentiment": "tape_sentiment", "cvd_trend": "cvd_trend",
+}  # fmt: skip
+OF_THE_BOOK: Final = (
+    "bid", "ask", "mid", "weighted_mid", "microprice", "spread", "spread_bps", "l2_imbalance",
+    "l2_imbalance_label", "ofi_1s", "ofi_10s",
+)  # fmt: skip
+# What null means where the feed tells what is needed and the book is LIVE.
+MEANS: Final = {
+    "last": "no trade in this session yet",
+    "hod": "no trade in this session yet",
+    "lod": "no trade in this session yet",
+    "vwap": "no trade in this session yet",
+    "poc": "no trade in this session yet",
+    "vah": "no trade in this session yet",
+    "val": "no trade in this session yet",
+    "tape_sentiment": "fewer than 5 trades with a known aggressor in 10 s",
+    "large_prints_1m": "too few prints yet to know what is large here",
+    "buy_pressure_10s": "no trade with a known aggressor in 10 s",
+    "cvd_slope_5m": "less than a minute of trade yet",
+    "cvd_trend": "less than a minute of trade yet",
+    "realised_volatility_60s": "less than a minute of mids yet",
+}
+
+
+class StateKeeper:
+    """Keeps what :meth:`state` tells, fed with an engine's batches.
+
+    Parameters
+    ----------
+    engine : Engine
+        Made with all features and detectors and ``keep_samples=True``.
+    model : Model, optional
+        The one the engine's signals are made with.
+    """
+
+    def __init__(self, engine: Engine, model: Model | None = None) -> None:
+        self._engine, self._model = engine, model
+        self._place = {column.name: k for k, column in enumerate(engine.columns)}
+        self._labels = {column.name: column.labels for column in engine.columns}
+        self._source = {c.name: f.name for f in all_features() for c in f.columns}
+        self._rows: dict[int, tuple[Any, npt.NDArray[np.float64], Any]] = {}
+        self._walls: dict[tuple[int, int], Any] = {}
+        self._absorbed: dict[tuple[int, int], Any] = {}
+
+    def update(self, batch: Batch) -> None:
+        """Take the rows and messages of a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+        """
+        from depthscope.detectors import DETECTORS
+
+        kept = {DETECTORS.index("wall") + 1: self._walls, DETECTORS.index("absorption") + 1: self._absorbed}
+        for record in batch.detections:
+            matters = kept.get(int(record["detector"]))
+            if matters is not None:
+                key = int(record["slot"]), int(record["number"])
+                if record["phase"] == CLOSE:
+                    matters.pop(key, None)
+                else:
+                    matters[key] = record.copy()
+        slots = batch.meta["slot"]
+        for slot in np.unique(slots):
+            at = int(np.flatnonzero(slots == slot)[-1])
+            sample = None if batch.samples is None else batch.samples[at].copy()
+            self._rows[int(slot)] = batch.meta[at].copy(), batch.values[:, at].copy(), sample
+
+    def state(self, symbol: str | int) -> StateReport:
+        """State of an instrument at its last row.
+
+        Parameters
+        ----------
+        symbol : str or int
+            Or its slot.
+
+        Raises
+        ------
+        BookUnavailable
+            When it has had no row yet.
+        """
+        slot = self._engine.slot(symbol)
+        if slot not in self._rows:
+            raise BookUnavailable(f"{symbol} has had no row yet: there is no state to tell.")
+        meta, values, sample = self._rows[slot]
+        instrument = self._engine.slots[slot]
+        unavailable = self._engine.unavailable(slot)
+        live = int(meta["state"]) == LIVE
+
+        def number(column: str) -> float | None:
+            value = float(values[self._place[column]]) if column in self._place else math.nan
+            return None if math.isnan(value) else value
+
+        def word(column: str) -> str | None:
+            value = number(column)
+            return None if value is None else self._labels[column][int(value)]
+
+        found: dict[str, Any] = {name: number(column) for name, column in NUMBERS.items()}
+        found |= {name: word(column) for name, column in LABELS.items()}
+        if not live:  # what a book that is not LIVE shows is no state of the market
+            found |= dict.fromkeys(OF_THE_BOOK)
+            sample = None
+        why = {}
+        for name, column in (NUMBERS | LABELS).items():
+            if found[name] is None:
+                feature = self._source.get(column, column)
+                if feature in unavailable:
+                    why[name.upper()] = "the feed does not tell what it needs"
+                elif not live:
+                    why[name.upper()] = f"the book is {STATE_NAMES[int(meta['state'])]}"
+                else:
+                    why[name.upper()] = MEANS.get(name, "a side of the book is empty")
+        if found["large_prints_1m"] is not None:
+            found["large_prints_1m"] = int(found["large_prints_1m"])
+        if "absorption" in unavailable:
+            why["ABSORPTION_DETECTED"] = "the feed does not tell what it needs"
+        if "wall" in unavailable:
+            why["DOM_WALLS"] = "the feed does not tell what it needs"
+        if self._model is None:
+            why["SIGNAL"] = "no model was given"
+        market = MarketState(
+            symbol=instrument.symbol,
+            venue=instrument.venue,
+            book_state=STATE_NAMES[int(meta["state"])],
+            book_incomplete=bool(meta["incomplete"]),
+            bid_stack=_stack(sample, "bid", instrument.size_ratio),
+            ask_stack=_stack(sample, "ask", instrument.size_ratio),
+            dom_walls=self._nearest(slot, found["mid"]) if live else [],
+            footprint_curr_bar=Bar(number("bar_delta"), number("bar_volume"), number("bar_poc")),
+            absorption_detected=self._absorption(slot),
+            signal=self._signal(number, values, int(meta["state"])),
+            why=why,
+            unavailable=list(unavailable),
+            **found,
+        )
+        return StateReport(format_time(int(meta["ts"])), market)
+
+    def _nearest(self, slot: int, mid: float | None) -> list[Wall]:
+        times, over = self._engine.slots[slot].size_ratio
+        walls = []
+        for (of, _), record in self._walls.items():
+            if of == slot:
+                price = int(record["price"]) / PRICE_SCALE
+                away = None if not mid else abs(price - mid) / abs(mid) * 100.0
+                tier = ("", "MINOR", "MAJOR")[int(record["label"])]
+                walls.append(Wall(chr(record["side"]), price, int(record["size"]) * times / over, tier, away))
+        return sorted(walls, key=lambda w: (w.distance_pct or 0.0, w.price))[:WALLS]
+
+    def _absorption(self, slot: int) -> Absorption | None:
+        times, over = self._engine.slots[slot].size_ratio
+        mine = [record for (of, _), record in self._absorbed.items() if of == slot]
+        if not mine:
+            return None
+        newest = max(mine, key=lambda record: (int(record["opened"]), int(record["number"])))
+        return Absorption(
+            chr(newest["side"]), int(newest["size"]) * times / over, int(newest["price"]) / PRICE_SCALE
+        )
+
+    def _signal(self, number: Any, values: npt.NDArray[np.float64], state: int) -> SignalState | None:
+        if self._model is None:
+            return None
+        said = read_signal(self._model, lambda name: float(values[self._place[name]]), state)
+        return SignalState(
+            direction=said.direction,
+            confidence=said.confidence,
+            strength=said.strength,
+            p_up=said.p_up,
+            p_down=said.p_down,
+            edge_bps=said.edge_bps,
+            horizon_seconds=said.horizon / 1e9,
+            calibrated=said.calibrated,
+            model=said.model,
+            reasons={r.factor: r.contribution for r in said.reasons if r.leans and r.contribution},
+        )
+
+
+def _stack(sample: Any, side: str, ratio: tuple[int, int]) -> list[list[float]]:
+    """The best prices of a side with their sizes."""
+    if sample is None:
+        return []
+    n = min(int(sample[f"n_{side}"]), STACK)
+    prices, sizes = sample[f"{side}_price"][:n].tolist(), sample[f"{side}_size"][:n].tolist()
+    return [[p / PRICE_SCALE, q * ratio[0] / ratio[1]] for p, q in zip(prices, sizes, strict=True)]
+
+
+def state_schema() -> dict[str, Any]:
+    """JSON schema of the document."""
+    return msgspec.json.schema(StateReport)
