@@ -121,14 +121,17 @@ def test_a_signal_leaves_no_partial_file(tmp_path: Path, name: str) -> None:
         [*PROGRAM, "features", "synthetic:seed=3,minutes=inf,symbols=1", "--out", "t.csv"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    deadline = time.monotonic() + PATIENCE
-    while not any(path.stat().st_size for path in tmp_path.glob(".t.csv.*")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
     kind = getattr(signal, name)
-    process.send_signal(kind)
-    _, err = process.communicate(timeout=PATIENCE)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not any(path.stat().st_size for path in tmp_path.glob(".t.csv.*")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(kind)
+        _, err = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()  # it would go on for ever
     assert process.returncode == 128 + kind
     assert list(tmp_path.iterdir()) == []
     assert b"Traceback" not in err

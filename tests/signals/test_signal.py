@@ -25,6 +25,7 @@ from tests.reference import signals as slow
 
 SIGNAL = ("signal", "signal_confidence", "signal_strength", "signal_edge_bps", "p_up", "p_down")
 SECOND = 10**9
+B, A, L = ev.BID, ev.ASK, ev.LEVEL
 
 
 def lively(**changes: Any) -> Model:
@@ -100,7 +101,7 @@ def words(events: ev.Events, model: Model | None = None) -> list[float]:
 
 
 def test_it_says_nothing_where_it_must_not() -> None:
-    B, A, L, S, X = ev.BID, ev.ASK, ev.LEVEL, ev.STATUS, ev.LOST
+    S, X = ev.STATUS, ev.LOST
     found = words(
         quotes(
             (0, L, B, 100, 5),  # one side
@@ -120,8 +121,19 @@ def test_it_says_nothing_where_it_must_not() -> None:
     assert spoken == [False, True, False, False, False, False, True, True, False, True, False]
 
 
+def test_it_says_nothing_of_a_closed_market() -> None:
+    """CME on Christmas evening of 2023: trading begins at 23:00 UTC."""
+    opening = 1_703_545_200 * SECOND
+    events = quotes((0, L, B, 100, 5), (1, L, A, 101, 5), (2, L, B, 100, 6), start=opening - 3 * SECOND)
+    later = quotes((0, L, B, 100, 7), (1, L, B, 100, 8), start=opening)
+    later["sequence"] += 10
+    instrument = Instrument("GLBX.MDP3", "ESH4", 10**9, calendar="CME_Equity", capabilities=Capability.L2)
+    engine = Engine(lambda *_: instrument, every="event", features=[], signal=lambda _: lively())
+    batch = engine.process(np.concatenate([events, later]))
+    assert np.isnan(batch["signal"]).tolist() == [True, True, True, False, False]
+
+
 def test_the_market_upside_down_gives_the_opposite() -> None:
-    B, A, L = ev.BID, ev.ASK, ev.LEVEL
     up = quotes((0, L, B, 100, 90), (1, L, A, 101, 10), (2, L, B, 99, 50), (3, L, A, 102, 5))
     down = quotes((0, L, A, 100, 90), (1, L, B, 99, 10), (2, L, A, 101, 50), (3, L, B, 98, 5))
     model = lively(fee_bps=0.0, move_bps=400.0)
@@ -178,7 +190,6 @@ def test_tables_have_signal_columns_beside_those_asked_for() -> None:
 
 def test_an_unknown_factor_adds_nothing() -> None:
     """Without trades the tape's factors are unknown; without them the answer is the same."""
-    B, A, L = ev.BID, ev.ASK, ev.LEVEL
     events = quotes((0, L, B, 100, 90), (1, L, A, 101, 10))
     volatility = [t for t in lively().terms if t.factor == "volatility"]
     rest = tuple(t for t in lively().terms if t.factor != "volatility")

@@ -12,7 +12,6 @@ from depthscope.api import chunks_of, opened
 from depthscope.engine import Engine
 from depthscope.market.layouts import LIVE
 from depthscope.market.phases import Phase
-from depthscope.market.sessions import calendar_of, timetable
 from depthscope.signals.factors import BY_NAME, FACTORS
 from depthscope.signals.model import Model, Term
 
@@ -27,7 +26,7 @@ __all__ = ["NAMES", "Rows", "gather", "raw_factor"]
 
 Floats = npt.NDArray[np.float64]
 NAMES: Final = tuple(factor.name for factor in FACTORS)
-KEPT: Final = ("mid", "spread", "spread_bps", "p_up", "p_down", "signal", "signal_confidence")
+KEPT: Final = ("mid", "spread", "session_phase", "p_up", "p_down", "signal", "signal_confidence")
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Rows:
     ts : int64 array (n,)
         Boundaries, UTC ns.
     usable : bool array (n,)
-        Whether a signal was made (book LIVE with two sides, venue trading) in a phase that is not CLOSED.
+        Whether a signal was made: the book LIVE with two sides, the venue trading, the market not closed.
     mid, half_spread : float64 array (n,)
         In price units, NaN where there is none.
     factors : float64 array (n, len(NAMES))
@@ -159,13 +158,12 @@ def gather(
 def _rows(instrument: Instrument, meta: npt.NDArray[Any], column: Callable[[str], Floats]) -> Rows:
     ts = meta["ts"].astype(np.int64)
     direction = column("signal") - 1.0
-    table = timetable(calendar_of(instrument), int(ts[0]), int(ts[-1]) + 1)
     words = np.array([phase.name for phase in Phase])
-    numbers = table.phases[table.locate(ts)].astype(int)
+    numbers = np.nan_to_num(column("session_phase"), nan=float(Phase.UNKNOWN)).astype(int)
     return Rows(
         symbol=instrument.symbol,
         ts=ts,
-        usable=(meta["state"] == LIVE) & ~np.isnan(direction) & (words[numbers] != Phase.CLOSED.name),
+        usable=(meta["state"] == LIVE) & ~np.isnan(direction),
         mid=column("mid").astype(float),
         half_spread=column("spread") / 2.0,
         factors=np.column_stack([raw_factor(name, column) for name in NAMES]),

@@ -74,6 +74,6 @@ BY_NAME: Final = {factor.name: factor for factor in FACTORS}
 
 
 def needed_columns() -> tuple[str, ...]:
-    """Feature columns that all factors together need."""
-    names = (name for factor in FACTORS for name in factor.columns)
+    """Feature columns that signals need."""
+    names = (*(name for factor in FACTORS for name in factor.columns), "spread_bps", "session_phase")
     return tuple(dict.fromkeys(name for name in names if name not in OWN))

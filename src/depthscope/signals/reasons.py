@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from depthscope.market.layouts import LIVE, STATE_NAMES
+from depthscope.market.phases import Phase
 from depthscope.signals.factors import BY_NAME
 from depthscope.signals.model import CLIP
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["BANDS", "Reason", "Signal", "band_of", "contribution", "read_signal"]
 
 WORDS = ("SELL", "NEUTRAL", "BUY")
+EXTENDED = frozenset({Phase.PRE_MARKET, Phase.AFTER_HOURS, Phase.OVERNIGHT})
 BANDS = ((0.8, "very strong"), (0.6, "strong"), (0.4, "moderate"), (0.0, "weak"))
 """Least confidence of each word (classic)."""
 
@@ -68,6 +70,10 @@ class Signal:
         Whether probabilities are held to be frequencies; False for shipped weights.
     model, book : str
         Name of the model, state of the book.
+    phase : str
+        Session phase of the row; UNKNOWN where the calendar does not know.
+    extended : bool
+        Whether that is outside regular hours: thin books, of which the model may know little.
     why_not : str
         Why nothing is said, where nothing is.
     """
@@ -84,12 +90,14 @@ class Signal:
     calibrated: bool
     model: str
     book: str
+    phase: str = "UNKNOWN"
+    extended: bool = False
     why_not: str = ""
 
     def __str__(self) -> str:
         if self.direction is None or self.confidence is None:
             return f"no signal: {self.why_not}"
-        sure = "" if self.calibrated else ", uncalibrated"
+        sure = ("" if self.calibrated else ", uncalibrated") + (", extended hours" if self.extended else "")
         why = "; ".join(f"{r.says} {r.contribution:+.2f}" for r in self.reasons if r.leans and r.contribution)
         return f"{self.direction} {self.confidence:.0%} ({self.band}{sure}){': ' + why if why else ''}"
 
@@ -136,13 +144,16 @@ def read_signal(model: Model, column: Callable[[str], float], state: int) -> Sig
     reasons.sort(key=lambda r: (not r.leans, -abs(r.contribution)))
     word = column("signal")
     said = not math.isnan(word)
+    number = column("session_phase")
+    phase = Phase.UNKNOWN if math.isnan(number) else Phase(int(number))
     why_not = ""
     if not said:
-        why_not = (
-            f"the book is {STATE_NAMES[state]}"
-            if state != LIVE
-            else "the book lacks a side, or the venue does not trade continuously"
-        )
+        if state != LIVE:
+            why_not = f"the book is {STATE_NAMES[state]}"
+        elif phase == Phase.CLOSED:
+            why_not = "the market is closed"
+        else:
+            why_not = "the book lacks a side or is crossed, or the venue does not trade continuously"
     confidence = column("signal_confidence")
     return Signal(
         direction=WORDS[int(word)] if said else None,
@@ -157,5 +168,7 @@ def read_signal(model: Model, column: Callable[[str], float], state: int) -> Sig
         calibrated=model.calibrated,
         model=model.name,
         book=STATE_NAMES[state],
+        phase=phase.name,
+        extended=phase in EXTENDED,
         why_not=why_not,
     )

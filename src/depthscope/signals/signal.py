@@ -6,8 +6,9 @@ of an honest model. ``signal_confidence`` is the probability of what it says: of
 beyond cost within the horizon, or of neither for NEUTRAL. ``signal_strength = |p_up − p_down|``,
 ``signal_edge_bps = |p_up − p_down| · move_bps − cost``.
 
-Null where the book is not LIVE, lacks a side or is crossed, and while the venue says the instrument does
-not trade continuously (halt, auction, close). A factor that cannot be known adds nothing.
+Null where the book is not LIVE, lacks a side or is crossed, while the venue says the instrument does not
+trade continuously (halt, auction, close), and in hours its calendar has as CLOSED. A factor that cannot be
+known adds nothing.
 
 Three columns are made of detections, over the last 60 whole seconds (the one of the row counts as one):
 
@@ -45,6 +46,7 @@ from depthscope.jit import Int, carray, njit, pointer
 from depthscope.market.events import BID, STATUS, STATUS_TRADING
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import CLOSE, DETECTION, LIVE, OPEN, trace_mask
+from depthscope.market.phases import Phase
 from depthscope.signals.factors import BY_NAME
 from depthscope.signals.model import CLIP
 
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from depthscope.signals.model import Model
 
 TRACED: Final = trace_mask("S")
+CLOSED: Final = int(Phase.CLOSED)
 MOST: Final = 32  # factors
 WALLS: Final = 32
 MINUTE: Final = 60
@@ -82,6 +85,7 @@ STATE: Final = np.dtype(
         ("fee", "f8"),
         ("platt", "f8", (2,)),
         ("spread", "i8"),  # column of spread_bps
+        ("phase", "i8"),  # column of session_phase
         ("first", "i8"),  # first column of ours
         ("kind", "i8", (DETECTORS,)),  # by detector: 1 resting, 2 aggressive, 3 wall
         ("halted", "i8"),
@@ -256,7 +260,8 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
         put(ctx, out, AGGRESSION_BALANCE, j, s.balance[1])
         quoted = row.n_bid > 0 and row.n_ask > 0 and row.state == LIVE and row.bid_price[0] < row.ask_price[0]
         put(ctx, out, WALL_LEAN, j, lean_of_walls(s, row, infos(ctx)[row.slot].tick_fixed) if quoted else NAN)
-        if quoted and not s.halted:
+        closed = columns_of(ctx)[s.phase * frame.stride + j] == CLOSED
+        if quoted and not s.halted and not closed:
             speak(ctx, s, j, out)
         else:
             for c in range(DETECTION_BALANCE):
@@ -298,7 +303,7 @@ def signal_component(columns: Sequence[str], model_of: Callable[[Instrument], Mo
             record["mean"][k], record["scale"][k], record["weight"][k] = term.mean, term.scale, term.weight
         record["intercept"], record["move"], record["fee"] = model.intercept, model.move_bps, model.fee_bps
         record["platt"] = model.platt
-        record["spread"] = place["spread_bps"]
+        record["spread"], record["phase"] = place["spread_bps"], place["session_phase"]
         for about in all_detectors():
             if instrument.capabilities.covers(about.requires):
                 groups = (RESTING, AGGRESSIVE, WALL)
