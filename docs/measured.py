@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from depthscope.research.as_levels import as_levels
 from depthscope.research.measure import Measurement, measure
+from depthscope.research.recording import Recording, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HERE = Path(__file__).resolve().parent
 N, SEED = 200, 1
+SHORT_RUNS = 150
+LONG = ("iceberg", "sweep", "wall", "burst", "exhaustion", "layering")
+SHORT = ("liquidity_gap", "absorption", "hidden", "large_trader", "refill")
 
 ABOUT = """# What detectors are worth
 
@@ -64,25 +70,40 @@ in [`kinds.py`](../src/depthscope/research/kinds.py), which alert is what in
 [`matching.py`](../src/depthscope/research/matching.py)."""
 
 
-def section(m: Measurement) -> str:
+def section(m: Measurement, title: str = "") -> str:
     """Part of the page about one recording."""
     minutes = m.hours * 60
     return "\n\n".join(
         (
-            f"## {m.symbol}",
+            f"## {title or m.symbol}",
             f"`{m.source}`, {m.part} half ({minutes:.1f} minutes), sensitivity {m.sensitivity}, rows every "
-            f"{m.every}. At least {m.n} real injections a detector (or 600 runs), seed {m.seed}: run r of "
-            f"detector number d draws from (seed, d, r).",
+            f"{m.every}. At least {m.n} real injections a detector (or 600 runs; {SHORT_RUNS} for "
+            f"{', '.join(SHORT)}), seed {m.seed}: run r of detector number d draws from (seed, d, r).",
             m.table(),
         )
     )
 
 
+def _measured(recording: Recording) -> Measurement:
+    """All detectors; other detectors make no difference to what one says."""
+    long = measure(recording, LONG, n=N, seed=SEED)
+    short = measure(recording, SHORT, n=N, runs=SHORT_RUNS, seed=SEED)
+    return replace(long, scores=long.scores + short.scores)
+
+
 def page(files: Iterable[str]) -> str:
     """Text of the page."""
-    found = [measure(file, n=N, seed=SEED) for file in files]
-    names = " ".join(m.source for m in found)
-    parts = [ABOUT, f"```bash\npython docs/measured.py {names}\n```", *(section(m) for m in found), LIMITS]
+    sections, names = [], []
+    for file in files:
+        recording = record(file)
+        found = _measured(recording)
+        names.append(found.source)
+        sections.append(section(found))
+        if recording.by_order:
+            levels = measure(as_levels(recording), ["refill"], n=N, runs=SHORT_RUNS, seed=SEED)
+            sections.append(section(levels, f"{levels.symbol}, told by levels: candidates"))
+    command = f"```bash\npython docs/measured.py {' '.join(names)}\n```"
+    parts = [ABOUT, command, *sections, LIMITS]
     return "\n\n".join(parts) + "\n"
 
 
