@@ -11,7 +11,8 @@ from depthscope.engine import Engine
 from depthscope.errors import InputError, UnknownName
 from depthscope.market import events as ev
 from depthscope.market.source import Source
-from depthscope.research.inject import Injected, inject
+from depthscope.research import size_kinds
+from depthscope.research.inject import Injected, inject, usable
 from depthscope.research.kinds import KINDS
 from depthscope.research.recording import SECOND, Recording, record
 from depthscope.runtime.sources import open_source
@@ -62,7 +63,7 @@ def check_insertions(stream: Injected) -> None:
 def test_every_kind_keeps_the_rules(name: str, feed: str, request: pytest.FixtureRequest) -> None:
     recording: Recording = request.getfixturevalue(feed)
     stream = inject(recording, [name], seed=5, part="all")
-    if feed == "levels" and name in ("iceberg", "replaced_order"):
+    if not usable(recording, [name]):
         assert stream.truth == ()
         assert not stream.inserted.any()
         return
@@ -134,7 +135,7 @@ def test_the_same_seed_gives_the_same_bytes(orders: Recording) -> None:
 
 
 def test_several_runs_in_one_pass_are_what_each_is_alone(orders: Recording) -> None:
-    from depthscope.research.inject import plan, usable
+    from depthscope.research.inject import plan
 
     kinds = usable(orders, ["sweep", "wall"])
     together = plan(orders, kinds, [(1,), (2,)], part="all")
@@ -186,7 +187,19 @@ LONG = ("burst", "layering")
 @pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_es_keeps_the_rules(long: bool, data_dir: Path) -> None:
     recording = record(open_source(data_dir / ES))
-    names = [k.name for k in KINDS if (k.detector in LONG) == long]
+    names = [k.name for k in KINDS if (k.detector in LONG) == long and k not in size_kinds.KINDS]
+    check_es(recording, names)
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+@pytest.mark.parametrize("detector", sorted({k.detector for k in size_kinds.KINDS}))
+def test_es_keeps_the_rules_of_sizes(detector: str, data_dir: Path) -> None:
+    recording = record(open_source(data_dir / ES))
+    check_es(recording, [k.name for k in usable(recording, None) if k.detector == detector])
+
+
+def check_es(recording: Recording, names: list[str]) -> None:
     stream = inject(recording, names, seed=11)
     assert {t.kind for t in stream.truth} == set(names)
     check_insertions(stream)

@@ -139,6 +139,11 @@ class Desk:
         recording = self.recording
         return recording.time_of(recording.next_touch(self.at, side, price)) - self.now
 
+    def quiet(self, side: int, low: int, high: int) -> int:
+        """Nanoseconds until the recording next concerns a side from `low` to `high`, or may trade there."""
+        recording = self.recording
+        return min(recording.time_of(recording.next_between(self.at, side, low, high)), self.stop) - self.now
+
     def front(self, side: int) -> int | None:
         """Price at which an injected order is first in line, or shares the best level."""
         best, far = self.book.prices(side, 1), self.book.prices(other(side), 1)
@@ -237,6 +242,15 @@ class Desk:
         """On a level feed, where trades and levels come apart: show what was taken as gone."""
         if not self.by_order:
             self.write([(ev.LEVEL, taken.side, 0, price, 0) for price, _ in taken.queues])
+
+    def withdraw(self, taken: Taken) -> None:
+        """Cancel all that rests at some levels, without a trade, until it is given back."""
+        if not self.by_order:
+            self.vanish(taken)
+            return
+        for price, queue in taken.queues:
+            for order, size in queue:
+                self.write([(ev.CANCEL, taken.side, order, price, size)])
 
     def give_back(self, taken: Taken) -> None:
         """Enter recorded orders again, in the same order; set levels to what the recording says by now."""

@@ -81,7 +81,8 @@ class Injected:
 def usable(recording: Recording, kinds: Iterable[str] | None) -> tuple[Kind, ...]:
     """Kinds by name (all for None) that the feed can carry."""
     chosen = KINDS if kinds is None else tuple(kind(name) for name in kinds)
-    return tuple(k for k in chosen if recording.instrument.capabilities & k.requires)
+    told = recording.instrument.capabilities
+    return tuple(k for k in chosen if told & k.requires and not told & k.without)
 
 
 def inject(

@@ -1,98 +1,24 @@
 """The kinds of injection: one function and one line of `KINDS` each.
 
-A function gets a `Desk`, writes records and yields the receive time at which it wants to go on. It returns
-what it did, or None when the recording leaves no room for it here; then it has written nothing. Its
-numbers were fixed before any detector was run on injected streams.
+Those of executed volume, thin levels and refills are in `size_kinds.py`. A function gets a `Desk`, writes
+records and yields the receive time at which it wants to go on. It returns what it did, or None when the
+recording leaves no room for it here; then it has written nothing. Its numbers were fixed before any
+detector was run on injected streams.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from depthscope.errors import UnknownName
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability
+from depthscope.research import size_kinds as sizes
 from depthscope.research.desk import MICRO, MILLI, REFRESH, Desk, Taken
 from depthscope.research.recording import SECOND, other, sign
+from depthscope.research.truths import Kind, Steps, Truth
 
-Steps = Generator[int, None, "Truth | None"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Truth:
-    """One injected event, as it really came out.
-
-    Attributes
-    ----------
-    kind : str
-        Name in `KINDS`.
-    side : int
-        As detectors say it: of the resting size, or of the aggressor.
-    low, high : int
-        Prices it touched, 1e-9 fixed.
-    start, end : int
-        Receive times of its first record and of its last (before recorded orders are given back).
-    size : int
-        Lots placed or traded.
-    outcome : str
-        How it ended, in its detector's words; empty where that is not said.
-    numbers : mapping of str to float
-        What decides whether a detector should see it.
-    """
-
-    kind: str
-    side: int
-    low: int
-    high: int
-    start: int
-    end: int
-    size: int
-    outcome: str = ""
-    numbers: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """A kind of injection.
-
-    Attributes
-    ----------
-    name : str
-    detector : str
-        Which detector it is for (as an event or as a decoy).
-    place : callable
-        Writes one.
-    requires : Capability
-        What the feed must tell.
-    decoy : bool
-        The detector must not say anything of it.
-    least : mapping of str to str
-        Numbers of its truths that must reach a setting of the detector, or it is a decoy too.
-    also : tuple of str
-        Detectors that are right to say something of it, by their own definition.
-    anywhere : bool
-        The detector's price says nothing of where it is.
-    reach : int
-        Ticks by which the detector's price may lie outside: it spans levels, recorded ones among them.
-    grace : int
-        Nanoseconds after its end in which it may still be found.
-    pause : int
-        Nanoseconds to leave after one.
-    """
-
-    name: str
-    detector: str
-    place: Callable[[Desk], Steps]
-    requires: Capability = Capability.L2 | Capability.MBO
-    decoy: bool = False
-    least: Mapping[str, str] = field(default_factory=dict)
-    also: tuple[str, ...] = ()
-    anywhere: bool = False
-    reach: int = 0
-    grace: int = SECOND
-    pause: int = SECOND
+__all__ = ["KINDS", "Kind", "Truth", "kind"]
 
 
 # ── icebergs ──────────────────────────────────────────────────────────────────────────────────
@@ -442,6 +368,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         name="slow_layering", detector="layering", place=slow_layering, also=("wall",),
         reach=10, pause=32 * SECOND, decoy=True,
     ),
+    *sizes.KINDS,
 )  # fmt: skip
 
 

@@ -191,6 +191,39 @@ class Recording:
                 return first + int(found[0])
         return len(self.events)
 
+    def next_between(self, index: int, side: int, low: int, high: int) -> int:
+        """Index of the first record from `index` on that concerns `side` at one of some prices.
+
+        That is: an order or level there, one that leaves it, a trade that could reach it, an order of
+        the other side that would meet it, or anything that upsets the book.
+        """
+        way = sign(side)
+        near = max(way * low, way * high)
+        for first in range(index, len(self.events), SCAN):
+            part = self.events[first : first + SCAN]
+            before = self.before[first : first + SCAN]
+            action, sides, prices = part["action"], part["side"], part["price"]
+            here = (sides != other(side)) & (prices >= low) & (prices <= high)
+            here |= (sides != other(side)) & (before >= low) & (before <= high)
+            meets = (sides == other(side)) & (way * prices <= near)
+            silent = (action == ev.QUOTE) | (action == ev.NONE) | (action == ev.TRADE)
+            touched = (here | meets) & ~silent
+            touched |= (action == ev.TRADE) & (sides != side) & (way * prices <= near)
+            touched |= np.isin(action, (ev.CLEAR, ev.LOST, ev.STATUS))
+            found = np.flatnonzero(touched)
+            if len(found):
+                return first + int(found[0])
+        return len(self.events)
+
+    def stays(self, side: int, price: int, start: int, stop: int) -> bool:
+        """Whether `price` is the best of `side` from `start` to `stop`, and nothing is traded beyond it."""
+        g = max(int(np.searchsorted(self.times, start, "right")) - 1, 0)
+        h = int(np.searchsorted(self.times, stop, "right"))
+        if not ((self.bid if side == ev.BID else self.ask)[g:h] == price).all():
+            return False
+        bounds = self.bounds(side, start, stop)
+        return bounds is not None and bounds[1] == price
+
     def next_trade(self, index: int, side: int) -> int:
         """Index of the first trade into `side` from `index` on."""
         first = int(np.searchsorted(self.trades, index))
