@@ -13,13 +13,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from depthscope.api import Frame, features, features_batches, open_source, replay
+    from depthscope.api import features, features_batches, open_source, replay
     from depthscope.bars import footprint, footprint_batches
     from depthscope.book.view import Level, OrderBook, Walk
     from depthscope.detectors.messages import Detection
     from depthscope.engine import Batch, Engine
     from depthscope.errors import DepthscopeError
     from depthscope.findings import detections, detections_batches
+    from depthscope.frame import Frame
     from depthscope.market.events import EVENT
     from depthscope.market.instruments import Capability, Instrument
     from depthscope.moments import state
@@ -39,7 +40,7 @@ _HOMES = {
     "DepthscopeError": "depthscope.errors",
     "Detection": "depthscope.detectors.messages",
     "Engine": "depthscope.engine",
-    "Frame": "depthscope.api",
+    "Frame": "depthscope.frame",
     "Instrument": "depthscope.market.instruments",
     "Level": "depthscope.book.view",
     "Model": "depthscope.signals.model",

@@ -189,7 +189,7 @@ def _record_batch(
 ) -> pa.RecordBatch:
     import pyarrow as pa
 
-    from depthscope.api import arrow_of, arrow_text
+    from depthscope.tables import arrow_of, arrow_text
 
     schema = _schema()
     words = pa.DictionaryArray.from_arrays(arrow_of(slot.astype(np.int32), pa.int32()), arrow_text(symbols))

@@ -43,7 +43,8 @@ COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-def
 
 def test_the_commands() -> None:
     assert COMMANDS == [
-        "book", "demo", "detections", "features", "footprint", "info", "replay", "version", "warmup",
+        "book", "demo", "detections", "features", "fit", "footprint",
+        "info", "replay", "score", "state", "version", "warmup",
     ]  # fmt: skip
 
 

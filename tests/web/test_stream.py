@@ -176,7 +176,7 @@ async def test_commands_move_the_one_clock_of_all_pages() -> None:
             quiet = len([f for f in b.frames if f["t"] == "TICK"])
             await b.read_for(1.0)
             assert len([f for f in b.frames if f["t"] == "TICK"]) == quiet
-            assert b.texts[-1]["t"] in ("session", "info"), "the heartbeat goes on"
+            assert b.texts[-1]["t"] in ("session", "info", "signal", "alerts"), "the heartbeat goes on"
             await b.send(cmd="speed", x=10)
             await b.send(cmd="resume")
             assert (await a.until("session", state="playing"))["speed"] == 10

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from depthscope.detectors.messages import Detection, messages
-from depthscope.signals.reasons import read_signal
-
 if TYPE_CHECKING:
+    from depthscope.detectors.messages import Detection
     from depthscope.web.recorder import Recorder, Track
 
 __all__ = ["alerts_message", "signal_message"]
@@ -20,6 +18,8 @@ REASONS: Final = 4
 
 def signal_message(recorder: Recorder, track: Track) -> dict[str, Any]:
     """The signal of a symbol's last row, its strongest reasons first."""
+    from depthscope.signals.reasons import read_signal  # loads the compiler: not before the page is served
+
     session = recorder.session
     model = session.model
     message: dict[str, Any] = {"t": "signal", "sym": track.id, "tsMs": session.clock / 1e6}
@@ -59,6 +59,8 @@ def alerts_message(recorder: Recorder, track: Track) -> dict[str, Any]:
 
     Walls that are merely MINOR are not among them.
     """
+    from depthscope.detectors.messages import messages  # as above
+
     session = recorder.session
     matters: dict[str, Detection] = {}
     if track.said:
