@@ -17,7 +17,7 @@ COMPUTE = CORE | {"book"}
 DOMAIN = CORE | {"book", "features", "detectors", "signals", "engine"}
 EDGES = {"venues", "simulators", "storage", "options", "strategies", "execution"}
 COMPOSITION = DOMAIN | EDGES | {"config"}
-PUBLIC = COMPOSITION | {"runtime", "api", "bars", "findings", "market_state", "moments"}
+PUBLIC = COMPOSITION | {"runtime", "api", "frame", "tables", "bars", "findings", "market_state", "moments"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "config": BASE,
@@ -35,11 +35,13 @@ ALLOWED: dict[str, set[str]] = {
     "strategies": CORE,
     "execution": CORE,
     "runtime": COMPOSITION,
-    "api": COMPOSITION | {"runtime"},
+    "tables": DOMAIN,
+    "frame": DOMAIN,
+    "api": COMPOSITION | {"runtime", "tables", "frame"},
     "findings": COMPOSITION | {"runtime", "api"},
     "market_state": DOMAIN,
     "moments": COMPOSITION | {"runtime", "api", "market_state"},
-    "bars": COMPOSITION | {"runtime", "api"},
+    "bars": COMPOSITION | {"runtime", "api", "tables"},
     "research": PUBLIC,
     "ops": PUBLIC,
     "web": PUBLIC | {"ops"},
@@ -49,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
         "api",
         "bars",
         "findings",
+        "frame",
         "moments",
         "detectors",
         "engine",
