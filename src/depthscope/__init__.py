@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from depthscope.api import features, features_batches, open_source, replay
+    from depthscope.api import Analysis, analysis_batches, features, features_batches, open_source, replay
     from depthscope.bars import footprint, footprint_batches
     from depthscope.book.view import Level, OrderBook, Walk
     from depthscope.detectors.messages import Detection
@@ -35,6 +35,7 @@ __version__ = "0.1.0"
 # Names are loaded when first used: `import depthscope` stays in the milliseconds.
 _HOMES = {
     "EVENT": "depthscope.market.events",
+    "Analysis": "depthscope.api",
     "Batch": "depthscope.engine",
     "Capability": "depthscope.market.instruments",
     "DepthscopeError": "depthscope.errors",
@@ -47,6 +48,7 @@ _HOMES = {
     "OrderBook": "depthscope.book.view",
     "Signal": "depthscope.signals.reasons",
     "Walk": "depthscope.book.view",
+    "analysis_batches": "depthscope.api",
     "detections": "depthscope.findings",
     "detections_batches": "depthscope.findings",
     "everything": "depthscope.research.lookahead",
@@ -66,6 +68,7 @@ _HOMES = {
 
 __all__ = [
     "EVENT",
+    "Analysis",
     "Batch",
     "Capability",
     "DepthscopeError",
@@ -79,6 +82,7 @@ __all__ = [
     "Signal",
     "Walk",
     "__version__",
+    "analysis_batches",
     "detections",
     "detections_batches",
     "everything",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from depthscope.engine import META, Batch, Engine
+from depthscope.features.batch import NOTHING_FOUND
 from depthscope.frame import Frame
 from depthscope.market.sessions import calendar_of
 from depthscope.market.source import Source
@@ -17,7 +18,7 @@ from depthscope.market.times import parse_every
 from depthscope.runtime.models import model_named
 from depthscope.runtime.readahead import ReadAhead
 from depthscope.runtime.sources import open_source
-from depthscope.tables import Tables
+from depthscope.tables import Tables, detections_batch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from depthscope.market.instruments import Instrument
     from depthscope.signals.model import Model
 
-__all__ = ["Frame", "features", "features_batches", "open_source", "replay"]
+__all__ = ["Analysis", "Frame", "analysis_batches", "features", "features_batches", "open_source", "replay"]
 
 BATCH_ROWS: Final = 8_192
 
@@ -87,6 +88,97 @@ def _batches(source: Source, engine: Engine, threads: int, progress: Progress | 
     yield engine.finish()
 
 
+class Analysis(NamedTuple):
+    """What one pass over market data has made: rows of features, and what detectors said by then."""
+
+    features: pa.RecordBatch
+    detections: pa.RecordBatch
+
+
+def analysis_batches(
+    source: Sources,
+    every: str | int = "100ms",
+    *,
+    symbols: Iterable[str] | None = None,
+    features: Iterable[str] | None = None,
+    detectors: Iterable[str] | None = None,
+    sensitivity: str = "medium",
+    sparse: bool = False,
+    tick: int | None = None,
+    lot: int | None = None,
+    settings: Mapping[str, Setting] | None = None,
+    signal: Model | str | Path | None = None,
+    calendars: Mapping[str, str] | None = None,
+    threads: int = 2,
+    progress: Progress | None = None,
+) -> Iterator[Analysis]:
+    """Features, signals and detections of one pass, as a stream in bounded memory.
+
+    Parameters are those of `features`, and below.
+
+    Parameters
+    ----------
+    detectors : iterable of str, optional
+        Detectors to run; None (the default) for all.
+    sensitivity : {"low", "medium", "high"}
+        Preset of their settings.
+
+    Yields
+    ------
+    Analysis
+        Record batches of the tables `features` and `detections` give; at least one pair, each
+        possibly without rows.
+
+    Examples
+    --------
+    >>> import depthscope as ds
+    >>> for made in ds.analysis_batches("day.mbo.dbn.zst", signal="10s"):        # doctest: +SKIP
+    ...     print(made.features.num_rows, made.detections.num_rows)
+    """
+    wanted = None if features is None else list(features)
+    chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
+    data = opened(source, {"tick": tick, "lot": lot, "symbols": chosen})
+    engine = Engine(
+        followed(data, calendars),
+        every=every,
+        features=None if wanted is None else ["quotes", *wanted],
+        detectors=detectors,
+        sensitivity=sensitivity,
+        sparse=sparse,
+        symbols=chosen,
+        settings=settings,
+        signal=_always(signal),
+    )
+    tables = Tables(engine.columns, parse_every(every) == 0, wanted)
+    held: list[Batch] = []
+    rows = made = 0
+
+    def flush() -> Analysis:
+        meta = np.concatenate([b.meta for b in held]) if held else np.zeros(0, META)
+        values = (
+            np.concatenate([b.values for b in held], axis=1) if held else np.zeros((len(engine.columns), 0))
+        )
+        said = np.concatenate([b.detections for b in held]) if held else NOTHING_FOUND
+        held.clear()
+        return Analysis(
+            tables.record_batch(meta, values, engine.symbols), detections_batch(said, engine.slots)
+        )
+
+    for batch in _batches(data, engine, threads, progress):
+        said = batch.detections  # handed on with the first part; there may be some without any row
+        starts = range(0, len(batch), BATCH_ROWS) or [0] * bool(len(said))
+        for first in starts:
+            part = slice(first, first + BATCH_ROWS)
+            held.append(Batch(batch.meta[part], batch.values[:, part], batch.columns, detections=said))
+            said = NOTHING_FOUND
+            rows += len(held[-1])
+            if rows >= BATCH_ROWS:
+                yield flush()
+                rows, made = 0, made + 1
+    if held or not made:
+        yield flush()
+
+
 def features_batches(
     source: Sources,
     every: str | int = "100ms",
@@ -111,40 +203,22 @@ def features_batches(
     pyarrow.RecordBatch
         All of one schema; at least one, possibly without rows.
     """
-    wanted = None if features is None else list(features)
-    chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
-    data = opened(source, {"tick": tick, "lot": lot, "symbols": chosen})
-    engine = Engine(
-        followed(data, calendars),
-        every=every,
-        features=None if wanted is None else ["quotes", *wanted],
+    for made in analysis_batches(
+        source,
+        every,
+        symbols=symbols,
+        features=features,
+        detectors=(),
         sparse=sparse,
-        symbols=chosen,
+        tick=tick,
+        lot=lot,
         settings=settings,
-        signal=_always(signal),
-    )
-    tables = Tables(engine.columns, parse_every(every) == 0, wanted)
-    held: list[Batch] = []
-    rows = made = 0
-
-    def flush() -> pa.RecordBatch:
-        meta = np.concatenate([b.meta for b in held]) if held else np.zeros(0, META)
-        values = (
-            np.concatenate([b.values for b in held], axis=1) if held else np.zeros((len(engine.columns), 0))
-        )
-        held.clear()
-        return tables.record_batch(meta, values, engine.symbols)
-
-    for batch in _batches(data, engine, threads, progress):
-        for first in range(0, len(batch), BATCH_ROWS):
-            part = slice(first, first + BATCH_ROWS)
-            held.append(Batch(batch.meta[part], batch.values[:, part], batch.columns))
-            rows += len(held[-1])
-            if rows >= BATCH_ROWS:
-                yield flush()
-                rows, made = 0, made + 1
-    if rows or not made:
-        yield flush()
+        signal=signal,
+        calendars=calendars,
+        threads=threads,
+        progress=progress,
+    ):
+        yield made.features
 
 
 def features(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from depthscope.api import Progress, Sources, chunks_of, opened
-from depthscope.detectors.messages import Detection, messages
+from depthscope.api import Progress, Sources, chunks_of, followed, opened
 from depthscope.engine import Engine
+from depthscope.features.batch import NOTHING_FOUND
+from depthscope.tables import detections_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +30,7 @@ def detections_batches(
     tick: int | None = None,
     lot: int | None = None,
     settings: Mapping[str, Setting] | None = None,
+    calendars: Mapping[str, str] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> Iterator[pa.RecordBatch]:
@@ -46,7 +46,7 @@ def detections_batches(
     chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
     data = opened(source, {"tick": tick, "lot": lot, "symbols": chosen})
     engine = Engine(
-        data.resolve,
+        followed(data, calendars),
         every=every,
         features=(),
         detectors=detectors,
@@ -55,14 +55,14 @@ def detections_batches(
         symbols=chosen,
         settings=settings,
     )
-    yield _table([])
+    yield detections_batch(NOTHING_FOUND, engine.slots)
     for events in chunks_of(data, threads, progress):
         found = engine.process(events).detections
         if len(found):
-            yield _table(messages(found, engine.slots))
+            yield detections_batch(found, engine.slots)
     found = engine.finish().detections
     if len(found):
-        yield _table(messages(found, engine.slots))
+        yield detections_batch(found, engine.slots)
 
 
 def detections(
@@ -76,6 +76,7 @@ def detections(
     tick: int | None = None,
     lot: int | None = None,
     settings: Mapping[str, Setting] | None = None,
+    calendars: Mapping[str, str] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> pa.Table:
@@ -101,7 +102,7 @@ def detections(
         As for `features`.
     settings : mapping, optional
         Detector settings that differ from the preset.
-    threads, progress
+    calendars, threads, progress
         As for `features`.
 
     Returns
@@ -128,33 +129,9 @@ def detections(
                 tick=tick,
                 lot=lot,
                 settings=settings,
+                calendars=calendars,
                 threads=threads,
                 progress=progress,
             )
         )
     )
-
-
-def _table(found: Iterable[Detection]) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    stamp, text = pa.timestamp("ns", "UTC"), pa.string()
-    schema = pa.schema(
-        [
-            ("ts", stamp),
-            ("opened", stamp),
-            ("id", text),
-            ("detector", text),
-            ("symbol", text),
-            ("phase", text),
-            ("side", text),
-            ("price", pa.float64()),
-            ("size", pa.float64()),
-            ("strength", pa.float64()),
-            ("label", text),
-            ("outcome", text),
-            ("evidence", text),
-        ]
-    )
-    rows = [asdict(d) | {"id": d.id, "evidence": json.dumps(dict(d.evidence))} for d in found]
-    return pa.RecordBatch.from_pylist(rows, schema=schema)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from depthscope.detectors.registry import all_detectors
 from depthscope.features.registry import select
-from depthscope.market.layouts import STATE_NAMES
+from depthscope.market.events import PRICE_SCALE, UNDEF_PRICE
+from depthscope.market.layouts import PHASE_NAMES, STATE_NAMES
 from depthscope.signals.signal import OUT as SIGNAL_COLUMNS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
     from depthscope.features.kit import Column
+    from depthscope.market.instruments import Instrument
 
-__all__ = ["Tables", "arrow_of", "arrow_text"]
+__all__ = ["Tables", "arrow_of", "arrow_text", "detections_batch"]
 
 QUOTES: Final = ("best_bid", "best_ask", "bid_size", "ask_size")
 ANCHORED: Final = ("cvd", "vwap", "hod", "lod")
@@ -120,3 +126,63 @@ class Tables:
             seen, index = np.unique(meta["action"], return_inverse=True)
             arrays.append(words(index, [chr(code) for code in seen]))
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def detections_batch(records: npt.NDArray[Any], instruments: Sequence[Instrument]) -> pa.RecordBatch:
+    """Messages of detectors, a row each.
+
+    Parameters
+    ----------
+    records : structured array of DETECTION
+    instruments : sequence of Instrument
+        By slot.
+
+    Returns
+    -------
+    pyarrow.RecordBatch
+        What `Detection` has, under the same names; ``evidence`` is JSON.
+    """
+    import pyarrow as pa
+
+    n = len(records)
+    known = {d.number: d for d in all_detectors()}
+    kinds = [known[number] for number in records["detector"].tolist()]
+    symbols = [instruments[slot].symbol for slot in records["slot"].tolist()]
+    ratios = np.array([i.size_ratio for i in instruments], np.float64).reshape(-1, 2)[records["slot"]]
+    unpriced = records["price"] == UNDEF_PRICE
+    stamp = pa.timestamp("ns", "UTC")
+
+    def words(names: list[str]) -> Any:
+        """Strings; the empty one says that there is none."""
+        validity = np.array([bool(name) for name in names], bool)
+        nulls = n - int(np.count_nonzero(validity))
+        offsets = np.cumsum([0, *(len(name.encode()) for name in names)], dtype=np.int32)
+        return pa.StringArray.from_buffers(
+            n,
+            pa.py_buffer(offsets),
+            pa.py_buffer("".join(names).encode()),
+            pa.py_buffer(np.packbits(validity, bitorder="little")) if nulls else None,
+            nulls,
+        )
+
+    rows = zip(kinds, symbols, records["number"].tolist(), strict=True)
+    told = zip(kinds, records["evidence"].tolist(), strict=True)
+    evidence = [json.dumps(dict(zip(kind.evidence, values, strict=False))) for kind, values in told]
+    columns = {
+        "ts": arrow_of(records["ts"], stamp),
+        "opened": arrow_of(records["opened"], stamp),
+        "id": words([f"{kind.name}-{symbol}-{number}" for kind, symbol, number in rows]),
+        "detector": words([kind.name for kind in kinds]),
+        "symbol": words(symbols),
+        "phase": words([PHASE_NAMES[phase] for phase in records["phase"].tolist()]),
+        "side": arrow_text([chr(side) if side else "" for side in records["side"].tolist()]),
+        "price": arrow_of(np.where(unpriced, 0, records["price"]) / PRICE_SCALE, pa.float64(), unpriced),
+        "size": arrow_of(records["size"] * ratios[:, 0] / ratios[:, 1], pa.float64()),
+        "strength": arrow_of(records["strength"], pa.float64()),
+        "label": words([k.labels[label] for k, label in zip(kinds, records["label"].tolist(), strict=True)]),
+        "outcome": words(
+            [k.outcomes[end] for k, end in zip(kinds, records["outcome"].tolist(), strict=True)]
+        ),
+        "evidence": arrow_text(evidence),
+    }
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))

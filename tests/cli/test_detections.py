@@ -66,3 +66,24 @@ def test_frames_carry_what_was_said_of_their_instrument() -> None:
             said.append(message.id)
     assert said
     assert set(said) <= set(ds.detections(MARKET, detectors=["wall"], every="1s")["id"].to_pylist())
+
+
+def test_features_and_detections_of_one_pass(command: Command, tmp_path: Path) -> None:
+    done = command(
+        "features", MARKET, "--signal", "10s", "--out", "rows.parquet", "--detections", "found.parquet"
+    )
+    assert done.code == 0, done.err
+    rows, found = pq.read_table(tmp_path / "rows.parquet"), pq.read_table(tmp_path / "found.parquet")
+    assert "signal_confidence" in rows.column_names
+    assert found.equals(ds.detections(MARKET))
+    assert f"{found.num_rows:,} messages" in done.err
+    told = command("features", MARKET, "--out", "r.csv", "--detections", "f.csv", "--json")
+    assert json.loads(told.out)["detections"] == {"path": "f.csv", "rows": found.num_rows}
+
+
+@pytest.mark.parametrize("name", ["-", "found.txt", "."])
+def test_a_wrong_place_for_detections_leaves_nothing(command: Command, tmp_path: Path, name: str) -> None:
+    done = command("features", MARKET, "--out", "rows.parquet", "--detections", name)
+    assert done.code == 2
+    assert "--detections" in done.err
+    assert not list(tmp_path.glob("*.parquet*"))

@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "tables": DOMAIN,
     "frame": DOMAIN,
     "api": COMPOSITION | {"runtime", "tables", "frame"},
-    "findings": COMPOSITION | {"runtime", "api"},
+    "findings": COMPOSITION | {"runtime", "api", "tables"},
     "market_state": DOMAIN,
     "moments": COMPOSITION | {"runtime", "api", "market_state"},
     "bars": COMPOSITION | {"runtime", "api", "tables"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -102,6 +103,10 @@ def features(
         str | None,
         typer.Option(metavar="MODEL", help="Also signals: of a file `fit` wrote, or 1s, 10s, 60s (shipped)."),
     ] = None,
+    found: Annotated[
+        str | None,
+        typer.Option("--detections", metavar="FILE", help="Also what detectors find, to a file of its own."),
+    ] = None,
     tick: Tick = None,
     lot: Lot = None,
     json: Json = False,
@@ -112,15 +117,16 @@ def features(
 
     Streams within bounded memory whatever the size of the files. A file appears under its name
     when it is complete, never before. With --json the summary is JSON, and rows on standard
-    output are one JSON object a line.
+    output are one JSON object a line. Signals and detections are made in the same pass.
 
     \b
     Examples:
       depthscope features day.mbo.dbn.zst --every 100ms --out day.parquet
       depthscope features day.mbo.dbn.zst --every event --features mid,ofi | head
+      depthscope features day.mbo.dbn.zst -o day.csv --signal 10s --detections found.csv
     """
     preferences = settings(config)
-    from depthscope.api import features_batches, open_source
+    from depthscope.api import analysis_batches, open_source
     from depthscope.cli.output import table_output
     from depthscope.cli.warmup import warm
     from depthscope.market.calendars import parse_calendars
@@ -130,15 +136,21 @@ def features(
     only, wanted, values = names(symbols), names(chosen), setting_values(set_)
     model = None if signal is None else model_named(signal)
     calendars = parse_calendars(preferences.calendars)
-    with table_output(out, lines_of_json=json) as writer:
+    if found == "-":
+        raise InputError("--detections needs the name of a file: standard output is for rows.")
+    with ExitStack() as outputs:
+        writer = outputs.enter_context(table_output(out, lines_of_json=json))
+        said = None if found is None else outputs.enter_context(table_output(found, option="--detections"))
         source = open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))
-        warm(None if wanted is None else ["quotes", *wanted], signals=model is not None)
+        detectors = () if said is None else None
+        warm(None if wanted is None else ["quotes", *wanted], detectors, signals=model is not None)
         with progress("features") as advance:
-            for batch in features_batches(
+            for made in analysis_batches(
                 source,
                 every=every,
                 symbols=only,
                 features=wanted,
+                detectors=detectors,
                 sparse=sparse,
                 settings=values,
                 signal=model,
@@ -146,10 +158,14 @@ def features(
                 threads=preferences.threads,
                 progress=advance,
             ):
-                writer.write(batch)
-    if out == "-":
+                writer.write(made.features)
+                if said is not None:
+                    said.write(made.detections)
+    if json and out != "-":
+        told = {} if said is None else {"detections": {"path": found, "rows": said.rows}}
+        print_json({"path": out, "rows": writer.rows, "columns": writer.columns, **told})
         return
-    if json:
-        print_json({"path": out, "rows": writer.rows, "columns": writer.columns})
-    else:
+    if out != "-":
         say(f"{out}: {writer.rows:,} rows, {len(writer.columns)} columns")
+    if said is not None:
+        say(f"{found}: {said.rows:,} messages")

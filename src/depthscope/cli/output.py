@@ -165,12 +165,12 @@ def _opener(kind: str, stream: IO[bytes]) -> Callable[[Any], _Sink]:
     return {".parquet": parquet, ".csv": csv, ".arrow": arrow}[kind]
 
 
-def _kind(path: Path) -> str:
+def _kind(path: Path, option: str) -> str:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         wrong = f"{suffix} is not one we write" if suffix else "this name has none"
         raise OutputError(
-            f"--out {path}: the ending says the format, and {wrong}. "
+            f"{option} {path}: the ending says the format, and {wrong}. "
             f"Use {', '.join(SUFFIXES)}, or - for CSV on standard output."
         )
     return suffix
@@ -201,13 +201,15 @@ def _unwound_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def table_output(target: str, *, lines_of_json: bool = False) -> Iterator[TableWriter]:
+def table_output(target: str, *, option: str = "--out", lines_of_json: bool = False) -> Iterator[TableWriter]:
     """Open `target` for a table; it appears complete or not at all.
 
     Parameters
     ----------
     target : str
         A path ending in .parquet, .csv or .arrow, or ``-`` for standard output.
+    option : str
+        What it was named with, for messages.
     lines_of_json : bool
         On standard output: one JSON object a row instead of CSV.
 
@@ -229,9 +231,9 @@ def table_output(target: str, *, lines_of_json: bool = False) -> Iterator[TableW
         sys.stdout.buffer.flush()
         return
     path = Path(target)
-    _refuse_folder(path, "--out", "features.parquet")
-    kind = _kind(path)
-    with _whole_file(path, "--out") as stream:
+    _refuse_folder(path, option, "features.parquet")
+    kind = _kind(path, option)
+    with _whole_file(path, option) as stream:
         writer = TableWriter(str(path), _opener(kind, stream))
         try:
             yield writer

@@ -66,7 +66,7 @@ def compile_steps(todo: list[Step], *, always: bool = False) -> None:
     with progress("compiling kernels (once)") as advance:
         for done, (_, build) in remaining:
             if not said and not sys.stderr.isatty() and monotonic() - start > PATIENCE:
-                say("compiling kernels, once: less than a minute …")
+                say("compiling kernels, once: two minutes or so …")
                 said = True
             advance(done, len(todo))
             build()
