@@ -90,9 +90,13 @@ def recording(name: Path) -> Path:
 
 
 class Inputs:
-    """Event streams by name: ``es`` (real spacing), ``es-busy`` (all tiles in one hour), ``synthetic``."""
+    """Event streams by name.
 
-    names = ("es", "es-busy", "synthetic")
+    ``es`` (real spacing), ``es-busy`` (all tiles in one hour), ``es-day`` (in one trading day of 23 hours),
+    ``synthetic``.
+    """
+
+    names = ("es", "es-busy", "es-day", "synthetic")
 
     @cached_property
     def _es(self) -> np.ndarray:
@@ -117,7 +121,7 @@ class Inputs:
         tile[0]["ts_event"] = opening
         return tile
 
-    def _tiled(self, tiles: int, busy_of: int | None) -> np.ndarray:
+    def _tiled(self, tiles: int, busy_of: int | None, hours: int = 1) -> np.ndarray:
         one = self._es
         n = len(one)
         out = np.tile(one, tiles)
@@ -131,8 +135,8 @@ class Inputs:
         span = int(one["ts_recv"][-1]) - start + SECOND
         out["ts_recv"] += index * span
         out["ts_event"] += index * span
-        if busy_of is not None:  # squeeze all tiles into one hour, order and proportions kept
-            factor = -(-span * busy_of // HOUR)
+        if busy_of is not None:  # squeeze all tiles into so many hours, order and proportions kept
+            factor = -(-span * busy_of // (hours * HOUR))
             for clock in ("ts_recv", "ts_event"):
                 out[clock] = start + (out[clock] - start) // factor
         return out
@@ -140,12 +144,14 @@ class Inputs:
     def events(self, name: str, tiles: int, total: int = 60) -> np.ndarray:
         """EVENT array of `tiles` repetitions; for ``synthetic`` of as many events as those would be.
 
-        `total` is the number of tiles that make up the busy hour.
+        `total` is the number of tiles that make up the busy hour, or the day.
         """
         if name == "es":
             return self._tiled(tiles, None)
         if name == "es-busy":
             return self._tiled(tiles, total)
+        if name == "es-day":
+            return self._tiled(tiles, total, hours=23)
         if name == "synthetic":
             from bench.synthetic import synthetic_events
 

@@ -16,6 +16,7 @@ from bench.suites import TILES
 from bench.workers import environment, executable, run_json
 
 UNIVERSE_MINUTES = "5"
+DAY_TILES, DAY_ROUNDS = 146, 3  # 10 million events
 CACHE = "DEPTHSCOPE_CACHE_DIR"
 
 
@@ -56,6 +57,19 @@ def _spread(times: list[float]) -> dict[str, float]:
     return {"median": median(times), "min": min(times), "max": max(times), "n": len(times)}
 
 
+def _day(folder: Path) -> list[float]:
+    """Wall times of a day's pass, warm: features on the 100-ms grid, signals and detections to Parquet."""
+    day = Inputs().dbn("es-day", DAY_TILES, DAY_TILES)
+    out = [str(folder / name) for name in ("day.parquet", "found.parquet")]
+    arguments = ["features", str(day), "--out", out[0], "--detections", out[1], "--signal", "10s"]
+    times = []
+    for _ in range(DAY_ROUNDS + 1):
+        for path in out:
+            Path(path).unlink(missing_ok=True)
+        times.append(_timed(arguments))
+    return times[1:]
+
+
 def commands(rounds: int, quick: bool) -> dict[str, Any]:
     """Wall time of whole commands: start, help, a warm and a cold run."""
     found: dict[str, Any] = {}
@@ -71,7 +85,9 @@ def commands(rounds: int, quick: bool) -> dict[str, Any]:
 
         features()
         found["features"] = _spread([features() for _ in range(rounds)])
+        found["warm"] = _spread([_timed(["warmup"]) for _ in range(rounds)])
         if not quick:
+            found["day"] = _spread(_day(Path(folder)))
             cold = Path(folder) / "cache"
             found["cold"] = _spread([_timed(["warmup"], {CACHE: str(cold)})])
     return found
@@ -92,9 +108,17 @@ def universe(rounds: int, quick: bool) -> dict[str, Any]:
     return {"minutes": minutes, "events": len(events), "file_mb": path.stat().st_size / 1e6, **result}
 
 
+def costs(rounds: int, quick: bool) -> dict[str, Any]:
+    """What each feature and detector costs."""
+    if quick:
+        raise MissingInput("left out of a quick run")
+    return run_json(["bench.ours.costs"])
+
+
 PROBES: tuple[tuple[str, str, Callable[[int, bool], dict[str, Any]]], ...] = (
     ("memory", "Peak memory", memory),
     ("commands", "Commands", commands),
+    ("costs", "Cost of each feature and detector", costs),
     ("universe", "Two thousand instruments", universe),
 )
 

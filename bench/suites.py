@@ -65,6 +65,7 @@ SUITES = (
         (
             Entry("file-two", "ours.grid:FileFeatures", TILES, quick=True),
             Entry("file-one", "ours.grid:FileFeaturesSerial", TILES),
+            Entry("file-everything", "ours.grid:FileEverything", TILES),
             Entry("file-zstd", "ours.grid:ZstdOnly", TILES, quick=True),
         ),
         judged=False,
@@ -99,6 +100,8 @@ SUITES = (
             Entry("live-off", "ours.live:LiveUpdate", 1, quick=True),
             Entry("live-grid", "ours.live:LiveGrid", 1),
             Entry("live-event", "ours.live:LiveEvent", 1),
+            Entry("live-everything", "ours.live:LiveEverything", 1),
+            Entry("live-everything-event", "ours.live:LiveEverythingEvent", 1),
         ),
         judged=False,
     ),

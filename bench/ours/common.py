@@ -9,9 +9,11 @@ import numpy as np
 
 from bench.contestant import Final
 from depthscope.market.instruments import Capability, Instrument, find_instrument
+from depthscope.runtime.models import default_model
 
 if TYPE_CHECKING:
     from depthscope.engine import Engine
+    from depthscope.signals.model import Model
 
 # What the peers are compared with: the book, its flow and the tape. Later features come on top.
 FIRST_FEATURES = (
@@ -33,6 +35,11 @@ def instrument(stream: str) -> Callable[[int, int], Instrument]:
         | Capability.AGGRESSOR,
     )
     return lambda publisher, instrument_id: found
+
+
+def shipped(instrument: Instrument) -> Model:
+    """The weights that are shipped for 10 seconds."""
+    return default_model("10s")
 
 
 def final_of(engine: Engine) -> Final:

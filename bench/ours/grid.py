@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.contestant import Contestant, Final, Job
-from bench.ours.common import CHUNK, FIRST_FEATURES, final_of, instrument
+from bench.ours.common import CHUNK, FIRST_FEATURES, final_of, instrument, shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +22,7 @@ class FeatureGrid(Contestant):
     package = "depthscope"
     features: ClassVar[Iterable[str] | None] = FIRST_FEATURES
     detectors: ClassVar[Iterable[str] | None] = ()
+    signals: ClassVar[bool] = False
 
     def load(self, inputs: Inputs, job: Job) -> int:
         self.stream = job.stream
@@ -34,7 +35,11 @@ class FeatureGrid(Contestant):
         from depthscope.engine import Engine
 
         self.engine = Engine(
-            instrument(self.stream), every="100ms", features=self.features, detectors=self.detectors
+            instrument(self.stream),
+            every="100ms",
+            features=self.features,
+            detectors=self.detectors,
+            signal=shipped if self.signals else None,
         )
         self.rows = 0
 
@@ -52,12 +57,13 @@ class FeatureGrid(Contestant):
 
 
 class Everything(FeatureGrid):
-    """The same with every feature and every detector."""
+    """The same with every feature, every detector and signals."""
 
     title = "depthscope, everything, 100-ms grid"
-    work = "apply; every feature and every detector on the 100-ms grid"
+    work = "apply; every feature, every detector and signals on the 100-ms grid"
     features = None
     detectors = None
+    signals = True
 
 
 class FileFeatures(Contestant):
@@ -92,6 +98,27 @@ class FileFeaturesSerial(FileFeatures):
 
     title = "depthscope, file to features, one thread"
     threads = 1
+
+
+class FileEverything(FileFeatures):
+    """`analysis_batches`: every feature, every detector and signals."""
+
+    title = "depthscope, file to everything, two threads"
+    work = "read .dbn.zst; every feature, every detector and signals on the 100-ms grid; Arrow record batches"
+
+    def _batches(self) -> Any:
+        import depthscope
+
+        return depthscope.analysis_batches(self.path, signal="10s", threads=self.threads)
+
+    def run(self) -> None:
+        self.rows = self.found = 0
+        for made in self._batches():
+            self.rows += made.features.num_rows
+            self.found += made.detections.num_rows
+
+    def extra(self) -> dict[str, object]:
+        return {**super().extra(), "messages": self.found}
 
 
 class ZstdOnly(Contestant):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bench.contestant import Contestant, Job
-from bench.ours.common import instrument
+from bench.ours.common import instrument, shipped
 
 if TYPE_CHECKING:
     from bench.data import Inputs
@@ -24,6 +24,7 @@ class LiveUpdate(Contestant):
     package = "depthscope"
     every: ClassVar[str] = "100ms"
     features: ClassVar[list[str] | None] = []
+    everything: ClassVar[bool] = False
 
     def load(self, inputs: Inputs, job: Job) -> int:
         events = inputs.events("es", 1)
@@ -36,7 +37,13 @@ class LiveUpdate(Contestant):
     def setup(self) -> None:
         from depthscope.engine import Engine
 
-        self.engine = Engine(instrument("es"), every=self.every, features=self.features)
+        self.engine = Engine(
+            instrument("es"),
+            every=self.every,
+            features=self.features,
+            detectors=None if self.everything else (),
+            signal=shipped if self.everything else None,
+        )
         self.engine.process(self.before)
 
     def run(self) -> None:
@@ -80,3 +87,17 @@ class LiveEvent(LiveUpdate):
     title = "all features on, a row at every LAST"
     every = "event"
     features = None
+
+
+class LiveEverything(LiveGrid):
+    """Every feature, every detector and signals on the 100-ms grid: what a trader's page runs."""
+
+    title = "everything on, 100-ms grid"
+    everything = True
+
+
+class LiveEverythingEvent(LiveEvent):
+    """Every feature, every detector and signals at every LAST."""
+
+    title = "everything on, a row at every LAST"
+    everything = True
