@@ -1,11 +1,16 @@
-"""Writes MEASURED.md from recordings: ``python docs/measured.py FILE…`` (minutes a file)."""
+"""Measures detectors on recordings: ``python docs/measured.py FILE…`` (minutes a file).
+
+Writes MEASURED.md, and the same figures for the page and the docs of detectors.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from depthscope.research.as_levels import as_levels
 from depthscope.research.measure import Measurement, measure
@@ -14,7 +19,10 @@ from depthscope.research.recording import Recording, record
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from depthscope.research.intervals import Interval
+
 HERE = Path(__file__).resolve().parent
+FIGURES = HERE.parent / "src" / "depthscope" / "runtime" / "measured.json"
 N, SEED = 200, 1
 SHORT_RUNS = 150
 LONG = ("iceberg", "sweep", "wall", "burst", "exhaustion", "layering")
@@ -115,25 +123,46 @@ def _measured(recording: Recording) -> Measurement:
     return replace(long, scores=long.scores + short.scores)
 
 
-def page(files: Iterable[str]) -> str:
-    """Text of the page."""
-    sections, names = [], []
+def figures(m: Measurement, feed: str) -> list[dict[str, Any]]:
+    """What the page shows beside an alert."""
+
+    def plain(x: Interval) -> list[float] | None:
+        return None if math.isnan(x.value) else [round(v, 4) for v in (x.value, x.low, x.high)]
+
+    return [
+        {
+            "detector": s.detector, "symbol": m.symbol, "feed": feed, "n": s.n,
+            "precision": plain(s.precision), "recall": plain(s.recall),
+            "latency": plain(s.latency), "hourly": plain(s.hourly),
+        }
+        for s in m.scores
+    ]  # fmt: skip
+
+
+def made(files: Iterable[str]) -> tuple[str, list[dict[str, Any]]]:
+    """Text of the page, and the figures."""
+    sections, names, told = [], [], []
     for file in files:
         recording = record(file)
         found = _measured(recording)
         names.append(found.source)
         sections.append(section(found))
+        told += figures(found, "orders" if recording.by_order else "levels")
         if recording.by_order:
             levels = measure(as_levels(recording), ["refill"], n=N, runs=SHORT_RUNS, seed=SEED)
             sections.append(section(levels, f"{levels.symbol}, told by levels: candidates"))
+            told += figures(levels, "levels")
     command = f"```bash\npython docs/measured.py {' '.join(names)}\n```"
     parts = [ABOUT, command, *sections, LIMITS]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts) + "\n", told
 
 
 def main() -> None:
-    """Write the page."""
-    (HERE / "MEASURED.md").write_text(page(sys.argv[1:]), encoding="utf-8")
+    """Write both."""
+    text, told = made(sys.argv[1:])
+    (HERE / "MEASURED.md").write_text(text, encoding="utf-8")
+    lines = ",\n ".join(json.dumps(line) for line in told)
+    FIGURES.write_text(f"[{lines}]\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

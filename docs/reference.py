@@ -11,12 +11,14 @@ from depthscope.detectors.registry import all_detectors
 from depthscope.features import FEATURES
 from depthscope.features.registry import all_features
 from depthscope.market_state import state_schema
+from depthscope.runtime.measured import measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from depthscope.detectors.kit import Detector
     from depthscope.features.kit import Component, Feature
+    from depthscope.runtime.measured import Estimate
 
 HERE = Path(__file__).resolve().parent
 
@@ -71,6 +73,31 @@ def detector(one: Detector) -> Iterable[str]:
         if words[1:]:
             yield f"{what}: " + ", ".join(f"`{word}`" for word in words[1:]) + "."
     yield from settings(one, presets=bool(one.presets))
+    yield from worth(one)
+
+
+def worth(one: Detector) -> Iterable[str]:
+    """Table of what it was worth on recordings, by injection."""
+    lines = [
+        "| measured on | n | precision | recall | latency s | clean alerts an hour |",
+        "|---|" + "--:|" * 5,
+    ]
+    for m in measured(one.name):
+        told = f"{m.symbol}, told by {m.feed}"
+        cells = [
+            interval(m.precision, 2),
+            interval(m.recall, 2),
+            interval(m.latency, 2),
+            interval(m.hourly, 1),
+        ]
+        lines.append("| " + " | ".join([told, str(m.n), *cells]) + " |")
+    if len(lines) > 2:
+        yield "\n".join(lines)
+
+
+def interval(x: Estimate | None, places: int) -> str:
+    """A value with its 95 % interval."""
+    return "–" if x is None else f"{x[0]:.{places}f} ({x[1]:.{places}f}–{x[2]:.{places}f})"
 
 
 def pages() -> dict[str, str]:
@@ -88,7 +115,7 @@ def pages() -> dict[str, str]:
             "# Detectors",
             "Written from the code by `make docs`. A detector is one file in `src/depthscope/detectors/`; "
             "what its messages are is told in [ADD_A_DETECTOR](ADD_A_DETECTOR.md), what it is worth on "
-            "recorded markets in [MEASURED](MEASURED.md).",
+            "recorded markets, and how that was found out, in [MEASURED](MEASURED.md).",
             *(part for one in detectors for part in detector(one)),
         ],
     }

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from depthscope.runtime.measured import measured
+
 if TYPE_CHECKING:
     from depthscope.detectors.messages import Detection
     from depthscope.web.recorder import Recorder, Track
@@ -85,4 +87,5 @@ def _plain(message: Detection) -> dict[str, Any]:
         "label": message.label,
         "outcome": message.outcome,
         "evidence": dict(message.evidence),
+        "measured": [str(m) for m in measured(message.detector) if m.n],
     }

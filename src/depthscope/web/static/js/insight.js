@@ -111,6 +111,7 @@ export class Insight {
     list.replaceChildren();
     /** @type {[string, string][]} */
     const rows = [['strength', alert.strength.toFixed(2)], ...Object.entries(alert.evidence).map(([name, value]) => /** @type {[string, string]} */ ([name.replaceAll('_', ' '), String(Number(value.toPrecision(6)))]))];
+    for (const worth of alert.measured) rows.push(['measured', worth]);
     for (const [name, text] of rows) {
       list.appendChild(document.createElement('dt')).textContent = name;
       list.appendChild(document.createElement('dd')).textContent = text;

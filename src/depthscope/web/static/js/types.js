@@ -122,6 +122,7 @@
  * @property {string | null} label
  * @property {string | null} outcome
  * @property {Record<string, number>} evidence
+ * @property {string[]} measured
  *
  * @typedef {{t: 'alerts', sym: number, list: Alert[]}} AlertsMessage
  * @typedef {{t: 'reset', epoch: number, reason: string}} Reset
