@@ -60,12 +60,20 @@ LEVEL = "event"
 TRACED = TRACE_FLOW | trace_mask("TFACMRX")
 REQUIRES = Capability.TRADES | Capability.AGGRESSOR | Capability.L2
 MOST: Final = 8  # matters a side
-ORDERS: Final = 256  # orders filled in part that are remembered
+ORDERS: Final = 255  # orders filled in part that are remembered; a count of them fits a byte
+ORDER_SPOTS: Final = 4096
+PRICE_SPOTS: Final = 256
 STATE = np.dtype(
     [
         ("orders", RING),  # filled in part and not gone yet
         ("fills", RING),  # orders filled whole, or what trades at a level; both by time
         ("signs", RING),  # refills
+        # How many of those orders, and of the prices in `fills`, fall into each spot: nearly all events are
+        # of none, and need no search. The last sign of a price's spot leads to those before.
+        ("known", "u1", (ORDER_SPOTS,)),
+        ("filled", "u2", (PRICE_SPOTS,)),
+        ("signed", "i8", (PRICE_SPOTS,)),  # its number in the ring, from 1
+        ("due", "i8"),  # nothing comes about by time alone before; 0 when that is to be found out
         ("by_order", "i8"),
         ("delay", "i8"),
         ("similar", "f8"),
@@ -106,7 +114,8 @@ ORDERS_RING, FILLS_RING, SIGNS_RING = 0, 1, 2
 # Columns of the rings. Of orders: filled since their last change, in all, and whether native.
 O_ID, O_PENDING, O_TOTAL, O_NATIVE = 1, 2, 3, 4
 # Of fills and signs; BEFORE is what a level displayed before, USED that a new order has come.
-SIDE, PRICE, SIZE, BEFORE, USED = 1, 2, 3, 4, 4
+# EARLIER is the number, from 1, of the sign before in its spot.
+SIDE, PRICE, SIZE, BEFORE, USED, EARLIER = 1, 2, 3, 4, 4, 4
 
 
 def prepare(record: Any, instrument: Any, settings: Any) -> None:
@@ -117,6 +126,12 @@ def prepare(record: Any, instrument: Any, settings: Any) -> None:
     record["similar"], record["times"] = settings["refill_similar"], settings["refill_times"]
     record["window"] = round(settings["refill_window"] * SECOND)
     record["cooldown"] = round(settings["refill_cooldown"] * SECOND)
+
+
+@njit
+def spot(key: Int, spots: int) -> int:
+    """Where an order's number or a price is counted; `spots` is a power of two."""
+    return natural(((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)) & np.uint64(spots - 1))
 
 
 @njit
@@ -142,7 +157,7 @@ def close(
     said = say_at(ctx, place, ts, slot, CLOSE)
     tell(ctx, said, s, side, w)
     said.outcome = outcome
-    s.number[side, w] = 0
+    s.number[side, w] = s.due = 0
     s.quiet[side] = max(s.quiet[side], end + s.cooldown)
 
 
@@ -164,9 +179,13 @@ def sign(
 ) -> None:
     """Take a refill made at time `at` and known at `ts`, which the ring of signs has room for."""
     memory = ring_rows(ctx)
+    s.due = 0
     s.signs.tail = expire(memory, s.signs, s.signs.tail, at - s.window + 1)
     row = ring_push(memory, s.signs, at)
     memory[row, SIDE], memory[row, PRICE], memory[row, SIZE] = side, price, size
+    at_price = spot(price, PRICE_SPOTS)
+    memory[row, EARLIER] = s.signed[at_price]
+    s.signed[at_price] = s.signs.head
     w = where(s, side, price)
     if w < 0:
         return
@@ -176,15 +195,19 @@ def sign(
         s.displayed[side, w], s.latest[side, w] = shown, at
         tell(ctx, say_at(ctx, place, ts, slot, UPDATE), s, side, w)
         return
+    if at < s.quiet[side]:
+        return
     refills = executed = np.int64(0)
     begun = at
-    for k in range(s.signs.tail, s.signs.head):
-        row = ring_row(s.signs, k)
+    k = s.signs.head
+    while k > s.signs.tail:
+        row = ring_row(s.signs, k - 1)
         if memory[row, SIDE] == side and memory[row, PRICE] == price:
-            begun = begun if refills else memory[row, 0]
+            begun = memory[row, 0]
             refills += 1
             executed += memory[row, SIZE]
-    if refills < s.times or at < s.quiet[side]:
+        k = memory[row, EARLIER]
+    if refills < s.times:
         return
     s.count += 1
     s.number[side, w], s.opened[side, w], s.price[side, w] = s.count, ts, price
@@ -199,6 +222,7 @@ def end_level(ctx: Any, s: Any, place: Int, ts: Int, slot: Int) -> None:
     memory = ring_rows(ctx)
     row = ring_row(s.fills, s.fills.tail)
     s.fills.tail += 1
+    s.due = 0
     side, price = memory[row, SIDE], memory[row, PRICE]
     size, before, at = memory[row, SIZE], memory[row, BEFORE], memory[row, 0] + s.delay
     if not s.quoted or s.best[side] != price:
@@ -211,7 +235,7 @@ def end_level(ctx: Any, s: Any, place: Int, ts: Int, slot: Int) -> None:
 @njit
 def pass_time(ctx: Any, s: Any, place: Int, ts: Int, slot: Int) -> None:
     """Tell what has come about by time alone, in the order in which it did."""
-    while True:
+    while s.due <= ts:
         due, side, place_of = np.int64(UNDEF), np.int64(0), -1
         if not s.by_order and s.fills.head > s.fills.tail:
             due = ring_rows(ctx)[ring_row(s.fills, s.fills.tail), 0] + s.delay
@@ -219,6 +243,7 @@ def pass_time(ctx: Any, s: Any, place: Int, ts: Int, slot: Int) -> None:
             for w in range(MOST):
                 if s.number[d, w] and s.latest[d, w] + s.window < due:
                     due, side, place_of = s.latest[d, w] + s.window, np.int64(d), w
+        s.due = due
         if due > ts:
             return
         if place_of < 0:
@@ -230,11 +255,32 @@ def pass_time(ctx: Any, s: Any, place: Int, ts: Int, slot: Int) -> None:
 @njit
 def order_of(memory: Any, s: Any, order_id: Int) -> Int:
     """Memory row of an order filled in part, or -1."""
-    for k in range(s.orders.tail, s.orders.head):
+    if s.known[spot(order_id, ORDER_SPOTS)] == 0:
+        return np.int64(-1)
+    k = s.orders.head - 1  # what comes next is mostly about those filled last
+    while k >= s.orders.tail:
         row = ring_row(s.orders, k)
         if memory[row, O_ID] == order_id and memory[row, O_TOTAL] > 0:
             return row
+        k -= 1
     return np.int64(-1)
+
+
+@njit
+def forget_oldest(memory: Any, s: Any) -> None:
+    """Let go of the order filled in part that was first met."""
+    row = ring_row(s.orders, s.orders.tail)
+    s.known[spot(memory[row, O_ID], ORDER_SPOTS)] -= np.uint8(memory[row, O_TOTAL] > 0)
+    s.orders.tail += 1
+
+
+@njit
+def drop_old_fills(memory: Any, s: Any, ts: Int) -> None:
+    """Let go of orders filled too long ago to be refilled at `ts`."""
+    tail = expire(memory, s.fills, s.fills.tail, ts - s.delay)
+    for k in range(s.fills.tail, tail):
+        s.filled[spot(memory[ring_row(s.fills, k), PRICE], PRICE_SPOTS)] -= np.uint16(1)
+    s.fills.tail = tail
 
 
 @njit
@@ -246,9 +292,10 @@ def follow_order(memory: Any, s: Any, t: Any, event: Any) -> None:
             return
         if row < 0:
             if s.orders.head - s.orders.tail >= ORDERS:
-                s.orders.tail += 1
+                forget_oldest(memory, s)
             row = ring_push(memory, s.orders, t.ts)
             memory[row, O_ID] = np.int64(event.order_id)
+            s.known[spot(memory[row, O_ID], ORDER_SPOTS)] += np.uint8(1)
             memory[row, O_PENDING] = memory[row, O_TOTAL] = memory[row, O_NATIVE] = 0
         memory[row, O_PENDING] += event.size
         memory[row, O_TOTAL] += event.size
@@ -263,10 +310,12 @@ def follow_order(memory: Any, s: Any, t: Any, event: Any) -> None:
             memory[row, O_NATIVE] = 1
         return
     if whole and not memory[row, O_NATIVE]:
-        s.fills.tail = expire(memory, s.fills, s.fills.tail, t.ts - s.delay)
+        drop_old_fills(memory, s, t.ts)
         fill = ring_push(memory, s.fills, t.ts)
+        s.filled[spot(t.price_before, PRICE_SPOTS)] += np.uint16(1)
         memory[fill, SIDE] = 0 if t.side == BID else 1
         memory[fill, PRICE], memory[fill, SIZE], memory[fill, USED] = t.price_before, memory[row, O_TOTAL], 0
+    s.known[spot(memory[row, O_ID], ORDER_SPOTS)] -= np.uint8(1)
     memory[row, O_TOTAL] = 0
     while s.orders.tail < s.orders.head and memory[ring_row(s.orders, s.orders.tail), O_TOTAL] == 0:
         s.orders.tail += 1
@@ -275,8 +324,10 @@ def follow_order(memory: Any, s: Any, t: Any, event: Any) -> None:
 @njit
 def new_order(ctx: Any, s: Any, t: Any, place: Int, event: Any) -> None:
     """Look whether a new order refills one that was filled."""
+    if s.filled[spot(event.price, PRICE_SPOTS)] == 0:
+        return
     memory = ring_rows(ctx)
-    s.fills.tail = expire(memory, s.fills, s.fills.tail, t.ts - s.delay)
+    drop_old_fills(memory, s, t.ts)
     side = np.int64(0 if t.side == BID else 1)
     k = s.fills.head - 1
     while k >= s.fills.tail:
@@ -302,6 +353,7 @@ def trade_at(memory: Any, s: Any, ts: Int, event: Any) -> None:
             memory[row, SIZE] += event.size
             return
     row = ring_push(memory, s.fills, ts)
+    s.due = 0
     memory[row, SIDE], memory[row, PRICE], memory[row, SIZE] = side, event.price, event.size
     memory[row, BEFORE] = s.shown[side]
 
@@ -314,7 +366,9 @@ def lose(ctx: Any, s: Any, place: Int, ts: Int, slot: Int) -> None:
             if s.number[side, w]:
                 close(ctx, s, np.int64(side), w, place, ts, slot, GONE, ts)
     s.orders.tail, s.fills.tail, s.signs.tail = s.orders.head, s.fills.head, s.signs.head
-    s.quoted = 0
+    s.known[:] = 0
+    s.filled[:] = 0
+    s.quoted = s.due = 0
 
 
 @njit
