@@ -14,6 +14,7 @@ import numpy as np
 from depthscope.book.primitives import natural
 from depthscope.detectors.kit import crowded, say_at_event, say_at_row
 from depthscope.detectors.stays import (
+    BUCKET,
     FLOW,
     MID,
     MOST,
@@ -37,12 +38,13 @@ from depthscope.features.kit import (
     infos,
     missing_ring,
     ring_full,
+    ring_row,
     ring_rows,
     sample_rows,
 )
 from depthscope.jit import Int, njit
-from depthscope.market.events import ASK, BID, TRADE
-from depthscope.market.layouts import CLOSE, OPEN, UPDATE
+from depthscope.market.events import ASK, BID, CLEAR, LOST, TRADE
+from depthscope.market.layouts import CLOSE, LIVE, OPEN, UPDATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +59,7 @@ STATE: Final = np.dtype(
         ("cooldown", "i8"),
         ("labelled", "i8"),
         ("count", "i8"),
+        ("calm", "i8"),  # until when nothing can come about while the best prices stay and nothing trades
         # By side (0 bid, 1 ask). The candidate, none while `ripe` is 0:
         ("ripe", "i8", (2,)),  # time of its trade
         ("ripe_low", "i8", (2,)),
@@ -210,11 +213,28 @@ def take_trade(ctx: Any, s: Any, t: Any, k: int) -> None:
 
 
 @njit
+def calm_until(s: Any, memory: Any) -> Int:
+    """When time alone may change something; 0 while there is a candidate or something open."""
+    for side in range(2):
+        if s.number[side] or s.ripe[side]:
+            return np.int64(0)
+    end = (s.bucket + 1) * BUCKET
+    if s.trades.tail < s.trades.head:
+        end = min(end, memory[ring_row(s.trades, s.trades.tail), 0] + WINDOW)
+    return end
+
+
+@njit
 def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
     """Follow a change of the best prices, a trade, or the loss of the book."""
     if not wanted(t):
         return True
     s = states[t.slot]
+    still = t.ts < s.calm and t.state == LIVE and t.bid == s.bid and t.ask == s.ask
+    if still and t.action not in (TRADE, CLEAR, LOST):  # most changes are of sizes
+        s.bid_size, s.ask_size = t.bid_size, t.ask_size
+        s.flow += t.ofi if s.by_ofi else np.int64(0)
+        return True
     if crowded(ctx, 5, j):
         return False
     if ring_full(s.trades):
@@ -236,6 +256,7 @@ def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
             tell(ctx, say_at_event(ctx, t, k, OPEN), s, side)
     if whole and t.action == TRADE:
         take_trade(ctx, s, t, k)
+    s.calm = calm_until(s, ring_rows(ctx)) if whole else np.int64(0)
     return True
 
 

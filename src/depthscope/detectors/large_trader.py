@@ -92,7 +92,7 @@ STATE = np.dtype(
         ("taken", "i8", (2,)),
         ("large", "i8", (2,)),  # since when it is large, 0 when it is not
         ("ready", "i8", (2,)),  # since when it was taken and refreshed often enough, 0 when it was not
-        ("second", "i8"),
+        ("next", "i8"),  # when to take a reading
         ("read", "i8"),
         ("reading", "f8", (2, READINGS)),
         ("scratch", "f8", (READINGS,)),
@@ -110,6 +110,7 @@ STATE = np.dtype(
         ("latest", "i8", (2,)),
         ("middle", "i8", (2,)),
         ("quiet", "i8", (2,)),
+        ("due", "i8"),  # nothing comes about by time alone before; 0 when that is to be found out
         ("count", "i8"),
         ("shares", "f8"),  # lots
         ("times", "f8"),
@@ -196,6 +197,7 @@ def large_from(s: Any, side: Int) -> Any:
 @njit
 def sign(s: Any, side: Int, kind: Int, ts: Int, since: Int, price: Int, ratio: float) -> Int:
     """Note a sign: the phase to tell of it, 0 for none. It was there at `since`, and is known at `ts`."""
+    s.due = 0
     if not s.number[side]:
         if since < s.quiet[side] or not s.quoted:
             return np.int64(0)
@@ -227,7 +229,7 @@ def close_print(s: Any, side: Int, ts: Int) -> Int:
     phase = np.int64(0)
     if not s.inside and (few or s.size >= s.shares):
         phase = sign(s, side, PRINTED, ts, s.ts, s.last_price, s.size / max(least, 1.0))
-    s.size = 0
+    s.size = s.due = 0
     return phase
 
 
@@ -262,7 +264,7 @@ def close(ctx: Any, s: Any, side: Int, place: Int, ts: Int, slot: Int, lost: boo
     tell(ctx, said, s, side)
     way = gone(s, side)
     said.outcome = GONE if lost else WITH if way >= s.step else AGAINST if way <= -s.step else FLAT
-    s.number[side] = 0
+    s.number[side] = s.due = 0
     s.hit[side] = s.refreshed[side] = s.taken[side] = s.ready[side] = 0  # signs of what was told
     s.quiet[side] = (ts if lost else s.latest[side] + s.window) + s.cooldown
 
@@ -291,11 +293,11 @@ def rest(ctx: Any, s: Any, side: Int, place: Int, ts: Int, slot: Int, due: Int) 
 @njit
 def pass_time(ctx: Any, s: Any, place: Int, ts: Int, slot: Int) -> None:
     """Tell what has come about by time alone, in the order in which it did."""
-    while True:
+    while s.due <= ts:
         ended = s.ts + PATIENCE + 1 if s.size else np.int64(UNDEF)
         over = min(over_due(s, np.int64(0)), over_due(s, np.int64(1)))
         rests = min(rest_due(s, np.int64(0)), rest_due(s, np.int64(1)))
-        due = min(over, rests, ended)
+        due = s.due = min(over, rests, ended)
         if due > ts:
             return
         if due == over:
@@ -309,11 +311,11 @@ def pass_time(ctx: Any, s: Any, place: Int, ts: Int, slot: Int) -> None:
 
 
 @njit
-def take_reading(s: Any, second: Int) -> None:
+def take_reading(s: Any, ts: Int) -> None:
     """Take a reading of both best sizes, when one is due."""
-    if second == s.second or not s.quoted:
+    if ts < s.next or not s.quoted:
         return
-    s.second = second
+    s.next = (ts // SECOND + 1) * SECOND
     s.read += 1
     n = min(s.read, READINGS)
     for side in range(2):
@@ -327,9 +329,11 @@ def take_reading(s: Any, second: Int) -> None:
 @njit
 def shrink(s: Any, side: Int, ts: Int) -> None:
     """What was displayed is large no more: until now it was a sign."""
-    if s.large[side] and s.number[side]:
+    if not s.large[side]:
+        return
+    if s.number[side]:
         s.latest[side] = max(s.latest[side], ts)
-    s.large[side] = 0
+    s.large[side] = s.due = 0
 
 
 @njit
@@ -338,7 +342,7 @@ def show(s: Any, side: Int, price: Int, size: Int, ts: Int) -> None:
     if not s.quoted or price != s.best[side]:
         shrink(s, side, ts)
         s.best[side], s.shown[side], s.peak[side] = price, size, size
-        s.hit[side] = s.refreshed[side] = s.taken[side] = s.ready[side] = 0
+        s.hit[side] = s.refreshed[side] = s.taken[side] = s.ready[side] = s.due = 0
     elif size > s.shown[side]:
         s.refreshed[side] += s.hit[side]
         s.hit[side] = 0
@@ -353,11 +357,10 @@ def weigh(s: Any, side: Int, ts: Int) -> None:
     if s.shown[side] < least:
         shrink(s, side, ts)
     elif not s.large[side]:
-        s.large[side] = ts
-    if s.refreshed[side] < s.refreshes or s.taken[side] < least:
-        s.ready[side] = 0
-    elif not s.ready[side]:
-        s.ready[side] = ts
+        s.large[side], s.due = ts, 0
+    ready = s.refreshed[side] >= s.refreshes and s.taken[side] >= least
+    if ready != (s.ready[side] > 0):
+        s.ready[side], s.due = ts if ready else np.int64(0), 0
 
 
 @njit
@@ -366,6 +369,7 @@ def add_print(ctx: Any, s: Any, t: Any, place: Int) -> None:
     event = event_rows(ctx)[natural(t.event)]
     if not continues(s, event, t.ts):
         end_print(ctx, s, place, t.ts, np.int64(t.slot))
+    s.due = 0
     if not s.size:
         s.inside = 0
         s.first[0], s.first[1] = s.best[0], s.best[1]
@@ -391,14 +395,14 @@ def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
     traded = counted(ctx, t) and event.size > 0 and not event.cond & (COND_OFF_BOOK | COND_LATE)
     if traded:
         add_print(ctx, s, t, place)
-    take_reading(s, t.ts // SECOND)
+    take_reading(s, t.ts)
     both = UNDEF not in (t.bid, t.ask)
     if t.action in (CLEAR, LOST) or t.state != LIVE or not both or t.bid > t.ask:
         for side in range(2):
             if s.number[side]:
                 close(ctx, s, np.int64(side), place, t.ts, slot, True)
             s.large[side] = s.ready[side] = 0
-        s.quoted, s.inside = 0, 1
+        s.quoted, s.inside, s.due = 0, 1, 0
         return True
     for side in range(2):
         show(s, np.int64(side), t.bid if side == 0 else t.ask, t.bid_size if side == 0 else t.ask_size, t.ts)

@@ -31,7 +31,7 @@ from typing import Any, Final
 import numpy as np
 
 from depthscope.detectors.kit import crowded, say_at_row
-from depthscope.detectors.usual import FEWEST, READINGS, USUAL, median, take_reading, usual_size
+from depthscope.detectors.usual import FEWEST, NEVER, READINGS, USUAL, median, take_reading, usual_size
 from depthscope.features.kit import SECOND, frame_of, infos, sample_rows
 from depthscope.jit import Int, carray, njit
 from depthscope.market.events import ASK, BID
@@ -49,6 +49,8 @@ STATE = np.dtype(
         ("usual", USUAL),
         ("apart", "f8", (2, READINGS)),  # readings of the spacing, at the times of `usual`; 0 is none
         ("scratch", "f8", (SAMPLE_LEVELS + READINGS,)),
+        ("apart_now", "f8", (2,)),  # what `usual_spacing` found, and until when it stands
+        ("apart_until", "i8", (2,)),
         ("count", "i8"),
         # What may become a gap, by side: its first price, and since when it has been there (0 for none).
         ("awaited", "i8", (2,)),
@@ -105,17 +107,23 @@ def read_spacing(s: Any, row: Any, side: Int, tick: Int, usual: float) -> None:
             before = at
     median(s.scratch, n) if n else 0.0  # puts them in order
     s.apart[side, (s.usual.read - 1) % READINGS] = s.scratch[3 * (n - 1) // 4] if n else 0.0
+    s.apart_until[side] = 0
 
 
 @njit
 def usual_spacing(s: Any, side: Int, ts: Int) -> float:
     """Spacing of a side in ticks, 0 while it is not known."""
-    n = 0
+    if ts < s.apart_until[side]:
+        return s.apart_now[side]
+    n, until = 0, NEVER
     for k in range(min(s.usual.read, READINGS)):
-        if s.usual.time[k] > ts - READINGS * SECOND and s.apart[side, k] > 0.0:
+        end = s.usual.time[k] + READINGS * SECOND
+        if ts < end and s.apart[side, k] > 0.0:
             s.scratch[n] = s.apart[side, k]
+            until = min(until, end)
             n += 1
-    return median(s.scratch, n) if n >= FEWEST else 0.0
+    s.apart_now[side], s.apart_until[side] = median(s.scratch, n) if n >= FEWEST else 0.0, until
+    return s.apart_now[side]
 
 
 @njit

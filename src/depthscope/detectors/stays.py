@@ -125,9 +125,9 @@ def leave(s: Any, side: Int, w: int) -> None:
 @njit
 def close_bucket(s: Any, ts: Int) -> None:
     """Keep the ten seconds that are over, and measure anew."""
-    now = ts // BUCKET
-    if now == s.bucket:
+    if ts < (s.bucket + 1) * BUCKET:
         return
+    now = ts // BUCKET
     x = y = 0.0
     if s.whole and s.quoted:
         x = float(s.flow - s.flow_at)
@@ -211,8 +211,11 @@ def settle(s: Any, memory: Any, t: Any) -> Any:
     if t.action in (CLEAR, LOST) or t.state != LIVE or not both or t.bid > t.ask:
         lose(s)
         return False
+    same_bid, same_ask = s.quoted and t.bid == s.bid, s.quoted and t.ask == s.ask
     s.quoted, s.bid, s.ask, s.bid_size, s.ask_size = 1, t.bid, t.ask, t.bid_size, t.ask_size
     for side in range(2):
+        if same_bid if side == 0 else same_ask:  # what was near still is
+            continue
         for w in range(MOST):
             if s.since[side, w] and not near(s, np.int64(side), s.low[side, w]):
                 leave(s, np.int64(side), w)

@@ -17,6 +17,7 @@ from depthscope.jit import Int, njit
 READINGS: Final = 30
 FEWEST: Final = 5
 BEST: Final = 10  # levels a reading looks at
+NEVER: Final = (1 << 63) - 1
 
 USUAL: Final = np.dtype(
     [
@@ -25,6 +26,9 @@ USUAL: Final = np.dtype(
         ("time", "i8", (READINGS,)),
         ("reading", "f8", (2, READINGS)),
         ("scratch", "f8", (READINGS,)),
+        # What `usual_size` found, and when the first reading it rests on will be too old.
+        ("size", "f8", (2,)),
+        ("until", "i8", (2,)),
     ]
 )
 
@@ -51,6 +55,7 @@ def take_reading(u: Any, row: Any) -> None:
     at = u.read % READINGS
     u.time[at] = row.ts
     u.read += 1
+    u.until[:] = 0
     for side in range(2):
         sizes = row.bid_size if side == 0 else row.ask_size
         n = min(row.n_bid if side == 0 else row.n_ask, BEST)
@@ -63,9 +68,14 @@ def take_reading(u: Any, row: Any) -> None:
 @njit
 def usual_size(u: Any, side: Int, ts: Int) -> float:
     """Usual size of a side's levels in lots, 0 while it is not known."""
-    n = 0
+    if ts < u.until[side]:
+        return u.size[side]
+    n, until = 0, NEVER
     for k in range(min(u.read, READINGS)):
-        if u.time[k] > ts - READINGS * SECOND:
+        if ts < u.time[k] + READINGS * SECOND:
             u.scratch[n] = u.reading[side, k]
+            until = min(until, u.time[k] + READINGS * SECOND)
             n += 1
-    return median(u.scratch, n) if n >= FEWEST else 0.0
+    u.size[side] = median(u.scratch, n) if n >= FEWEST else 0.0
+    u.until[side] = until
+    return u.size[side]
