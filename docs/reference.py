@@ -1,4 +1,4 @@
-"""Writes FEATURES.md, DETECTORS.md and state.schema.json from the code: ``make docs``."""
+"""Writes FEATURES.md, DETECTORS.md, FACTORS.md and state.schema.json from the code: ``make docs``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from depthscope.features import FEATURES
 from depthscope.features.registry import all_features
 from depthscope.market_state import state_schema
 from depthscope.runtime.measured import measured
+from depthscope.signals.factors import FACTORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from depthscope.detectors.kit import Detector
     from depthscope.features.kit import Component, Feature
     from depthscope.runtime.measured import Estimate
+    from depthscope.signals.factors import Factor
 
 HERE = Path(__file__).resolve().parent
 
@@ -100,6 +102,15 @@ def interval(x: Estimate | None, places: int) -> str:
     return "–" if x is None else f"{x[0]:.{places}f} ({x[1]:.{places}f}–{x[2]:.{places}f})"
 
 
+def factor(one: Factor) -> str:
+    """Line of a factor of signals."""
+    made = f"`{one.column}`" + (f" − `{one.less}`" if one.less else "")
+    if one.over:
+        made = (f"({made})" if one.less else made) + " ÷ " + " + ".join(f"`{name}`" for name in one.over)
+    made = f"log(1 + {made})" if one.log else made
+    return f"| `{one.name}` | {made} | {'lean' if one.leans else 'stir'} | {one.says} |"
+
+
 def pages() -> dict[str, str]:
     """Name and text of each page."""
     features = [f for f in all_features() if f.name in FEATURES]
@@ -119,6 +130,14 @@ def pages() -> dict[str, str]:
             *(part for one in detectors for part in detector(one)),
         ],
     }
+    lines = ["| factor | made of | kind | what it speaks of |", "|---|---|---|---|", *map(factor, FACTORS)]
+    made["FACTORS.md"] = [
+        "# Factors of signals",
+        "Written from the code by `make docs`: [`signals/factors.py`](../src/depthscope/signals/factors.py). "
+        "How they make a signal is told in [SIGNALS](SIGNALS.md). Each is standardised and clipped to ±4; "
+        "lean factors point up or down, stir factors tell how much is going on.",
+        "\n".join(lines),
+    ]
     pages = {name: "\n\n".join(parts) + "\n" for name, parts in made.items()}
     return pages | {"state.schema.json": json.dumps(state_schema(), indent=1) + "\n"}
 

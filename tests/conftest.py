@@ -38,3 +38,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [r for r in terminalreporter.stats.get("skipped", []) if "no recordings" in str(r.longrepr)]
     if skipped:
         terminalreporter.write_line(f"real-data tests left out: {len(skipped)} (no recordings here)")
+
+
+# Comparisons with slow references spend their time in the tests' own Python, which tracing makes half as
+# slow again; what they call of ours is covered by the tests of commands, the page and the public functions.
+UNTRACED = ("engine", "detectors", "signals", "reference")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folders = item.path.relative_to(ROOT / "tests").parts
+        if folders[0] in UNTRACED:
+            item.add_marker(pytest.mark.no_cover)

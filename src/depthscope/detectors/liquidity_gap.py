@@ -111,7 +111,7 @@ def read_spacing(s: Any, row: Any, side: Int, tick: Int, usual: float) -> None:
 
 
 @njit
-def usual_spacing(s: Any, side: Int, ts: Int) -> float:
+def usual_spacing(s: Any, side: Int, ts: Int) -> Any:
     """Spacing of a side in ticks, 0 while it is not known."""
     if ts < s.apart_until[side]:
         return s.apart_now[side]

@@ -129,7 +129,7 @@ def prepare(record: Any, instrument: Any, settings: Any) -> None:
 
 
 @njit
-def spot(key: Int, spots: int) -> int:
+def spot(key: Int, spots: int) -> Any:
     """Where an order's number or a price is counted; `spots` is a power of two."""
     return natural(((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)) & np.uint64(spots - 1))
 

@@ -66,7 +66,7 @@ def take_reading(u: Any, row: Any) -> None:
 
 
 @njit
-def usual_size(u: Any, side: Int, ts: Int) -> float:
+def usual_size(u: Any, side: Int, ts: Int) -> Any:
     """Usual size of a side's levels in lots, 0 while it is not known."""
     if ts < u.until[side]:
         return u.size[side]
