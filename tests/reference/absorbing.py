@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from depthscope.market import events as ev
-from depthscope.market.instruments import Instrument
+from depthscope.market.instruments import Capability, Instrument
 from tests.reference.sights import Sight
 
 SECOND = 10**9
@@ -212,7 +212,9 @@ class Absorbing:
                 yield self.close(side, "held", ts)
         if side in self.candidates:
             matter = self.candidates[side]
-            if ts == matter.latest and (not sight.last or sight.event.action == ev.TRADE):
+            shown = sight.last and sight.event.action != ev.TRADE
+            by_order = Capability.MBO in self.instrument.capabilities
+            if not shown and not (by_order and ts > matter.latest):
                 return
             del self.candidates[side]
             moved, usual = self.travel(side, matter.first)

@@ -1,8 +1,9 @@
 """What absorption and hidden orders have in common: a matter a side, from open to close.
 
 A trade that brings the volume of a stay (`stays.py`) above so many times the usual size makes it a
-candidate. It is judged by the first change of the best prices, or trade, after: only then is it seen
-whether the price has stayed, and whether mid went less far than the flow usually moves it.
+candidate. It is judged by the first change of the best prices or their sizes after: only then is it seen
+whether the price has stayed, and whether mid went less far than the flow usually moves it. A later trade
+judges it too where orders are told one by one; feeds of levels tell trades before the levels they took.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from depthscope.features.kit import (
 )
 from depthscope.jit import Int, njit
 from depthscope.market.events import ASK, BID, CLEAR, LOST, TRADE
+from depthscope.market.instruments import Capability
 from depthscope.market.layouts import CLOSE, LIVE, OPEN, UPDATE
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ STATE: Final = np.dtype(
         ("beyond", "i8"),  # price distance at which it is over
         ("cooldown", "i8"),
         ("labelled", "i8"),
+        ("by_order", "i8"),
         ("count", "i8"),
         ("calm", "i8"),  # until when nothing can come about while the best prices stay and nothing trades
         # By side (0 bid, 1 ask). The candidate, none while `ripe` is 0:
@@ -97,6 +100,7 @@ def prepare_as(
     record["beyond"] = round(settings[f"{name}_break"] * instrument.tick)
     record["cooldown"] = int(settings[f"{name}_cooldown"] * SECOND)
     record["labelled"] = labelled
+    record["by_order"] = bool(instrument.capabilities & Capability.MBO)
 
 
 @njit
@@ -241,6 +245,7 @@ def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
         missing_ring(ctx, t.slot, 0, j)
         return False
     whole = settle(s, ring_rows(ctx), t)
+    shown = t.last and t.action != TRADE
     for side in range(2):
         if s.number[side] and t.ts - s.latest[side] >= WINDOW:
             close(ctx, say_at_event(ctx, t, k, CLOSE), s, side, OVER, s.latest[side] + WINDOW)
@@ -250,9 +255,7 @@ def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
             close(ctx, say_at_event(ctx, t, k, CLOSE), s, side, HELD, t.ts)
         if not whole:
             s.ripe[side] = 0
-        elif (
-            s.ripe[side] and (t.ts > s.ripe[side] or (t.last and t.action != TRADE)) and accept(s, side, t.ts)
-        ):
+        elif s.ripe[side] and (shown or (s.by_order and t.ts > s.ripe[side])) and accept(s, side, t.ts):
             tell(ctx, say_at_event(ctx, t, k, OPEN), s, side)
     if whole and t.action == TRADE:
         take_trade(ctx, s, t, k)

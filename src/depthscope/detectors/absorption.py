@@ -12,10 +12,10 @@ for 60 seconds. Absorption is a stay
   minutes, times that flow. ``absorption_flow = ofi`` takes level-1 order-flow imbalance instead: while
   both best prices stay that is just the change of their sizes, in which executed and refilled size cancel.
 
-It is judged by the first trade or change at the best prices after the trade that makes it so: only
-then is it seen that the price holds. Nothing is said before 20 stays and 12 windows with flow, of trades
-without a known aggressor, off the book or late. One is open a side at a time, updated when its volume has
-doubled, and closed as
+It is judged by the first change at the best prices after the trade that makes it so, or by the next trade
+where orders are told one by one: only then is it seen that the price holds. Nothing is said before 20
+stays and 12 windows with flow, of trades without a known aggressor, off the book or late. One is open a
+side at a time, updated when its volume has doubled, and closed as
 
 * ``broken``: a trade at least `absorption_break` (2) ticks beyond the price;
 * ``held``: the side's best price at least as many ticks away in its favour;
@@ -25,7 +25,7 @@ Then nothing is opened on that side for `absorption_cooldown` (30) seconds. ``si
 size: B is selling absorbed by bids. ``size`` is what was executed since the first trade of those 60
 seconds, ``strength`` that ÷ deviation at opening; ``displayed`` is 0 unless the price is the best one.
 
-On recordings, alerts an hour at low, medium and high: ES 22, 38, 42 (2023-12-25, an hour); BTCUSDT 63, 83, 83
+On recordings, alerts an hour at low, medium and high: ES 22, 38, 42 (2023-12-25, an hour); BTCUSDT 42, 63, 63
 (2024-08-08, six minutes, the first two or more without a measure). Of the 38, 19 were broken and 15 held:
 absorption is a description of what was executed, not a forecast that the price will hold.
 """
