@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -149,6 +150,7 @@ def test_a_fit_over_days_has_baselines_of_both_hours_and_the_engine_uses_them() 
     assert model.extended[1].mean == pytest.approx(math.log1p(6.0), abs=0.05)
     assert regular.weight > 0.2
     assert model.provenance["extended_rows"] >= fit.APART
+    assert Model.from_dict(json.loads(model.to_json())) == model
 
     engine = Engine(source.resolve, every="20s", features=[], signal=lambda _: model)
     batch = engine.process(source.events)

@@ -363,7 +363,7 @@ def fit_model(
             "independent_labels": {"fit": free[0], "calibration": free[1], "judged": free[2]},
             "enough_for_calibrated": ENOUGH,
             "regularisation": strength,
-            "extended_rows": sum(np.count_nonzero(piece.extended) for piece, _ in train),
+            "extended_rows": int(sum(piece.extended.sum() for piece, _ in train)),
             "metrics": metrics,
         },
         extended=_extended(by_symbol, terms),
