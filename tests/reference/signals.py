@@ -12,6 +12,7 @@ from depthscope.signals.model import Model
 SECOND = 10**9
 RESTING = ("iceberg", "refill", "absorption", "hidden")
 AGGRESSIVE = ("sweep", "burst", "large_trader")
+THIN = (2, 8, 9)  # numbers of PRE_MARKET, AFTER_HOURS and OVERNIGHT
 Answer = dict[str, float]
 
 
@@ -30,11 +31,15 @@ def factor_value(name: str, column: Callable[[str], float]) -> float:
 def probabilities(model: Model, column: Callable[[str], float]) -> tuple[float, float]:
     """(P(up), P(down)) of a row."""
     lean, stir = 0.0, model.intercept
+    own = {}
+    if column("session_phase") in THIN:
+        own = {baseline.factor: baseline for baseline in model.extended}
     for term in model.terms:
         x = factor_value(term.factor, column)
         if math.isnan(x):
             continue
-        z = (x - term.mean) / term.scale
+        base = own.get(term.factor, term)
+        z = (x - base.mean) / base.scale
         z = max(-4.0, min(4.0, z))
         if BY_NAME[term.factor].leans:
             lean += term.weight * z

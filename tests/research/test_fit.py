@@ -9,6 +9,7 @@ import pytest
 
 from depthscope.errors import InputError
 from depthscope.research.fit import (
+    APART,
     ENOUGH,
     fit_model,
     fit_terms,
@@ -137,6 +138,33 @@ def test_several_instruments_are_pooled_each_in_its_own_scale() -> None:
     weight = next(t.weight for t in model.terms if t.factor == "queue_imbalance")
     assert weight == pytest.approx(1.0, abs=0.1)
     assert model.name == "X+Y"
+
+
+def test_extended_hours_are_scaled_on_their_own() -> None:
+    """Five times as loud there, a factor has the same weight; too few rows of them have no scale."""
+    rows, _ = planted(12_000, 13)
+    k = NAMES.index("queue_imbalance")
+    for outside, own in ((np.arange(12_000) % 4 == 0, True), (np.arange(12_000) % 12 == 0, False)):
+        factors = rows.factors.copy()
+        factors[outside, k] *= 5.0
+        mixed = replace(rows, factors=factors, phase=np.where(outside, "OVERNIGHT", "MORNING"))
+        model = fit_model(mixed, horizon=SECOND, factors=USED).model
+        assert model.terms[0].scale == pytest.approx(1.0, rel=0.05), "of regular hours alone"
+        if own:
+            assert [b.factor for b in model.extended] == list(USED)
+            assert model.extended[0].scale == pytest.approx(5.0, rel=0.05)
+            assert model.terms[0].weight == pytest.approx(1.0, abs=0.1)
+        else:
+            assert model.provenance["extended_rows"] < APART
+            assert model.extended == ()
+
+
+def test_only_extended_hours_make_both() -> None:
+    rows, _ = planted(6_000, 14)
+    model = fit_model(replace(rows, phase=np.full(6_000, "OVERNIGHT")), horizon=SECOND, factors=USED).model
+    assert [(b.factor, b.mean, b.scale) for b in model.extended] == [
+        (t.factor, t.mean, t.scale) for t in model.terms
+    ]
 
 
 def test_a_market_that_never_moves() -> None:

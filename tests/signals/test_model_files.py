@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from depthscope.errors import InputError
 from depthscope.research.fit import Fitted
 from depthscope.runtime.models import default_model, load_model, model_named
-from depthscope.signals.model import Model, Term
+from depthscope.signals.model import Baseline, Model, Term
 
 GOOD = Model("m", 10**10, 0.5, (Term("spread", 1.0, 2.0, 0.1),), -1.0, 0.7, (0.9, 0.1), True, {"data": ["x"]})
 
@@ -26,6 +27,17 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert model_named(None) == model_named("10s") == default_model("10s")
 
 
+def test_baselines_of_extended_hours_are_saved_and_may_be_absent(tmp_path: Path) -> None:
+    file = tmp_path / "m.json"
+    own = replace(GOOD, extended=(Baseline("spread", 3.0, 4.0),))
+    Fitted(own, {}).save(file)
+    assert load_model(file) == own
+    assert own.terms_in(extended=True) == (Term("spread", 3.0, 4.0, 0.1),)
+    assert own.terms_in(extended=False) == own.terms
+    assert GOOD.terms_in(extended=True) == GOOD.terms
+    assert "extended" not in GOOD.to_dict(), "a file without them is as it was before there were any"
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -38,6 +50,12 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         ({"horizon": "soon"}, "duration"),
         ({"fee_bps": -1}, "not negative"),
         ({"platt": [1]}, "damaged"),
+        ({"extended": [{"factor": "spread", "mean": 0, "scale": 0}]}, "extended hours must be positive"),
+        ({"extended": [{"factor": "tape", "mean": 0, "scale": 1}]}, "of the terms' factors"),
+        ({"extended": [{"factor": "spread", "mean": 0, "scale": 1}] * 2}, "in order"),
+        ({"extended": [{"factor": "spread", "mean": float("inf"), "scale": 1}]}, "finite"),
+        ({"extended": [{"factor": "spread"}]}, "damaged"),
+        ({"extended": 1}, "damaged"),
     ],
 )
 def test_damage_is_told(tmp_path: Path, change: dict[str, Any], says: str) -> None:

@@ -4,6 +4,10 @@ Rows stand in order of time and are cut in three: 60 % to fit on, 20 % to calibr
 by. At each cut rows are purged whose horizon reaches over it, so no outcome is on both sides. The
 strength of regularisation is chosen walk-forward inside the first part alone.
 
+Means and scales of factors are those of the instrument's regular hours, and of its extended hours for
+rows in them, each from at least 1,000 rows (`APART`). With fewer in extended hours those of regular hours
+serve there too; with fewer in regular hours, all rows make theirs.
+
 The model is symmetric by construction: each row is used twice, once as it was and once upside down (leaning
 factors and outcome with the other sign), so up and down share their weights.
 """
@@ -22,16 +26,17 @@ from depthscope.research.labels import Labels, independent, reveal
 from depthscope.research.metrics import Resampled, class_probabilities, log_loss, losses, reliability, squares
 from depthscope.research.rows import NAMES, Rows
 from depthscope.signals.factors import BY_NAME
-from depthscope.signals.model import CLIP, Model, Term
+from depthscope.signals.model import CLIP, Baseline, Model, Term
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ENOUGH", "Fitted", "fit_model", "fit_terms", "predict", "walk_forward"]
+__all__ = ["APART", "ENOUGH", "Baselines", "Fitted", "fit_model", "fit_terms", "predict", "walk_forward"]
 
 Floats = npt.NDArray[np.float64]
 ENOUGH: Final = 2_000  # independent labels behind the word calibrated
 LEAST: Final = 50  # independent labels to fit anything
+APART: Final = 1_000  # rows behind means and scales of a kind of hours
 STRENGTHS: Final = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
@@ -79,6 +84,46 @@ def scales(rows: Rows, names: Sequence[str]) -> tuple[Term, ...]:
         if scale > 0.0:
             found.append(Term(name, mean, scale, 0.0))
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Baselines:
+    """Means and scales of an instrument's factors.
+
+    Attributes
+    ----------
+    regular : tuple of Term
+        Without weights.
+    extended : tuple of Term
+        The same factors in extended hours; none where `regular` serves there too.
+    """
+
+    regular: tuple[Term, ...]
+    extended: tuple[Term, ...]
+
+    def standardised(self, rows: Rows, names: Sequence[str]) -> Floats:
+        """(n, names) array of clipped factors, each row by the baselines of its hours; 0 where unknown."""
+        wide = np.zeros((len(rows), len(names)))
+        outside = rows.extended if self.extended else np.zeros(len(rows), bool)
+        for mask, terms in ((~outside, self.regular), (outside, self.extended)):
+            known = [term for term in terms if term.factor in names]
+            places = [names.index(term.factor) for term in known]
+            wide[np.flatnonzero(mask)[:, None], places] = standardised(rows.part(mask), known)
+        return wide
+
+
+def baselines(rows: Rows, names: Sequence[str]) -> Baselines:
+    """Means and scales of factors, by hours where there are rows enough.
+
+    A factor that does not vary in extended hours keeps its regular ones there.
+    """
+    outside = rows.extended
+    inside = rows.part(~outside) if np.count_nonzero(~outside) >= APART else rows
+    regular = scales(inside, names)
+    if np.count_nonzero(outside) < APART:
+        return Baselines(regular, ())
+    own = {term.factor: term for term in scales(rows.part(outside), names)}
+    return Baselines(regular, tuple(own.get(term.factor, term) for term in regular))
 
 
 def fit_terms(
@@ -179,10 +224,12 @@ def walk_forward(
         if not len(past):
             continue
         learned = rows.part(past)
-        terms = scales(learned, names)
-        leans = leaning(terms)
-        weights, base = fit_terms(standardised(learned, terms), leans, labels.outcome[past], strength)
-        p = predict(standardised(rows.part(ahead), terms), leans, weights, base)
+        own = baselines(learned, names)
+        known_factors = [term.factor for term in own.regular]
+        leans = leaning(own.regular)
+        x = own.standardised(learned, known_factors)
+        weights, base = fit_terms(x, leans, labels.outcome[past], strength)
+        p = predict(own.standardised(rows.part(ahead), known_factors), leans, weights, base)
         indices.append(ahead)
         predicted.append(class_probabilities(*p))
     if not indices:
@@ -280,12 +327,14 @@ def fit_model(
             f"least {LEAST}. Give it longer recordings, or a shorter --horizon."
         )
     train, later, last = ([p for p in part if len(p[0])] for part in parts)
-    terms, strength, weights, base = _train(train, factors)
+    by_symbol = {piece.symbol: baselines(piece, factors) for piece, _ in train}
+    terms, strength, weights, base = _train(train, by_symbol, factors)
     leans = leaning(terms)
-    by_symbol = {piece.symbol: scales(piece, [t.factor for t in terms]) for piece, _ in train}
+    used = [term.factor for term in terms]
 
     def say(part: list[tuple[Rows, Labels]]) -> tuple[Floats, Floats]:
-        said = [predict(_scaled(piece, by_symbol, terms), leans, weights, base) for piece, _ in part]
+        x = [by_symbol[piece.symbol].standardised(piece, used) for piece, _ in part]
+        said = [predict(wide, leans, weights, base) for wide in x]
         return np.concatenate([s[0] for s in said]), np.concatenate([s[1] for s in said])
 
     outcomes = [np.concatenate([labels.outcome for _, labels in part]) for part in (train, later, last)]
@@ -314,8 +363,10 @@ def fit_model(
             "independent_labels": {"fit": free[0], "calibration": free[1], "judged": free[2]},
             "enough_for_calibrated": ENOUGH,
             "regularisation": strength,
+            "extended_rows": int(sum(piece.extended.sum() for piece, _ in train)),
             "metrics": metrics,
         },
+        extended=_extended(by_symbol, terms),
     )
     return Fitted(model, metrics)
 
@@ -331,34 +382,36 @@ def reveal_part(labels: Labels, inside: npt.NDArray[np.bool_]) -> Labels:
     )
 
 
-def _scaled(piece: Rows, by_symbol: Mapping[str, tuple[Term, ...]], terms: Sequence[Term]) -> Floats:
-    """Factors of a piece in its own instrument's scale, terms it lacks 0."""
-    own = {t.factor: t for t in by_symbol[piece.symbol]}
-    wide = np.zeros((len(piece), len(terms)))
-    for k, term in enumerate(terms):
-        if term.factor in own:
-            wide[:, k] = standardised(piece, [own[term.factor]])[:, 0]
-    return wide
+def _pooled(sets: Sequence[tuple[Term, ...]], name: str) -> Term | None:
+    """Mean and scale of a factor over instruments, None where none knows it."""
+    own = [term for found in sets for term in found if term.factor == name]
+    if not own:
+        return None
+    return Term(name, float(np.mean([t.mean for t in own])), float(np.mean([t.scale for t in own])), 0.0)
+
+
+def _extended(by_symbol: Mapping[str, Baselines], terms: Sequence[Term]) -> tuple[Baseline, ...]:
+    """Baselines of extended hours over the instruments that have some; none where none has."""
+    sets = [own.extended for own in by_symbol.values() if own.extended]
+    if not sets:
+        return ()
+    found = [_pooled(sets, term.factor) or term for term in terms]
+    return tuple(Baseline(term.factor, term.mean, term.scale) for term in found)
 
 
 def _train(
-    train: list[tuple[Rows, Labels]], factors: Sequence[str]
+    train: list[tuple[Rows, Labels]], by_symbol: Mapping[str, Baselines], factors: Sequence[str]
 ) -> tuple[tuple[Term, ...], float, Floats, float]:
     """(terms with mean scales, strength, weights, intercept) of the first parts."""
     longest = max(train, key=lambda part: len(part[0]))
     strength = chosen_strength(*longest, factors)
-    by_symbol = {piece.symbol: scales(piece, factors) for piece, _ in train}
-    known = [name for name in factors if any(t.factor == name for own in by_symbol.values() for t in own)]
-    terms = []
-    for name in known:
-        own = [t for found in by_symbol.values() for t in found if t.factor == name]
-        terms.append(
-            Term(name, float(np.mean([t.mean for t in own])), float(np.mean([t.scale for t in own])), 0.0)
-        )
-    x = np.concatenate([_scaled(piece, by_symbol, terms) for piece, _ in train])
+    pooled = (_pooled([own.regular for own in by_symbol.values()], name) for name in factors)
+    terms = tuple(term for term in pooled if term is not None)
+    used = [term.factor for term in terms]
+    x = np.concatenate([by_symbol[piece.symbol].standardised(piece, used) for piece, _ in train])
     outcome = np.concatenate([labels.outcome for _, labels in train])
     weights, base = fit_terms(x, leaning(terms), outcome, strength)
-    return tuple(terms), strength, weights, base
+    return terms, strength, weights, base
 
 
 def _judge(

@@ -13,7 +13,7 @@ from depthscope.engine import Engine
 from depthscope.market.layouts import LIVE
 from depthscope.market.phases import Phase
 from depthscope.signals.factors import BY_NAME, FACTORS
-from depthscope.signals.model import Model, Term
+from depthscope.signals.model import EXTENDED, Model, Term
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -66,6 +66,11 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.ts)
+
+    @property
+    def extended(self) -> npt.NDArray[np.bool_]:
+        """Which rows are in extended hours."""
+        return np.isin(self.phase, [phase.name for phase in EXTENDED])
 
     def part(self, index: Any) -> Rows:
         """Rows at an index, mask or slice."""

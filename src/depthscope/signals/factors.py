@@ -48,8 +48,8 @@ class Factor:
 
 DEPTH: Final = ("bid_depth_5", "ask_depth_5")
 
-# Columns the signal itself makes of detections (see `signals.signal`).
-OWN: Final = ("detection_balance", "aggression_balance", "wall_lean")
+# Columns the signal itself makes, of detections above all (see `signals.signal`).
+OWN: Final = ("detection_balance", "aggression_balance", "wall_lean", "level_lean")
 
 FACTORS: Final = (
     Factor("queue_imbalance", "queue_imbalance", says="size at the best prices"),
@@ -64,6 +64,7 @@ FACTORS: Final = (
     Factor("detections", "detection_balance", says="what rests unseen, last minute"),
     Factor("aggression", "aggression_balance", says="sweeps and bursts, last minute"),
     Factor("walls", "wall_lean", says="the nearest wall"),
+    Factor("levels", "level_lean", says="support and resistance"),
     Factor("spread", "spread_bps", leans=False, log=True, says="spread"),
     Factor("volatility", "realised_volatility_60s", leans=False, log=True, says="volatility, last minute"),
     Factor("tape", "tape_velocity", leans=False, log=True, says="speed of the tape"),

@@ -5,6 +5,10 @@ With standardised factors ``x`` (leaning) and ``s`` (stirring), clipped to ±CLI
 * lean ``a = Σ wᵢ·xᵢ``, stir ``b = b₀ + Σ vⱼ·sⱼ``;
 * P(up), P(down), P(neither) ∝ ``exp(b + a)``, ``exp(b − a)``, ``1``.
 
+A factor is standardised with the mean and scale of its term. In extended hours (`EXTENDED`: before and
+after the cash session, overnight in futures), whose books are thinner, a model may have others, its
+``extended`` baselines; weights stay the same.
+
 So ``2a`` is the log-odds of up against down, and its terms are the reasons. Up and down share their
 numbers: turned upside down, a market gives the opposite signal and the same confidence.
 
@@ -16,20 +20,23 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from depthscope.errors import InputError
+from depthscope.market.phases import Phase
 from depthscope.market.times import parse_duration
 from depthscope.signals.factors import BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CLIP", "FORMAT", "Model", "Term"]
+__all__ = ["CLIP", "EXTENDED", "FORMAT", "Baseline", "Model", "Term"]
 
 FORMAT: Final = 1
 CLIP: Final = 4.0
+EXTENDED: Final = frozenset({Phase.PRE_MARKET, Phase.AFTER_HOURS, Phase.OVERNIGHT})
+"""Session phases outside regular hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,15 @@ class Term:
     mean: float
     scale: float
     weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What a factor is in extended hours: its mean and scale there."""
+
+    factor: str
+    mean: float
+    scale: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,9 @@ class Model:
         Whether enough independent labels stood behind the calibration.
     provenance : mapping
         Data, dates, counts, metrics: whatever tells where the numbers come from.
+    extended : tuple of Baseline
+        Means and scales of extended hours, one for each term in the order of `terms`; none where the
+        model has none of its own for them, and terms' serve at all hours.
     """
 
     name: str
@@ -77,6 +96,7 @@ class Model:
     platt: tuple[float, float] = (1.0, 0.0)
     calibrated: bool = False
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    extended: tuple[Baseline, ...] = ()
 
     def __post_init__(self) -> None:
         numbers = [self.fee_bps, self.intercept, self.move_bps, *self.platt]
@@ -89,6 +109,16 @@ class Model:
             if term.scale <= 0.0:
                 raise InputError(f"Model {self.name}: the scale of {term.factor} must be positive.")
             numbers += [term.mean, term.scale, term.weight]
+        for baseline in self.extended:
+            if baseline.scale <= 0.0:
+                raise InputError(
+                    f"Model {self.name}: the scale of {baseline.factor} in extended hours must be positive."
+                )
+            numbers += [baseline.mean, baseline.scale]
+        if self.extended and [b.factor for b in self.extended] != [term.factor for term in self.terms]:
+            raise InputError(
+                f"Model {self.name}: baselines of extended hours must be of the terms' factors, in order."
+            )
         if len({term.factor for term in self.terms}) < len(self.terms):
             raise InputError(f"Model {self.name}: a factor is named twice.")
         if not all(math.isfinite(number) for number in numbers):
@@ -96,10 +126,25 @@ class Model:
         if self.horizon <= 0 or self.fee_bps < 0.0 or self.move_bps < 0.0:
             raise InputError(f"Model {self.name}: horizon must be positive, fee and move not negative.")
 
+    def terms_in(self, *, extended: bool) -> tuple[Term, ...]:
+        """Terms with the means and scales in force in extended hours, or in others.
+
+        Parameters
+        ----------
+        extended : bool
+        """
+        if not self.extended or not extended:
+            return self.terms
+        pairs = zip(self.terms, self.extended, strict=True)
+        return tuple(replace(term, mean=own.mean, scale=own.scale) for term, own in pairs)
+
     def to_dict(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
+        """As plain data, for JSON; ``extended`` only where there is any."""
         data = asdict(self)
         data["terms"] = [asdict(term) for term in self.terms]
+        data["extended"] = [asdict(baseline) for baseline in self.extended]
+        if not self.extended:
+            del data["extended"]
         data["platt"] = list(self.platt)
         data["horizon"] = f"{self.horizon}ns"
         return {"format": FORMAT, **data}
@@ -131,6 +176,10 @@ class Model:
                 platt=(float(data["platt"][0]), float(data["platt"][1])),
                 calibrated=data["calibrated"] is True,
                 provenance=dict(data["provenance"]),
+                extended=tuple(
+                    Baseline(str(b["factor"]), float(b["mean"]), float(b["scale"]))
+                    for b in data.get("extended", ())
+                ),
             )
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise InputError(f"{where} is a damaged signal model: {error!r}. Fit it again.") from error

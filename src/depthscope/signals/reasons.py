@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from depthscope.market.layouts import LIVE, STATE_NAMES
 from depthscope.market.phases import Phase
 from depthscope.signals.factors import BY_NAME
-from depthscope.signals.model import CLIP
+from depthscope.signals.model import CLIP, EXTENDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["BANDS", "Reason", "Signal", "band_of", "contribution", "read_signal"]
 
 WORDS = ("SELL", "NEUTRAL", "BUY")
-EXTENDED = frozenset({Phase.PRE_MARKET, Phase.AFTER_HOURS, Phase.OVERNIGHT})
 BANDS = ((0.8, "very strong"), (0.6, "strong"), (0.4, "moderate"), (0.0, "weak"))
 """Least confidence of each word (classic)."""
 
@@ -74,6 +73,9 @@ class Signal:
         Session phase of the row; UNKNOWN where the calendar does not know.
     extended : bool
         Whether that is outside regular hours: thin books, of which the model may know little.
+    baselines : {"regular", "extended"}
+        Which means and scales factors were standardised with: ``extended`` where the model has some of
+        its own for extended hours and the row is in them.
     why_not : str
         Why nothing is said, where nothing is.
     """
@@ -92,12 +94,16 @@ class Signal:
     book: str
     phase: str = "UNKNOWN"
     extended: bool = False
+    baselines: str = "regular"
     why_not: str = ""
 
     def __str__(self) -> str:
         if self.direction is None or self.confidence is None:
             return f"no signal: {self.why_not}"
-        sure = ("" if self.calibrated else ", uncalibrated") + (", extended hours" if self.extended else "")
+        sure = "" if self.calibrated else ", uncalibrated"
+        if self.extended:
+            own = self.baselines == "extended"
+            sure += ", extended hours" if own else ", extended hours by regular baselines"
         why = "; ".join(f"{r.says} {r.contribution:+.2f}" for r in self.reasons if r.leans and r.contribution)
         return f"{self.direction} {self.confidence:.0%} ({self.band}{sure}){': ' + why if why else ''}"
 
@@ -136,16 +142,16 @@ def read_signal(model: Model, column: Callable[[str], float], state: int) -> Sig
     state : int
         The row's book state.
     """
+    number = column("session_phase")
+    phase = Phase.UNKNOWN if math.isnan(number) else Phase(int(number))
     reasons = []
-    for term in model.terms:
+    for term in model.terms_in(extended=phase in EXTENDED):
         value, part = contribution(term, column)
         factor = BY_NAME[term.factor]
         reasons.append(Reason(term.factor, part, factor.says, value, factor.leans))
     reasons.sort(key=lambda r: (not r.leans, -abs(r.contribution)))
     word = column("signal")
     said = not math.isnan(word)
-    number = column("session_phase")
-    phase = Phase.UNKNOWN if math.isnan(number) else Phase(int(number))
     why_not = ""
     if not said:
         if state != LIVE:
@@ -170,5 +176,6 @@ def read_signal(model: Model, column: Callable[[str], float], state: int) -> Sig
         book=STATE_NAMES[state],
         phase=phase.name,
         extended=phase in EXTENDED,
+        baselines="extended" if model.extended and phase in EXTENDED else "regular",
         why_not=why_not,
     )

@@ -10,12 +10,14 @@ Null where the book is not LIVE, lacks a side or is crossed, while the venue say
 trade continuously (halt, auction, close), and in hours its calendar has as CLOSED. A factor that cannot be
 known adds nothing.
 
-Three columns are made of detections, over the last 60 whole seconds (the one of the row counts as one):
+Three columns are made of detections, two of them over the last 60 whole seconds (the row's counts as one):
 
 * ``detection_balance``: opened icebergs, refills, absorptions and hidden orders on the bid less those
   on the ask;
 * ``aggression_balance``: sweeps, bursts and large traders of buyers less those of sellers;
 * ``wall_lean``: 1 / (1 + ticks to the nearest bid wall) less the same for the ask; 0 without walls.
+
+``level_lean`` tells of support and resistance, touched or broken: see `depthscope.signals.levels`.
 
 Probabilities of the shipped weights are uncalibrated: see `depthscope.signals.model`.
 """
@@ -29,6 +31,7 @@ import numpy as np
 
 from depthscope.book.primitives import natural
 from depthscope.detectors.registry import all_detectors
+from depthscope.detectors.wall import HELD
 from depthscope.features.kit import (
     NAN,
     SECOND,
@@ -48,7 +51,8 @@ from depthscope.market.instruments import Capability
 from depthscope.market.layouts import CLOSE, DETECTION, LIVE, OPEN, trace_mask
 from depthscope.market.phases import Phase
 from depthscope.signals.factors import BY_NAME
-from depthscope.signals.model import CLIP
+from depthscope.signals.levels import LEVELS, hear, level_lean
+from depthscope.signals.model import CLIP, EXTENDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,8 +81,8 @@ STATE: Final = np.dtype(
         ("less", "i8", (MOST,)),  # -1 for none
         ("over", "i8", (MOST, 2)),
         ("log", "i8", (MOST,)),
-        ("mean", "f8", (MOST,)),
-        ("scale", "f8", (MOST,)),
+        ("mean", "f8", (2, MOST)),  # [0] of regular hours, [1] of extended ones
+        ("scale", "f8", (2, MOST)),
         ("weight", "f8", (MOST,)),
         ("intercept", "f8"),
         ("move", "f8"),
@@ -86,6 +90,7 @@ STATE: Final = np.dtype(
         ("platt", "f8", (2,)),
         ("spread", "i8"),  # column of spread_bps
         ("phase", "i8"),  # column of session_phase
+        ("hours", "i8", (len(Phase),)),  # by session phase: 1 in extended hours, else 0
         ("first", "i8"),  # first column of ours
         ("kind", "i8", (DETECTORS,)),  # by detector: 1 resting, 2 aggressive, 3 wall
         ("halted", "i8"),
@@ -97,6 +102,7 @@ STATE: Final = np.dtype(
         ("wall_number", "i8", (WALLS,)),  # 0: a free place
         ("wall_price", "i8", (WALLS,)),
         ("wall_side", "i8", (WALLS,)),
+        ("levels", LEVELS),
     ]
 )
 OUT: Final = (
@@ -109,14 +115,17 @@ OUT: Final = (
     Column("detection_balance", "count"),
     Column("aggression_balance", "count"),
     Column("wall_lean", "-1…1"),
+    Column("level_lean", "-1…1"),
 )
-DETECTION_BALANCE, AGGRESSION_BALANCE, WALL_LEAN = 6, 7, 8
+DETECTION_BALANCE, AGGRESSION_BALANCE, WALL_LEAN, LEVEL_LEAN = 6, 7, 8, 9
 
 
 @njit
 def absorb(s: Any, said: Any) -> None:
-    """Take a message into the balances, or the list of walls."""
+    """Take a message into the balances, the list of walls, and what waits to be a sign of a level."""
     kind = s.kind[natural(said.detector)]
+    if (kind == 1 and said.phase == OPEN) or (kind == 3 and said.phase == CLOSE and said.outcome == HELD):
+        hear(s.levels, said)
     if kind == 3:
         for w in range(WALLS):
             if s.wall_number[w] == (0 if said.phase == OPEN else said.number):
@@ -160,7 +169,7 @@ def lean_of_walls(s: Any, row: Any, tick: Int) -> float:
 
 
 @njit
-def standard(s: Any, columns: Any, f: int, stride: Int, j: int) -> Any:
+def standard(s: Any, columns: Any, f: int, hours: int, stride: Int, j: int) -> Any:
     """Factor `f` of row `j`, standardised and clipped; 0 where it cannot be known."""
     x = columns[s.column[f] * stride + j]
     if s.less[f] >= 0:
@@ -174,7 +183,7 @@ def standard(s: Any, columns: Any, f: int, stride: Int, j: int) -> Any:
         return 0.0
     if s.log[f]:
         x = log1p(max(x, 0.0))
-    return min(max((x - s.mean[f]) / s.scale[f], -CLIP), CLIP)
+    return min(max((x - s.mean[hours, f]) / s.scale[hours, f], -CLIP), CLIP)
 
 
 @njit
@@ -191,9 +200,11 @@ def speak(ctx: Any, s: Any, j: int, out: Any) -> None:
     """Write what the model says of row `j`."""
     stride = frame_of(ctx).stride
     columns = columns_of(ctx)
+    phase = columns[s.phase * stride + j]
+    hours = 0 if isnan(phase) else s.hours[natural(np.int64(phase))]
     lean, stir = 0.0, s.intercept
     for f in range(s.factors):
-        term = s.weight[f] * standard(s, columns, f, stride, j)
+        term = s.weight[f] * standard(s, columns, f, hours, stride, j)
         if s.lean[f]:
             lean += term
         else:
@@ -259,7 +270,15 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
         put(ctx, out, DETECTION_BALANCE, j, s.balance[0])
         put(ctx, out, AGGRESSION_BALANCE, j, s.balance[1])
         quoted = row.n_bid > 0 and row.n_ask > 0 and row.state == LIVE and row.bid_price[0] < row.ask_price[0]
-        put(ctx, out, WALL_LEAN, j, lean_of_walls(s, row, infos(ctx)[row.slot].tick_fixed) if quoted else NAN)
+        tick = infos(ctx)[row.slot].tick_fixed
+        if quoted:
+            put(ctx, out, WALL_LEAN, j, lean_of_walls(s, row, tick))
+            lean = level_lean(s.levels, row.ts, row.bid_price[0], row.ask_price[0], tick)
+            put(ctx, out, LEVEL_LEAN, j, lean)
+        else:
+            s.levels.lost = 1
+            put(ctx, out, WALL_LEAN, j, NAN)
+            put(ctx, out, LEVEL_LEAN, j, NAN)
         closed = columns_of(ctx)[s.phase * frame.stride + j] == CLOSED
         if quoted and not s.halted and not closed:
             speak(ctx, s, j, out)
@@ -300,7 +319,11 @@ def signal_component(columns: Sequence[str], model_of: Callable[[Instrument], Mo
                 record["less"][k] = place[factor.less]
             for d, name in enumerate(factor.over):
                 record["over"][k, d] = place[name]
-            record["mean"][k], record["scale"][k], record["weight"][k] = term.mean, term.scale, term.weight
+            record["weight"][k] = term.weight
+        record["hours"] = [phase in EXTENDED for phase in sorted(Phase)]
+        for hours in (0, 1):
+            for k, term in enumerate(model.terms_in(extended=bool(hours))):
+                record["mean"][hours, k], record["scale"][hours, k] = term.mean, term.scale
         record["intercept"], record["move"], record["fee"] = model.intercept, model.move_bps, model.fee_bps
         record["platt"] = model.platt
         record["spread"], record["phase"] = place["spread_bps"], place["session_phase"]
