@@ -311,7 +311,7 @@ def compare(source: Source, every: int | str) -> Floats:
 
 
 def test_rows_of_a_synthetic_market() -> None:
-    found = compare(open_source("synthetic:seed=11,minutes=4,symbols=2"), "100ms")
+    found = compare(open_source("synthetic:seed=11,minutes=2,symbols=2"), "100ms")
     assert (found > 0).any() and (found < 0).any() and (found == 0).any()
 
 
