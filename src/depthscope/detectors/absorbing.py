@@ -218,11 +218,13 @@ def take_trade(ctx: Any, s: Any, t: Any, k: int) -> None:
 
 @njit
 def calm_until(s: Any, memory: Any) -> Int:
-    """When time alone may change something; 0 while there is a candidate or something open."""
-    for side in range(2):
-        if s.number[side] or s.ripe[side]:
-            return np.int64(0)
+    """When time alone may change something; 0 while there is a candidate."""
     end = (s.bucket + 1) * BUCKET
+    for side in range(2):
+        if s.ripe[side]:
+            return np.int64(0)
+        if s.number[side]:
+            end = min(end, s.latest[side] + WINDOW)
     if s.trades.tail < s.trades.head:
         end = min(end, memory[ring_row(s.trades, s.trades.tail), 0] + WINDOW)
     return end
