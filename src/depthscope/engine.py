@@ -200,7 +200,7 @@ class Engine:
         Parameters
         ----------
         events : structured array (n,) of EVENT
-            In receive order. Not kept.
+            In receive order. Not kept, not written to.
 
         Returns
         -------
@@ -269,7 +269,7 @@ class Engine:
         Parameters
         ----------
         events : structured array (n,) of EVENT
-            In receive order. Not kept.
+            In receive order. Not kept, not written to.
         of : int
             Which events get a row: TRACE_TRADES, TRACE_FLOW, TRACE_EVERY or several together, from
             `depthscope.market.layouts`.
