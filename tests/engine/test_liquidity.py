@@ -29,12 +29,11 @@ SECOND = 1_000 * MS
 def rows_of(batches: list[pa.RecordBatch | None]) -> list[Profile]:
     """Rows as the reference has them."""
     return [
-        (int(r["ts"].value if hasattr(r["ts"], "value") else r["ts"]), r["symbol"], r["side"], r["price"],
-         r["size"], r["share"])
+        (r["ts"], r["symbol"], r["side"], r["price"], r["size"], r["share"])
         for batch in batches
         if batch is not None
         for r in batch.set_column(0, "ts", batch["ts"].cast(pa.int64())).to_pylist()
-    ]  # fmt: skip
+    ]
 
 
 def made(
@@ -162,7 +161,7 @@ def test_the_public_table() -> None:
     end = int(one["ts"].cast(pa.int64()).to_numpy()[len(one) // 2])
     span = np.diff(np.clip(np.append(ts, ts[-1]), end - 60 * SECOND, end))
     mean = float((span * depth).sum() / span.sum())
-    mine = [r["size"] for r in one.to_pylist() if r["ts"].value == end and r["side"] == "bid"]
+    mine = [r[4] for r in rows_of(one.to_batches()) if r[0] == end and r[2] == "bid"]
     assert sum(mine) == pytest.approx(mean, rel=1e-9)
 
 
