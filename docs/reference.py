@@ -34,7 +34,8 @@ def head(component: Component) -> Iterable[str]:
         yield text
     needs = component.requires.name or str(component.requires)
     level = "every event" if component.level == "event" else "rows"
-    yield f"Needs: {needs.replace('|', ', ')}. Looks at: {level}."
+    inferred = " (AGGRESSOR may be inferred)" if component.on_inferred else ""
+    yield f"Needs: {needs.replace('|', ', ')}{inferred}. Looks at: {level}."
 
 
 def settings(component: Component, presets: bool = False) -> Iterable[str]:

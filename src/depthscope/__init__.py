@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from depthscope.errors import DepthscopeError
     from depthscope.findings import detections, detections_batches
     from depthscope.frame import Frame
+    from depthscope.liquidity import liquidity_profile, liquidity_profile_batches
     from depthscope.market.events import EVENT
     from depthscope.market.instruments import Capability, Instrument
     from depthscope.moments import state
@@ -56,6 +57,8 @@ _HOMES = {
     "features_batches": "depthscope.api",
     "find_lookahead": "depthscope.research.lookahead",
     "fit": "depthscope.research.judging",
+    "liquidity_profile": "depthscope.liquidity",
+    "liquidity_profile_batches": "depthscope.liquidity",
     "load_model": "depthscope.runtime.models",
     "of_table": "depthscope.research.lookahead",
     "footprint": "depthscope.bars",
@@ -92,6 +95,8 @@ __all__ = [
     "fit",
     "footprint",
     "footprint_batches",
+    "liquidity_profile",
+    "liquidity_profile_batches",
     "load_model",
     "of_table",
     "open_source",

@@ -200,7 +200,7 @@ class Engine:
         Parameters
         ----------
         events : structured array (n,) of EVENT
-            In receive order. Not kept.
+            In receive order. Not kept, not written to.
 
         Returns
         -------
@@ -216,7 +216,7 @@ class Engine:
             return self._collect()
         if not len(whole):
             return self._empty
-        whole = np.ascontiguousarray(whole)
+        whole = self._books.own(np.ascontiguousarray(whole))
         cells[s.C_STOP], cells[s.C_N], cells[s.C_POS] = 0, len(whole), 0
         code = (self._step or step)(self._context_address, self._driver_address, whole)
         if code == s.REGROUP and len(whole) == 1:  # the first record of a group
@@ -269,7 +269,7 @@ class Engine:
         Parameters
         ----------
         events : structured array (n,) of EVENT
-            In receive order. Not kept.
+            In receive order. Not kept, not written to.
         of : int
             Which events get a row: TRACE_TRADES, TRACE_FLOW, TRACE_EVERY or several together, from
             `depthscope.market.layouts`.
@@ -298,7 +298,7 @@ class Engine:
         alone[D_N] = -1
         queue = deque([chunk])
         while queue:
-            chunk = queue.popleft()
+            chunk = self._books.own(queue.popleft())
             context[s.C_N], context[s.C_POS] = len(chunk), 0
             while True:
                 code = step(self._context_address, alone.ctypes.data, chunk)
@@ -312,6 +312,7 @@ class Engine:
                     queue.extendleft(self._regroup(chunk))
                     break
                 self._serve(code, chunk)
+                chunk = self._books.own(chunk) if code == s.NEED_SLOT else chunk
 
     def _run(self, events: Events, *, stop: bool, often: bool = False) -> Iterator[None]:
         """Run the kernel over complete groups; yields at each boundary (`stop`) or now and then (`often`)."""
@@ -324,7 +325,7 @@ class Engine:
         cells = self._cells
         queue = deque([chunk])
         while queue:
-            chunk = queue.popleft()
+            chunk = self._books.own(queue.popleft())
             if code is None:
                 cells[s.C_N], cells[s.C_POS] = len(chunk), 0
             while True:
@@ -349,6 +350,7 @@ class Engine:
                     queue.extendleft(self._regroup(chunk))
                     break
                 self._serve(why, chunk)
+                chunk = self._books.own(chunk) if why == s.NEED_SLOT else chunk
 
     def _regroup(self, chunk: Events) -> list[Events]:
         """Order what the kernel found interleaved or unfinished; keeps the unfinished groups."""

@@ -16,6 +16,7 @@ import numpy as np
 from depthscope.errors import BookUnavailable
 from depthscope.features.registry import all_features
 from depthscope.market.events import PRICE_SCALE
+from depthscope.market.instruments import Capability
 from depthscope.market.layouts import CLOSE, LIVE, STATE_NAMES
 from depthscope.market.times import format_time
 from depthscope.signals.reasons import read_signal
@@ -74,12 +75,17 @@ class SignalState(msgspec.Struct, frozen=True):
 
 
 class MarketState(msgspec.Struct, frozen=True, rename="upper"):
-    """One instrument at a row's boundary. Prices and sizes are in its own units."""
+    """One instrument at a row's boundary. Prices and sizes are in its own units.
+
+    `aggressor` is ``told`` or ``inferred``: where sides of trades come from, and all that is made of them.
+    """
 
     symbol: str
     venue: str
     book_state: str
     book_incomplete: bool
+    data_quality: str | None
+    aggressor: str | None
     time_session: str | None
     bid: float | None
     ask: float | None
@@ -98,6 +104,7 @@ class MarketState(msgspec.Struct, frozen=True, rename="upper"):
     ofi_10s: float | None
     tape_velocity: str | None
     tape_velocity_tps: float | None
+    tape_velocity_percentile: float | None
     tape_sentiment: str | None
     tape_delta_1s: float | None
     tape_delta_5s: float | None
@@ -134,7 +141,8 @@ NUMBERS: Final = {
     "bid": "best_bid", "ask": "best_ask", "last": "last", "mid": "mid", "weighted_mid": "weighted_mid",
     "microprice": "microprice", "spread": "spread", "spread_bps": "spread_bps",
     "l2_imbalance": "imbalance_ratio", "ofi_1s": "ofi_1s", "ofi_10s": "ofi_10s",
-    "tape_velocity_tps": "tape_velocity", "tape_delta_1s": "delta_1s", "tape_delta_5s": "delta_5s",
+    "tape_velocity_tps": "tape_velocity", "tape_velocity_percentile": "tape_velocity_percentile",
+    "tape_delta_1s": "delta_1s", "tape_delta_5s": "delta_5s",
     "large_prints_1m": "large_prints_1m", "buy_pressure_10s": "buy_pressure_10s", "cvd_session": "cvd",
     "cvd_slope_5m": "cvd_slope_5m", "hod": "hod", "lod": "lod", "vwap": "vwap",
     "poc": "poc", "vah": "vah", "val": "val", "realised_volatility_60s": "realised_volatility_60s",
@@ -142,6 +150,7 @@ NUMBERS: Final = {
 LABELS: Final = {
     "time_session": "session_phase", "l2_imbalance_label": "imbalance_label",
     "tape_velocity": "tape_velocity_label", "tape_sentiment": "tape_sentiment", "cvd_trend": "cvd_trend",
+    "data_quality": "data_quality",
 }  # fmt: skip
 OF_THE_BOOK: Final = (
     "bid", "ask", "mid", "weighted_mid", "microprice", "spread", "spread_bps", "l2_imbalance",
@@ -157,6 +166,7 @@ MEANS: Final = {
     "vah": "no trade in this session yet",
     "val": "no trade in this session yet",
     "tape_sentiment": "fewer than 5 trades with a known aggressor in 10 s",
+    "tape_velocity_percentile": "no day before tells of this time of day",
     "large_prints_1m": "too few prints yet to know what is large here",
     "buy_pressure_10s": "no trade with a known aggressor in 10 s",
     "cvd_slope_5m": "less than a minute of trade yet",
@@ -255,6 +265,11 @@ class StateKeeper:
                     why[name.upper()] = MEANS.get(name, "a side of the book is empty")
         if found["large_prints_1m"] is not None:
             found["large_prints_1m"] = int(found["large_prints_1m"])
+        aggressor = "told" if instrument.capabilities & Capability.AGGRESSOR else None
+        if instrument.infers:
+            aggressor = "inferred"
+        if aggressor is None:
+            why["AGGRESSOR"] = "the feed tells neither it nor trades and quotes to infer it from"
         if "absorption" in unavailable:
             why["ABSORPTION_DETECTED"] = "the feed does not tell what it needs"
         if "wall" in unavailable:
@@ -266,6 +281,7 @@ class StateKeeper:
             venue=instrument.venue,
             book_state=STATE_NAMES[int(meta["state"])],
             book_incomplete=bool(meta["incomplete"]),
+            aggressor=aggressor,
             bid_stack=_stack(sample, "bid", instrument.size_ratio),
             ask_stack=_stack(sample, "ask", instrument.size_ratio),
             dom_walls=self._nearest(slot, found["mid"]) if live else [],

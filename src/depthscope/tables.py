@@ -147,7 +147,8 @@ def detections_batch(records: npt.NDArray[Any], instruments: Sequence[Instrument
     n = len(records)
     known = {d.number: d for d in all_detectors()}
     kinds = [known[number] for number in records["detector"].tolist()]
-    symbols = [instruments[slot].symbol for slot in records["slot"].tolist()]
+    slots = records["slot"].tolist()
+    symbols = [instruments[slot].symbol for slot in slots]
     ratios = np.array([i.size_ratio for i in instruments], np.float64).reshape(-1, 2)[records["slot"]]
     unpriced = records["price"] == UNDEF_PRICE
     stamp = pa.timestamp("ns", "UTC")
@@ -168,6 +169,7 @@ def detections_batch(records: npt.NDArray[Any], instruments: Sequence[Instrument
     rows = zip(kinds, symbols, records["number"].tolist(), strict=True)
     told = zip(kinds, records["evidence"].tolist(), strict=True)
     evidence = [json.dumps(dict(zip(kind.evidence, values, strict=False))) for kind, values in told]
+    inferred = np.array([k.infers(instruments[at]) for k, at in zip(kinds, slots, strict=True)], bool)
     columns = {
         "ts": arrow_of(records["ts"], stamp),
         "opened": arrow_of(records["opened"], stamp),
@@ -184,5 +186,8 @@ def detections_batch(records: npt.NDArray[Any], instruments: Sequence[Instrument
             [k.outcomes[end] for k, end in zip(kinds, records["outcome"].tolist(), strict=True)]
         ),
         "evidence": arrow_text(evidence),
+        "inferred": pa.Array.from_buffers(
+            pa.bool_(), n, [None, pa.py_buffer(np.packbits(inferred, bitorder="little"))]
+        ),
     }
     return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))

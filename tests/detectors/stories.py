@@ -24,7 +24,7 @@ class Story:
     """A market of levels of ten lots a side, ten unless told otherwise, told second by second."""
 
     def __init__(self, levels: int = 10) -> None:
-        self.rows: list[tuple[int, int, int, int, int]] = []
+        self.rows: list[tuple[int, int, int, int, int, int]] = []
         self.now = START
         for k in range(levels):
             self.level(ev.BID, BID - k * TICK, 10)
@@ -32,11 +32,11 @@ class Story:
 
     def level(self, side: int, price: int, size: int) -> None:
         """Set a level."""
-        self.rows.append((self.now, ev.LEVEL, side, price, size))
+        self.rows.append((self.now, ev.LEVEL, side, price, size, ev.LAST))
 
-    def trade(self, side: int, price: int, size: int) -> None:
+    def trade(self, side: int, price: int, size: int, flags: int = 0) -> None:
         """Print a trade of an aggressor."""
-        self.rows.append((self.now, ev.TRADE, side, price, size))
+        self.rows.append((self.now, ev.TRADE, side, price, size, ev.LAST | flags))
 
     def wait(self, seconds: int) -> None:
         """Let time pass; a quote far away says so each second."""
@@ -48,10 +48,9 @@ class Story:
         """Messages of a detector, looking every second."""
         events = ev.empty_events(len(self.rows))
         events["publisher"] = events["instrument_id"] = 1
-        for k, field in enumerate(("ts_recv", "action", "side", "price", "size")):
+        for k, field in enumerate(("ts_recv", "action", "side", "price", "size", "flags")):
             events[field] = [row[k] for row in self.rows]
         events["ts_event"] = events["ts_recv"]
-        events["flags"] = ev.LAST
         engine = Engine(lambda *_: INSTRUMENT, every="1s", features=[], detectors=[name], settings=settings)
         return np.concatenate([engine.process(events).detections, engine.finish().detections])
 

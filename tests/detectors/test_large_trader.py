@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -245,6 +246,20 @@ def test_noisy_markets(seed: int, size: int | None) -> None:
     if seed % 2:  # some fills of one venue time
         stream.events["ts_event"][1::2] = stream.events["ts_event"][:-1:2]
     assert compare(stream.resolve, stream.events, size) > 50
+
+
+@pytest.mark.parametrize(("levels", "size"), [(False, None), (True, 7)])
+def test_sides_that_are_inferred(levels: bool, size: int | None) -> None:
+    """The slow engine infers them too, trade by trade."""
+    stream = noisy_market(5, levels=levels)
+    stream.events["side"][stream.events["action"] == ev.TRADE] = ev.NO_SIDE
+    (key,) = stream.instruments
+    quiet = replace(
+        stream.instruments[key],
+        capabilities=stream.instruments[key].capabilities & ~Capability.AGGRESSOR | Capability.TRADES,
+    )
+    assert quiet.infers
+    assert compare(lambda *_: quiet, stream.events, size) > 50
 
 
 def test_rows_only_tell_sooner() -> None:

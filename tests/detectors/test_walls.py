@@ -56,6 +56,14 @@ def test_buyers_do_not_eat_bids() -> None:
     assert story.told()[1:] == [(13.0, "close", "MINOR", "pulled", 15.0)]
 
 
+def test_a_buyer_that_is_only_inferred_may_have_been_a_seller() -> None:
+    story = with_wall()
+    story.trade(ev.BID, BID - 2 * TICK, 25, ev.INFERRED_SIDE)
+    story.level(ev.BID, BID - 2 * TICK, 15)
+    story.wait(3)
+    assert story.told()[1:] == [(13.0, "close", "MINOR", "traded", 15.0)]
+
+
 def test_a_market_that_moves_away_leaves_the_wall_held() -> None:
     story = with_wall()
     for k in range(10):

@@ -44,6 +44,7 @@ def flat(row: Row) -> dict[str, Any]:
         "bids": row.bids, "asks": row.asks, "bid_depth": row.bid_depth, "ask_depth": row.ask_depth,
         "ofi": flow.ofi, "groups": flow.groups, "high": high, "low": low,
         "buy_volume": flow.volume(1), "sell_volume": flow.volume(-1), "unknown_volume": flow.volume(0),
+        "inferred_volume": flow.inferred_volume,
         "buy_trades": flow.count(1), "sell_trades": flow.count(-1), "unknown_trades": flow.count(0),
         "last_price": row.last[0], "last_size": row.last[1], **vars(flow.near),
     }  # fmt: skip

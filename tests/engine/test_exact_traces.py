@@ -35,8 +35,13 @@ class Tracer(SlowEngine):
     """Writes one line per event of a complete group, in the order groups complete."""
 
     def __init__(self, stream: Stream) -> None:
-        super().__init__(stream.resolve, 10**18)
+        super().__init__(stream.resolve, 10**18, on_group=self.note)
+        self.signed: list[Event] = []  # the last group, with the sides its trades were given
         self.lines: list[dict[str, Any]] = []
+
+    def note(self, desk: Desk, group: list[Event]) -> None:
+        """Keep a complete group."""
+        self.signed = group
 
     def follow(self, events: list[Event]) -> None:
         """Feed events and trace them."""
@@ -49,7 +54,8 @@ class Tracer(SlowEngine):
             self.feed([event])
             if lines:
                 desk = self.desks[key]
-                for line in lines:
+                for line, told in zip(lines, self.signed, strict=True):
+                    line["side"] = told.side if line["action"] == ev.TRADE else line["side"]
                     line.update(before | {"ofi": 0, "last": 0, "ts": desk.ts, "slot": desk.slot})
                 lines[-1] |= shown(desk) | {"ofi": desk.history[-1].ofi, "last": 1}
                 self.lines += lines

@@ -9,6 +9,7 @@ from fractions import Fraction
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.layouts import DEPTH_BPS, LIVE, NEAR_LEVELS, OFI_LEVELS, SAMPLE_LEVELS, STALE, SYNCING
+from tests.reference.aggressor import LeeReady
 from tests.reference.book import Event, Level, SlowBook
 
 Key = tuple[int, int]
@@ -25,6 +26,7 @@ class Trade:
     size: int
     side: int
     cond: int
+    inferred: bool = False
 
     @property
     def sign(self) -> int:
@@ -76,6 +78,10 @@ class Flow:
 
     def count(self, sign: int) -> int:
         return sum(1 for t in self.trades if t.counts_volume and t.sign == sign)
+
+    @property
+    def inferred_volume(self) -> int:
+        return sum(t.size for t in self.trades if t.counts_volume and t.sign and t.inferred)
 
     @property
     def notional(self) -> Fraction:
@@ -192,7 +198,12 @@ class Desk:
         self.ts = 0  # and its time
         self.flow = Flow()
         self.history: list[Past] = []
+        self.gaps: list[tuple[int, int]] = []  # number of the group, and its time
         self.last_trade = (ev.UNDEF_PRICE, 0)
+        told = instrument.capabilities
+        quoted = told & (Capability.L1 | Capability.L2 | Capability.MBO)
+        infers = bool(told & Capability.TRADES and quoted and not told & Capability.AGGRESSOR)
+        self.rules = LeeReady() if infers else None  # the side of trades, where the feed does not tell it
 
     @property
     def counters(self) -> dict[str, int]:
@@ -218,8 +229,17 @@ class Desk:
         best = self.top[0 if side == ev.BID else 1]
         return sum(1 for other, _, _ in best if (other > price if side == ev.BID else other < price))
 
+    def signed(self, event: Event, *, live: bool) -> Event:
+        """A trade with its side, inferred from the last group's quote where need be."""
+        if self.rules is None:
+            return event
+        side = self.rules.side(event.ts_event, event.price, event.side, event.cond, live=live)
+        if side == event.side:
+            return event
+        return event._replace(side=side, flags=event.flags | ev.INFERRED_SIDE)
+
     def apply(self, group: list[Event], ts: int) -> None:
-        """Apply a whole group at its time."""
+        """Apply a whole group at its time; its trades get their sides."""
         tail = group[-1]
         book = self.book
         trades: list[Trade] = []
@@ -227,8 +247,13 @@ class Desk:
         told = snapshot and self.started_at is None  # by what a stream opens with: not when it was made
         near = Near()
         restarted = self.state != LIVE
-        for event in group:
+        for k, record in enumerate(group):
+            event = record
             restarted = restarted or bool(event.flags & ev.SNAPSHOT)
+            if event.action == ev.TRADE and book.counts(event) and not told:
+                event = group[k] = self.signed(event, live=not restarted)
+            if event.action == ev.LOST and self.rules:
+                self.rules.gap()
             places = set() if restarted else self.places(event)
             before = {place: self.size_at(place) for place in places}
             book.apply(event)
@@ -245,10 +270,14 @@ class Desk:
                         )
             restarted = restarted or event.action in (ev.CLEAR, ev.LOST)
             if event.action == ev.TRADE and book.counts(event) and not told:
-                trades.append(Trade(ts, event.ts_event, event.price, event.size, event.side, event.cond))
+                inferred = bool(event.flags & ev.INFERRED_SIDE)
+                trades.append(
+                    Trade(ts, event.ts_event, event.price, event.size, event.side, event.cond, inferred)
+                )
                 if not event.cond & ev.COND_NOT_LAST:
                     self.last_trade = (event.price, event.size)
         lost = any(e.action == ev.LOST for e in group)
+        self.gaps += [(len(self.history), ts)] * sum(e.action == ev.LOST for e in group)
         cleared = any(e.action == ev.CLEAR for e in group)
         touches = any(e.action in BOOK_ACTIONS or (e.action == ev.QUOTE and book.top_only) for e in group)
         if lost:
@@ -270,6 +299,10 @@ class Desk:
         self.flow.near.join(near)
         self.history.append(Past(ts, flow[0], trades, self.state, middle, begun, flow, near))
         self.top = top
+        if self.rules:
+            prices = (top[0][0][0], top[1][0][0]) if top[0] and top[1] and self.state == LIVE else None
+            quoted = prices if prices and prices[0] <= prices[1] else None
+            self.rules.quote(tail.ts_event, quoted, restart=restart)
         counters = book.counters
         if (touches or restart) and top[0] and top[1] and top[0][0][0] >= top[1][0][0]:
             counters["crossed"] += 1

@@ -17,7 +17,9 @@ from tests.reference.book import Level
 from tests.reference.engine import Desk, Past, Row, Trade
 from tests.reference.footprint import SlowBar
 from tests.reference.micro import SlowMicro
+from tests.reference.pace import SlowPace
 from tests.reference.profile import SlowProfile
+from tests.reference.quality import SlowQuality
 from tests.reference.rvol import SlowRvol
 from tests.reference.sessions import phase_of, totals_of
 from tests.reference.tape import SlowTape
@@ -90,6 +92,8 @@ class SlowFeatures:
         self.profile = SlowProfile(desk, by_event=by_event)
         self.bar = SlowBar(desk, by_event=by_event)
         self.rvol = SlowRvol(desk, by_event=by_event)
+        self.pace = SlowPace(desk, by_event=by_event)
+        self.quality = SlowQuality(desk, by_event=by_event)
         self.totals: list[tuple[int, Fraction]] = []  # (row time, bid less ask over ten levels)
 
     def public(self, levels: Sequence[Level]) -> list[Pair]:
@@ -113,6 +117,8 @@ class SlowFeatures:
             | self.profile(row)
             | self.bar(row)
             | self.rvol(row)
+            | self.pace(row)
+            | self.quality(row)
             | self.tape(row)
             | self.micro(row)
         )
@@ -200,6 +206,9 @@ class SlowFeatures:
             "sell_volume": self.size(flow.volume(-1)),
             "volume": self.size(sum(flow.volume(sign) for sign in (1, 0, -1))),
             "delta": self.size(flow.volume(1) - flow.volume(-1)),
+            "aggressor_inferred": ratio(
+                Fraction(flow.inferred_volume), Fraction(flow.volume(1) + flow.volume(-1))
+            ),
         }
 
     def session(self, row: Row) -> Values:

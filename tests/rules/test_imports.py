@@ -17,7 +17,9 @@ COMPUTE = CORE | {"book"}
 DOMAIN = CORE | {"book", "features", "detectors", "signals", "engine"}
 EDGES = {"venues", "simulators", "storage", "options", "strategies", "execution"}
 COMPOSITION = DOMAIN | EDGES | {"config"}
-PUBLIC = COMPOSITION | {"runtime", "api", "frame", "tables", "bars", "findings", "market_state", "moments"}
+PUBLIC = COMPOSITION | {
+    "runtime", "api", "frame", "tables", "bars", "findings", "liquidity", "market_state", "moments",
+}  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "config": BASE,
@@ -42,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "market_state": DOMAIN,
     "moments": COMPOSITION | {"runtime", "api", "market_state"},
     "bars": COMPOSITION | {"runtime", "api", "tables"},
+    "liquidity": COMPOSITION | {"runtime", "api", "tables"},
     "research": PUBLIC,
     "ops": PUBLIC,
     "web": PUBLIC | {"ops"},
@@ -52,6 +55,7 @@ ALLOWED: dict[str, set[str]] = {
         "bars",
         "findings",
         "frame",
+        "liquidity",
         "moments",
         "detectors",
         "engine",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from depthscope.book import state as s
+from depthscope.book.aggressor import forget_ticks, keep_quote, sign_trade
 from depthscope.book.changes import apply_levels, change, noted, room, set_level
 from depthscope.book.levels import tick_of
 from depthscope.book.memory import (
@@ -324,6 +325,9 @@ def advance(m: Int, events: Any) -> Int:
                     book.rejected += 1
                     action = np.uint8(NONE)  # for TRACE: features must not count it either
                 elif book.started or not events[natural(end)].flags & SNAPSHOT:
+                    if book.infers:
+                        sign_trade(m, book, event, live)
+                        resting = event.side
                     trade(book, event, live)
                 else:  # told by the snapshot a stream opens with: when it was made is unknown
                     action = np.uint8(NONE)
@@ -371,6 +375,7 @@ def advance(m: Int, events: Any) -> Int:
             elif kind == LOST:
                 flags |= G_RESTART | G_LOST
                 book.gaps += 1
+                forget_ticks(book)
             elif kind != NONE and kind != STATUS and kind != QUOTE:
                 book.rejected += 1
             while changes > 0:
@@ -407,6 +412,8 @@ def advance(m: Int, events: Any) -> Int:
                 first_ofi = settle(c, book)
             if book.top_n[0] and book.top_n[1] and book.top_price[0, 0] >= book.top_price[1, 0]:
                 book.crossed += 1
+        if book.infers:
+            keep_quote(m, book, tail.ts_event, (flags & G_RESTART) != 0)
         if snapshot:
             book.snapshots += 1
         book.row_groups += 1

@@ -109,6 +109,13 @@ def big_sizes_of(m: Int) -> Any:
 
 
 @hot
+def quotes_of(m: Int) -> Any:
+    """Return the quotes kept for instruments whose aggressors are inferred: venue time, bid, ask."""
+    c = context_of(m)
+    return carray(pointer(c[s.C_QUOTES]), (c[s.C_QUOTE_ROWS], 3), np.int64)
+
+
+@hot
 def trace_of(m: Int) -> Any:
     """Return the TRACE buffer."""
     c = context_of(m)

@@ -19,6 +19,7 @@ from depthscope.market.events import (
     COND_NOT_HIGH_LOW,
     COND_NOT_LAST,
     COND_NOT_VOLUME,
+    INFERRED_SIDE,
     PRICE_SCALE,
     UNDEF_PRICE,
 )
@@ -73,6 +74,7 @@ def emit(m: Int, slot: Int, ts: Int, at: Int) -> None:
     kept.buy_volume = book.buy_volume
     kept.sell_volume = book.sell_volume
     kept.unknown_volume = book.unknown_volume
+    kept.inferred_volume = book.inferred_volume
     kept.buy_trades = book.buy_trades
     kept.sell_trades = book.sell_trades
     kept.unknown_trades = book.unknown_trades
@@ -88,7 +90,7 @@ def emit(m: Int, slot: Int, ts: Int, at: Int) -> None:
     for side in range(2):
         for k in range(NEAR):
             book.added[side, k] = book.removed[side, k] = book.traded[side, k] = 0
-    book.buy_volume = book.sell_volume = book.unknown_volume = 0
+    book.buy_volume = book.sell_volume = book.unknown_volume = book.inferred_volume = 0
     book.buy_trades = book.sell_trades = book.unknown_trades = 0
     book.row_groups = 0
     book.notional = 0.0
@@ -138,6 +140,8 @@ def trade(book: Any, event: Any, live: Any) -> None:
         else:
             book.unknown_volume += event.size
             book.unknown_trades += 1
+        if event.flags & INFERRED_SIDE and (event.side == BID or event.side == ASK):
+            book.inferred_volume += event.size
         book.notional += (event.price / PRICE_SCALE) * event.size
         if live and (event.side == BID or event.side == ASK):
             side = np.int64(event.side == BID)  # what a buyer takes rests on the ask side

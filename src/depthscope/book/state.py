@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import types
 
 from depthscope.jit import kernel
-from depthscope.market.events import EVENT
+from depthscope.market.events import EVENT, UNDEF_PRICE, Events
 from depthscope.market.instruments import Capability, Instrument
 from depthscope.market.layouts import FLOW_FIELDS, OFI_LEVELS, SAMPLE, SYNCING, TRACE
 
@@ -41,6 +41,8 @@ BOOK: Final = np.dtype(
         ("origin", "i8"),  # tick number that packed orders are relative to
         ("l1", "i8"),  # 1: quotes make the book
         ("negative", "i8"),  # 1: negative prices are legal
+        ("infers", "i8"),  # 1: the feed does not tell aggressors, `aggressor` infers them
+        ("quotes", "i8"),  # first row of the latest quotes, where it does
         # Regions.
         ("base", "i8"),  # tick number of the ladder's first cell
         ("width", "i8"),  # 0 until the first price
@@ -71,11 +73,16 @@ BOOK: Final = np.dtype(
         ("ts_event", "i8"),
         ("sequence", "u8"),
         ("action", "i8"),
+        # Where aggressors are inferred: quotes, the last price, and the sign of its last change (0 unknown).
+        ("quote_n", "i8"),  # quotes since the book was last rebuilt
+        ("tick_price", "i8"),
+        ("tick_way", "i8"),
         # Flow since the last row.
         ("ofi", "i8", (OFI_LEVELS,)),
         ("buy_volume", "i8"),
         ("sell_volume", "i8"),
         ("unknown_volume", "i8"),
+        ("inferred_volume", "i8"),
         ("buy_trades", "i8"),
         ("sell_trades", "i8"),
         ("unknown_trades", "i8"),
@@ -100,8 +107,8 @@ BOOK: Final = np.dtype(
     C_TRACE, C_TRACE_CAP, C_TRACE_N, C_SAMPLES, C_SAMPLE_CAP, C_SAMPLE_N, C_LAST_ROWS,
     C_NEED_SLOT, C_NEED_SIDE, C_NEED_TICK, C_NEED_WIDTH,
     C_G_FLAGS, C_G_MODE, _ASK_MODE, C_G_LEVEL, _ASK_LEVEL, C_G_DELTA, _ASK_DELTA,  # bid, ask
-    C_TRACE_OF, C_SCRATCH, C_SCRATCH_SIZES, C_BOUNDS, C_FLUSHES, C_SIZE,
-) = range(57)  # fmt: skip
+    C_TRACE_OF, C_SCRATCH, C_SCRATCH_SIZES, C_BOUNDS, C_FLUSHES, C_QUOTES, C_QUOTE_ROWS, C_SIZE,
+) = range(59)  # fmt: skip
 
 # Why a kernel call returned.
 DONE: Final = 0
@@ -119,6 +126,7 @@ BOUNDARY: Final = 9  # rows of one boundary were emitted and the caller asked to
 FIRST_WIDTH: Final = 512
 MAX_WIDTH: Final = 1 << 16
 FIRST_BITS: Final = 7
+QUOTES: Final = 64  # kept of an instrument whose aggressors are inferred; eight were enough on BTCUSDT
 LONGEST_GAP: Final = 45 * 86_400 * 1_000_000_000  # longer than any holiday
 EMPTY_KEY: Final = -1
 NEVER: Final = 2**63 - 1  # time of the next boundary while no row is due
@@ -187,12 +195,14 @@ class Books:
         self.books = np.zeros(16, BOOK)
         self.n = 0
         self.key_n = 0
+        self.infers = False  # whether any book writes sides into the events
         self.keys = np.full(64, EMPTY_KEY, np.int64)
         self.key_slots = np.zeros(64, np.int64)
         self.orders = Pool({"table": (np.uint64, (2,))}, 1 << 10)
         self.ladder = Pool({"size": (np.int64, (2,)), "count": (np.int32, (2,))}, 1 << 12)
         self.bitmap = np.zeros((1 << 6, 2), np.uint64)
         self.far = Pool({"key": (np.int64, ()), "size": (np.int64, ()), "count": (np.int32, ())}, 256)
+        self.quotes = Pool({"quote": (np.int64, (3,))}, QUOTES)
         self.big_price = np.zeros(16, np.int64)
         self.big_size = np.zeros(16, np.int64)
         self.last_rows = np.zeros(16, SAMPLE)
@@ -223,6 +233,7 @@ class Books:
             (C_FAR_KEY, far["key"]),
             (C_FAR_SIZE, far["size"]),
             (C_FAR_COUNT, far["count"]),
+            (C_QUOTES, self.quotes.arrays["quote"]),
             (C_BIG_PRICE, self.big_price),
             (C_BIG_SIZE, self.big_size),
             (C_TRACE, self.trace),
@@ -238,6 +249,7 @@ class Books:
         c[C_ORDER_ROWS] = self.orders.rows
         c[C_CELLS] = self.ladder.rows
         c[C_FARS] = self.far.rows
+        c[C_QUOTE_ROWS] = self.quotes.rows
         c[C_BIGS] = len(self.big_price)
         c[C_SAMPLE_CAP] = len(self.samples)
 
@@ -262,6 +274,10 @@ class Books:
         book["per_tick"] = 1.0 / instrument.tick
         book["l1"] = not instrument.capabilities & (Capability.L2 | Capability.MBO)
         book["negative"] = instrument.allows_negative
+        if instrument.infers:
+            book["infers"], book["quotes"] = True, self.quotes.take(QUOTES)
+            self.infers = True
+        book["tick_price"] = UNDEF_PRICE
         book["state"] = SYNCING
         book["best"] = -1
         book["top_price"][0], book["top_price"][1] = -(2**63), 2**63 - 1  # no level: worse than any
@@ -272,6 +288,10 @@ class Books:
             self.samples = np.zeros(4 * self.n, SAMPLE)
         self.bind()
         return slot
+
+    def own(self, events: Events) -> Events:
+        """Events that books may write to: a copy where any does, as the caller's are not ours."""
+        return events.copy() if self.infers else events
 
     def ignore(self, publisher: int, instrument_id: int) -> None:
         """Let an instrument's events move the clock and nothing else."""
@@ -398,9 +418,9 @@ class Books:
         twin = Books.__new__(Books)
         for name in ("books", "keys", "key_slots", "bitmap", "big_price", "big_size", "last_rows", "context"):
             setattr(twin, name, getattr(self, name).copy())
-        for name in ("orders", "ladder", "far"):
+        for name in ("orders", "ladder", "far", "quotes"):
             setattr(twin, name, getattr(self, name).copy())
-        twin.n, twin.key_n = self.n, self.key_n
+        twin.n, twin.key_n, twin.infers = self.n, self.key_n, self.infers
         twin.scratch = np.zeros_like(self.scratch)
         twin.trace = np.zeros(len(self.trace), TRACE)
         twin.samples = np.zeros(len(self.samples), SAMPLE)

@@ -20,6 +20,7 @@ from depthscope.cli.features import features
 from depthscope.cli.fit import fit
 from depthscope.cli.footprint import footprint
 from depthscope.cli.info import info
+from depthscope.cli.liquidity import liquidity
 from depthscope.cli.replay import replay
 from depthscope.cli.score import score
 from depthscope.cli.state import state
@@ -54,6 +55,7 @@ for _command in (
     features,
     detections,
     footprint,
+    liquidity,
     book,
     state,
     score,

@@ -15,7 +15,9 @@ resting bid is a buyer, never a seller.
   the last 30 readings, one in each second in which anything happens, known from ten on.
 
 The label is **BOTH** once both were seen, and always **L1-inferred** on feeds of best prices alone:
-what is displayed there may be of many, and what is refreshed may be another's. Trades off the book,
+what is displayed there may be of many, and what is refreshed may be another's. Where aggressors are inferred
+it runs on those, and its messages say so (``inferred``): a print counts only at or through the quote, where
+the quote rule cannot differ from the definition; what may be wrong is an old quote. Trades off the book,
 late or without a known aggressor are no prints of anybody. The venue is the instrument's; a
 consolidated feed does not say it.
 
@@ -71,6 +73,7 @@ from depthscope.market.layouts import CLOSE, LIVE, OPEN, TRACE_FLOW, TRACE_TRADE
 LEVEL = "event"
 TRACED = TRACE_TRADES | TRACE_FLOW | trace_mask("RX")
 REQUIRES = Capability.TRADES | Capability.AGGRESSOR | Capability.L1
+ON_INFERRED = True
 READINGS: Final = 30
 FEWEST: Final = 10
 MOVED: Final = 2  # ticks

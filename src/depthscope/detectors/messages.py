@@ -43,6 +43,8 @@ class Detection:
         The detector's word for what it found, and on close how it ended.
     evidence : mapping of str to float
         The raw numbers.
+    inferred : bool
+        Whether it rests on aggressors the venue does not tell, but which were inferred.
     """
 
     ts: int
@@ -58,6 +60,7 @@ class Detection:
     label: str | None
     outcome: str | None
     evidence: Mapping[str, float]
+    inferred: bool = False
 
     @property
     def id(self) -> str:
@@ -89,4 +92,5 @@ def _message(record: Any, known: Mapping[int, Any], instruments: Sequence[Instru
         label=detector.labels[int(record["label"])] or None,
         outcome=detector.outcomes[int(record["outcome"])] or None,
         evidence=dict(zip(detector.evidence, record["evidence"].tolist(), strict=False)),
+        inferred=detector.infers(instrument),
     )

@@ -27,7 +27,7 @@ from depthscope.detectors.kit import crowded, say_at_row
 from depthscope.detectors.usual import USUAL, take_reading, usual_size
 from depthscope.features.kit import SECOND, as_size, counted, event_rows, frame_of, infos, sample_rows, walk
 from depthscope.jit import Int, carray, njit
-from depthscope.market.events import ASK, BID
+from depthscope.market.events import ASK, BID, INFERRED_SIDE
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import CLOSE, LIVE, OPEN, TRACE_TRADES, UPDATE
 
@@ -195,7 +195,8 @@ def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
     if counted(ctx, t):
         s, event = states[t.slot], event_rows(ctx)[natural(t.event)]
         for side in range(2):
-            if event.side != (BID if side == 0 else ASK):  # a buyer takes asks
+            # A buyer takes asks; an inferred side is no reason to leave a trade at the wall's price out.
+            if event.side != (BID if side == 0 else ASK) or event.flags & INFERRED_SIDE:
                 w = place_of(s, np.int64(side), event.price)
                 if w >= 0:
                     s.traded[side, w] += event.size

@@ -27,8 +27,10 @@ FEATURES: Final = (
     "volume_profile",
     "footprint",
     "rvol",
+    "tape_percentile",
     "cvd_trend",
     "vpin",
     "realised_volatility",
+    "data_quality",
 )
 """Names of the feature files, in the order of their columns in tables."""

@@ -130,7 +130,7 @@ class Components:
         self.calendars.append(instrument.calendar)
         if instrument.calendar in self.hours:
             self.point(slot)
-        able = [instrument.capabilities.covers(f.requires) for f in self.members]
+        able = [f.able(instrument) for f in self.members]
         self.lacking = np.concatenate([self.lacking, ~np.array([able], bool).reshape(1, -1)])
         for k, f in enumerate(self.members):
             if slot == len(self.states[k]):  # twice as long, as some records are kilobytes

@@ -24,13 +24,14 @@ import numpy as np
 from depthscope.book.primitives import natural
 from depthscope.jit import Int, carray, hot, njit, pointer
 from depthscope.market.events import COND_NOT_VOLUME, EVENT, TRADE, UNDEF_PRICE
+from depthscope.market.instruments import Capability
 from depthscope.market.layouts import SAMPLE, TRACE, TRACE_EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
 
-    from depthscope.market.instruments import Capability, Instrument
+    from depthscope.market.instruments import Instrument
 
 NAN: Final = float("nan")
 UNDEF: Final = UNDEF_PRICE
@@ -149,6 +150,8 @@ class Component:
         A detector has none.
     number : int
         A detector's, 0 for a feature.
+    on_inferred : bool
+        Whether aggressors that are inferred will do where it requires them.
     update : callable
         The plain function that is compiled.
     prepare : callable, optional
@@ -170,10 +173,20 @@ class Component:
     state: np.dtype[Any]
     columns: tuple[Column, ...] = ()
     number: int = 0
+    on_inferred: bool = False
     update: Callable[..., Any]
     prepare: Callable[[Any, Instrument, Mapping[str, float]], None] | None = None
     settings: Mapping[str, float | tuple[str, ...] | type[Fitted]] = field(default_factory=dict)
     doc: str = ""
+
+    def able(self, instrument: Instrument) -> bool:
+        """Whether an instrument's feed tells all it needs, or lets it be inferred."""
+        return instrument.capabilities.covers(self.requires) or self.infers(instrument)
+
+    def infers(self, instrument: Instrument) -> bool:
+        """Whether it works there with aggressors that are inferred."""
+        enough = (instrument.capabilities | Capability.AGGRESSOR).covers(self.requires)
+        return self.on_inferred and instrument.infers and enough
 
 
 def exports_of(module: ModuleType) -> dict[str, Any]:
@@ -186,6 +199,7 @@ def exports_of(module: ModuleType) -> dict[str, Any]:
         "traced": getattr(module, "TRACED", TRACE_EVERY) if level == "event" else 0,
         "windows": getattr(module, "WINDOWS", ()),
         "group_rows": getattr(module, "GROUP_ROWS", False),
+        "on_inferred": getattr(module, "ON_INFERRED", False),
         "state": getattr(module, "STATE", np.dtype([("none", "i8")])),
         "update": module.update,
         "prepare": getattr(module, "prepare", None),

@@ -79,6 +79,12 @@ class Instrument:
             )
 
     @property
+    def infers(self) -> bool:
+        """Whether aggressors are inferred: trades and quotes are told, sides are not."""
+        told = self.capabilities
+        return told.covers(Capability.TRADES | Capability.L1) and not told & Capability.AGGRESSOR
+
+    @property
     def size_ratio(self) -> tuple[int, int]:
         """(mul, div): public size = lots * mul / div, exactly rounded once."""
         g = gcd(self.lot, PRICE_SCALE)

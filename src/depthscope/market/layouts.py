@@ -134,6 +134,7 @@ SAMPLE: Final = np.dtype(
         ("buy_volume", "<i8"),
         ("sell_volume", "<i8"),
         ("unknown_volume", "<i8"),
+        ("inferred_volume", "<i8"),  # of both: by a side the venue did not tell
         ("buy_trades", "<i4"),
         ("sell_trades", "<i4"),
         ("unknown_trades", "<i4"),
