@@ -60,7 +60,10 @@ class Bar(msgspec.Struct, frozen=True):
 
 
 class SignalState(msgspec.Struct, frozen=True):
-    """What the model says; `reasons` are parts of the log-odds of up against down."""
+    """What the model says; `reasons` are parts of the log-odds of up against down.
+
+    `baselines` are ``regular`` or, where the model has some for extended hours, ``extended``.
+    """
 
     direction: str | None
     confidence: float | None
@@ -68,6 +71,9 @@ class SignalState(msgspec.Struct, frozen=True):
     p_up: float | None
     p_down: float | None
     edge_bps: float | None
+    quality: str | None
+    extended: bool
+    baselines: str
     horizon_seconds: float
     calibrated: bool
     model: str
@@ -326,6 +332,9 @@ class StateKeeper:
             p_up=said.p_up,
             p_down=said.p_down,
             edge_bps=said.edge_bps,
+            quality=said.band,
+            extended=said.extended,
+            baselines=said.baselines,
             horizon_seconds=said.horizon / 1e9,
             calibrated=said.calibrated,
             model=said.model,

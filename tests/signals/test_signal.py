@@ -71,6 +71,8 @@ def test_every_row_equals_the_slow_one(every: str, minutes: float, platt: tuple[
                     book = engine.book(slot)
                     lean = slow.wall_lean(mine, float(book.best_bid), float(book.best_ask), tick)
                     assert values["wall_lean"] == pytest.approx(lean, abs=1e-9)
+                word = engine.columns[place["signal_quality"]].labels[int(values["signal_quality"])]
+                assert word == band_of(values["signal_confidence"])
     assert heard == {0.0, 1.0, 2.0}, "the model says all three words, so that all are compared"
 
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["CLIP", "EXTENDED", "FORMAT", "Baseline", "Model", "Term"]
 
 FORMAT: Final = 1
+QUALITIES: Final = ("weak", "moderate", "strong", "very strong")
+LEAST: Final = (0.4, 0.6, 0.8)
+"""Confidence from which each word but the first is said (classic)."""
 CLIP: Final = 4.0
 EXTENDED: Final = frozenset({Phase.PRE_MARKET, Phase.AFTER_HOURS, Phase.OVERNIGHT})
 """Session phases outside regular hours."""

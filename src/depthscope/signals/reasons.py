@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from depthscope.market.layouts import LIVE, STATE_NAMES
 from depthscope.market.phases import Phase
 from depthscope.signals.factors import BY_NAME
-from depthscope.signals.model import CLIP, EXTENDED
+from depthscope.signals.model import CLIP, EXTENDED, LEAST, QUALITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["BANDS", "Reason", "Signal", "band_of", "contribution", "read_signal"]
 
 WORDS = ("SELL", "NEUTRAL", "BUY")
-BANDS = ((0.8, "very strong"), (0.6, "strong"), (0.4, "moderate"), (0.0, "weak"))
+BANDS = tuple(zip((*LEAST[::-1], 0.0), QUALITIES[::-1], strict=True))
 """Least confidence of each word (classic)."""
 
 

@@ -4,7 +4,7 @@
 (half the spread plus the model's fee), SELL when the opposite does, else NEUTRAL: the usual answer
 of an honest model. ``signal_confidence`` is the probability of what it says: of a move up or down
 beyond cost within the horizon, or of neither for NEUTRAL. ``signal_strength = |p_up − p_down|``,
-``signal_edge_bps = |p_up − p_down| · move_bps − cost``.
+``signal_edge_bps = |p_up − p_down| · move_bps − cost``. ``signal_quality`` is a word for the confidence.
 
 Null where the book is not LIVE, lacks a side or is crossed, while the venue says the instrument does not
 trade continuously (halt, auction, close), and in hours its calendar has as CLOSED. A factor that cannot be
@@ -52,7 +52,7 @@ from depthscope.market.layouts import CLOSE, DETECTION, LIVE, OPEN, trace_mask
 from depthscope.market.phases import Phase
 from depthscope.signals.factors import BY_NAME
 from depthscope.signals.levels import LEVELS, hear, level_lean
-from depthscope.signals.model import CLIP, EXTENDED
+from depthscope.signals.model import CLIP, EXTENDED, LEAST, QUALITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -112,12 +112,13 @@ OUT: Final = (
     Column("signal_edge_bps", "bps"),
     Column("p_up", "0…1"),
     Column("p_down", "0…1"),
+    Column("signal_quality", "label", labels=QUALITIES),
     Column("detection_balance", "count"),
     Column("aggression_balance", "count"),
     Column("wall_lean", "-1…1"),
     Column("level_lean", "-1…1"),
 )
-DETECTION_BALANCE, AGGRESSION_BALANCE, WALL_LEAN, LEVEL_LEAN = 6, 7, 8, 9
+DETECTION_BALANCE, AGGRESSION_BALANCE, WALL_LEAN, LEVEL_LEAN = 7, 8, 9, 10
 
 
 @njit
@@ -225,6 +226,10 @@ def speak(ctx: Any, s: Any, j: int, out: Any) -> None:
     put(ctx, out, 3, j, edge)
     put(ctx, out, 4, j, p_up)
     put(ctx, out, 5, j, p_down)
+    quality = 0.0
+    for least in LEAST:
+        quality += 1.0 if confidence >= least else 0.0
+    put(ctx, out, 6, j, quality)
 
 
 @njit
@@ -328,7 +333,7 @@ def signal_component(columns: Sequence[str], model_of: Callable[[Instrument], Mo
         record["platt"] = model.platt
         record["spread"], record["phase"] = place["spread_bps"], place["session_phase"]
         for about in all_detectors():
-            if instrument.capabilities.covers(about.requires):
+            if about.able(instrument):
                 groups = (RESTING, AGGRESSIVE, WALL)
                 record["kind"][about.number] = next(
                     (g for g, names in enumerate(groups, 1) if about.name in names), 0
