@@ -386,10 +386,26 @@ def add_print(ctx: Any, s: Any, t: Any, place: Int) -> None:
 
 
 @njit
+def still(s: Any, t: Any) -> Any:
+    """Whether a row leaves the best prices as they were."""
+    return s.quoted and t.state == LIVE and t.bid == s.best[0] and t.ask == s.best[1]
+
+
+@njit
 def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
     """Follow a trade, a change of the best prices or their sizes, or the loss of the book."""
-    if t.action not in (TRADE, CLEAR, LOST) and (not t.last or t.ofi == 0):
+    book_alone = t.action not in (TRADE, CLEAR, LOST)
+    if book_alone and (not t.last or t.ofi == 0):
         return True
+    s = states[t.slot]
+    if book_alone and t.ts < min(s.due, s.next) and still(s, t):
+        for side in range(2):
+            size = t.bid_size if side == 0 else t.ask_size
+            if size != s.shown[side]:
+                show(s, np.int64(side), s.best[side], size, t.ts)
+                weigh(s, np.int64(side), t.ts)
+        if t.ts < s.due:  # else something has begun, and may be told at once
+            return True
     if crowded(ctx, 16, j):
         return False
     s, slot, place = states[t.slot], np.int64(t.slot), 2 * np.int64(k) + 1

@@ -60,19 +60,19 @@ LEVEL = "event"
 TRACED = TRACE_FLOW | trace_mask("TFACMRX")
 REQUIRES = Capability.TRADES | Capability.AGGRESSOR | Capability.L2
 MOST: Final = 8  # matters a side
-ORDERS: Final = 255  # orders filled in part that are remembered; a count of them fits a byte
-ORDER_SPOTS: Final = 4096
+ORDERS: Final = 256  # orders filled in part that are remembered
+ORDER_SPOTS: Final = 512
 PRICE_SPOTS: Final = 256
 STATE = np.dtype(
     [
         ("orders", RING),  # filled in part and not gone yet
         ("fills", RING),  # orders filled whole, or what trades at a level; both by time
         ("signs", RING),  # refills
-        # How many of those orders, and of the prices in `fills`, fall into each spot: nearly all events are
-        # of none, and need no search. The last sign of a price's spot leads to those before.
-        ("known", "u1", (ORDER_SPOTS,)),
-        ("filled", "u2", (PRICE_SPOTS,)),
-        ("signed", "i8", (PRICE_SPOTS,)),  # its number in the ring, from 1
+        # Numbers and prices fall into spots. The last order, fill or sign of a spot, by its number in the ring
+        # from 1, leads to those before.
+        ("known", "i8", (ORDER_SPOTS,)),
+        ("filled", "i8", (PRICE_SPOTS,)),
+        ("signed", "i8", (PRICE_SPOTS,)),
         ("due", "i8"),  # nothing comes about by time alone before; 0 when that is to be found out
         ("by_order", "i8"),
         ("delay", "i8"),
@@ -112,10 +112,10 @@ BROKEN, OVER, GONE = 1, 2, 3
 ORDERS_RING, FILLS_RING, SIGNS_RING = 0, 1, 2
 
 # Columns of the rings. Of orders: filled since their last change, in all, and whether native.
-O_ID, O_PENDING, O_TOTAL, O_NATIVE = 1, 2, 3, 4
+O_ID, O_PENDING, O_TOTAL, O_NATIVE, O_EARLIER = 1, 2, 3, 4, 5
 # Of fills and signs; BEFORE is what a level displayed before, USED that a new order has come.
 # EARLIER is the number, from 1, of the sign before in its spot.
-SIDE, PRICE, SIZE, BEFORE, USED, EARLIER = 1, 2, 3, 4, 4, 4
+SIDE, PRICE, SIZE, BEFORE, EARLIER = 1, 2, 3, 4, 5
 
 
 def prepare(record: Any, instrument: Any, settings: Any) -> None:
@@ -255,32 +255,13 @@ def pass_time(ctx: Any, s: Any, place: Int, ts: Int, slot: Int) -> None:
 @njit
 def order_of(memory: Any, s: Any, order_id: Int) -> Int:
     """Memory row of an order filled in part, or -1."""
-    if s.known[spot(order_id, ORDER_SPOTS)] == 0:
-        return np.int64(-1)
-    k = s.orders.head - 1  # what comes next is mostly about those filled last
-    while k >= s.orders.tail:
-        row = ring_row(s.orders, k)
+    k = s.known[spot(order_id, ORDER_SPOTS)]
+    while k > s.orders.tail:
+        row = ring_row(s.orders, k - 1)
         if memory[row, O_ID] == order_id and memory[row, O_TOTAL] > 0:
             return row
-        k -= 1
+        k = memory[row, O_EARLIER]
     return np.int64(-1)
-
-
-@njit
-def forget_oldest(memory: Any, s: Any) -> None:
-    """Let go of the order filled in part that was first met."""
-    row = ring_row(s.orders, s.orders.tail)
-    s.known[spot(memory[row, O_ID], ORDER_SPOTS)] -= np.uint8(memory[row, O_TOTAL] > 0)
-    s.orders.tail += 1
-
-
-@njit
-def drop_old_fills(memory: Any, s: Any, ts: Int) -> None:
-    """Let go of orders filled too long ago to be refilled at `ts`."""
-    tail = expire(memory, s.fills, s.fills.tail, ts - s.delay)
-    for k in range(s.fills.tail, tail):
-        s.filled[spot(memory[ring_row(s.fills, k), PRICE], PRICE_SPOTS)] -= np.uint16(1)
-    s.fills.tail = tail
 
 
 @njit
@@ -292,10 +273,11 @@ def follow_order(memory: Any, s: Any, t: Any, event: Any) -> None:
             return
         if row < 0:
             if s.orders.head - s.orders.tail >= ORDERS:
-                forget_oldest(memory, s)
+                s.orders.tail += 1
             row = ring_push(memory, s.orders, t.ts)
-            memory[row, O_ID] = np.int64(event.order_id)
-            s.known[spot(memory[row, O_ID], ORDER_SPOTS)] += np.uint8(1)
+            at = spot(np.int64(event.order_id), ORDER_SPOTS)
+            memory[row, O_ID], memory[row, O_EARLIER] = np.int64(event.order_id), s.known[at]
+            s.known[at] = s.orders.head
             memory[row, O_PENDING] = memory[row, O_TOTAL] = memory[row, O_NATIVE] = 0
         memory[row, O_PENDING] += event.size
         memory[row, O_TOTAL] += event.size
@@ -310,12 +292,13 @@ def follow_order(memory: Any, s: Any, t: Any, event: Any) -> None:
             memory[row, O_NATIVE] = 1
         return
     if whole and not memory[row, O_NATIVE]:
-        drop_old_fills(memory, s, t.ts)
+        s.fills.tail = expire(memory, s.fills, s.fills.tail, t.ts - s.delay)
         fill = ring_push(memory, s.fills, t.ts)
-        s.filled[spot(t.price_before, PRICE_SPOTS)] += np.uint16(1)
+        at = spot(t.price_before, PRICE_SPOTS)
+        memory[fill, EARLIER] = s.filled[at]
+        s.filled[at] = s.fills.head
         memory[fill, SIDE] = 0 if t.side == BID else 1
-        memory[fill, PRICE], memory[fill, SIZE], memory[fill, USED] = t.price_before, memory[row, O_TOTAL], 0
-    s.known[spot(memory[row, O_ID], ORDER_SPOTS)] -= np.uint8(1)
+        memory[fill, PRICE], memory[fill, SIZE] = t.price_before, memory[row, O_TOTAL]
     memory[row, O_TOTAL] = 0
     while s.orders.tail < s.orders.head and memory[ring_row(s.orders, s.orders.tail), O_TOTAL] == 0:
         s.orders.tail += 1
@@ -324,21 +307,27 @@ def follow_order(memory: Any, s: Any, t: Any, event: Any) -> None:
 @njit
 def new_order(ctx: Any, s: Any, t: Any, place: Int, event: Any) -> None:
     """Look whether a new order refills one that was filled."""
-    if s.filled[spot(event.price, PRICE_SPOTS)] == 0:
-        return
     memory = ring_rows(ctx)
-    drop_old_fills(memory, s, t.ts)
     side = np.int64(0 if t.side == BID else 1)
-    k = s.fills.head - 1
-    while k >= s.fills.tail:
-        row = ring_row(s.fills, k)
+    at = spot(event.price, PRICE_SPOTS)
+    k, later = s.filled[at], np.int64(-1)
+    while k > s.fills.tail:
+        row = ring_row(s.fills, k - 1)
+        if memory[row, 0] < t.ts - s.delay:
+            return
+        k = memory[row, EARLIER]
         size = memory[row, SIZE]
-        same = memory[row, SIDE] == side and memory[row, PRICE] == event.price and not memory[row, USED]
-        if same and abs(event.size - size) <= s.similar * size:
-            memory[row, USED] = 1
+        if memory[row, SIDE] != side or memory[row, PRICE] != event.price:
+            later = row
+        elif abs(event.size - size) > s.similar * size:
+            later = row
+        else:  # it is refilled: nothing looks at it again
+            if later < 0:
+                s.filled[at] = k
+            else:
+                memory[later, EARLIER] = k
             sign(ctx, s, place, t.ts, np.int64(t.slot), t.ts, side, event.price, size, event.size)
             return
-        k -= 1
 
 
 @njit
@@ -366,8 +355,6 @@ def lose(ctx: Any, s: Any, place: Int, ts: Int, slot: Int) -> None:
             if s.number[side, w]:
                 close(ctx, s, np.int64(side), w, place, ts, slot, GONE, ts)
     s.orders.tail, s.fills.tail, s.signs.tail = s.orders.head, s.fills.head, s.signs.head
-    s.known[:] = 0
-    s.filled[:] = 0
     s.quoted = s.due = 0
 
 
@@ -385,10 +372,22 @@ def take_trade(ctx: Any, s: Any, t: Any, place: Int, event: Any) -> None:
 
 
 @njit
+def concerns(memory: Any, s: Any, action: Any, ts: Int, event: Any) -> Any:
+    """Whether a new, changed or cancelled order may be one to follow: nearly all are not."""
+    if action == ADD:
+        k = s.filled[spot(event.price, PRICE_SPOTS)]
+        return k > s.fills.tail and memory[ring_row(s.fills, k - 1), 0] >= ts - s.delay
+    return order_of(memory, s, np.int64(event.order_id)) >= 0
+
+
+@njit
 def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
     """Follow orders where there are any, else trades and best prices."""
     s, action = states[t.slot], t.action
     of_order = s.by_order and action in (FILL, ADD, CANCEL, MODIFY)
+    if of_order and action != FILL and t.ts < s.due and t.state == LIVE:
+        if not concerns(ring_rows(ctx), s, action, t.ts, event_rows(ctx)[natural(t.event)]):
+            return True
     if not of_order and action not in (TRADE, CLEAR, LOST) and (not t.last or t.ofi == 0):
         return True
     if crowded(ctx, 5 * MOST, j):
@@ -411,8 +410,9 @@ def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
             follow_order(ring_rows(ctx), s, t, event)
     if action == TRADE and counted(ctx, t) and event.size > 0:
         take_trade(ctx, s, t, place, event)
-    s.quoted = UNDEF not in (t.bid, t.ask)
-    s.best[0], s.best[1], s.shown[0], s.shown[1] = t.bid, t.ask, t.bid_size, t.ask_size
+    if not s.by_order:
+        s.quoted = UNDEF not in (t.bid, t.ask)
+        s.best[0], s.best[1], s.shown[0], s.shown[1] = t.bid, t.ask, t.bid_size, t.ask_size
     return True
 
 
