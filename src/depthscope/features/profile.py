@@ -25,6 +25,10 @@ PROFILE: Final = np.dtype(
         ("n", "i8"),  # prices
         ("volume", "i8"),  # lots, of all
         ("changed", "i8"),
+        # The most volume of any price and its tick, while `sure`: known without looking at the others.
+        ("sure", "i8"),
+        ("most", "i8"),
+        ("most_at", "i8"),
         # The answer, in ticks, and the span of mids (bid + ask, 1e-9 fixed) for which it holds.
         ("poc", "i8"),
         ("low", "i8"),
@@ -77,7 +81,7 @@ def resize(ring: Any, p: Any, n: Int) -> None:
 def clear(ring: Any, p: Any) -> None:
     """Forget everything."""
     resize(ring, p, np.int64(0))
-    p.volume = 0
+    p.volume = p.sure = 0
     p.changed = 1
 
 
@@ -92,6 +96,11 @@ def add(cells: Any, ring: Any, p: Any, tick: Int, size: Int) -> None:
         cells[natural(CELLS * at + 1)] = 0
         resize(ring, p, p.n + 1)
     cells[natural(CELLS * at + 1)] += size
+    volume = cells[natural(CELLS * at + 1)]
+    if volume > p.most:
+        p.most, p.most_at = volume, tick
+    elif volume == p.most:
+        p.sure = 0
     p.volume += size
     p.changed = 1
 
@@ -105,6 +114,8 @@ def remove(cells: Any, ring: Any, p: Any, tick: Int, size: Int) -> None:
         for k in range(CELLS * at, CELLS * (p.n - 1)):
             cells[natural(k)] = cells[natural(k + CELLS)]
         resize(ring, p, p.n - 1)
+    if tick == p.most_at:
+        p.sure = 0
     p.volume -= size
     p.changed = 1
 
@@ -140,8 +151,13 @@ def settle_poc(cells: Any, p: Any, mid: Int, grid: Int) -> Int:
     """Find the point of control, a tick, for a mid; returns its entry's number. There must be one."""
     p.changed = 0
     p.above, p.upto = np.int64(LEAST), np.int64(LARGEST)
+    if p.sure:
+        p.poc = p.most_at
+        return place(cells, p, p.poc)
     at = largest(cells, p, mid, grid)
-    p.poc = cells[natural(CELLS * at)]
+    p.poc = p.most_at = cells[natural(CELLS * at)]
+    p.most = cells[natural(CELLS * at + 1)]
+    p.sure = p.above == LEAST and p.upto == LARGEST  # no other has as much
     return at
 
 
