@@ -15,6 +15,7 @@ from depthscope.frame import Frame
 from depthscope.market.sessions import calendar_of
 from depthscope.market.source import Source
 from depthscope.market.times import parse_every
+from depthscope.runtime.beside import beside
 from depthscope.runtime.models import model_named
 from depthscope.runtime.readahead import ReadAhead
 from depthscope.runtime.sources import open_source
@@ -150,21 +151,30 @@ def analysis_batches(
         signal=_always(signal),
     )
     tables = Tables(engine.columns, parse_every(every) == 0, wanted)
-    held: list[Batch] = []
-    rows = made = 0
 
-    def flush() -> Analysis:
+    def tabulate(held: list[Batch], slots: list[Instrument]) -> Analysis:
         meta = np.concatenate([b.meta for b in held]) if held else np.zeros(0, META)
         values = (
             np.concatenate([b.values for b in held], axis=1) if held else np.zeros((len(engine.columns), 0))
         )
         said = np.concatenate([b.detections for b in held]) if held else NOTHING_FOUND
-        held.clear()
         return Analysis(
-            tables.record_batch(meta, values, engine.symbols), detections_batch(said, engine.slots)
+            tables.record_batch(meta, values, [i.symbol for i in slots]), detections_batch(said, slots)
         )
 
-    for batch in _batches(data, engine, threads, progress):
+    gathered = _gathered(_batches(data, engine, threads, progress))
+    jobs = ((held, list(engine.slots)) for held in gathered)
+    if threads < 2:
+        yield from (tabulate(*job) for job in jobs)
+    else:
+        yield from beside(tabulate, jobs)
+
+
+def _gathered(batches: Iterator[Batch]) -> Iterator[list[Batch]]:
+    """Batches with about BATCH_ROWS rows together, and at least one list of them."""
+    held: list[Batch] = []
+    rows = made = 0
+    for batch in batches:
         said = batch.detections  # handed on with the first part; there may be some without any row
         starts = range(0, len(batch), BATCH_ROWS) or [0] * bool(len(said))
         for first in starts:
@@ -173,10 +183,10 @@ def analysis_batches(
             said = NOTHING_FOUND
             rows += len(held[-1])
             if rows >= BATCH_ROWS:
-                yield flush()
-                rows, made = 0, made + 1
+                yield held
+                held, rows, made = [], 0, made + 1
     if held or not made:
-        yield flush()
+        yield held
 
 
 def features_batches(

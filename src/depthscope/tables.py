@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -15,10 +15,11 @@ from depthscope.market.layouts import PHASE_NAMES, STATE_NAMES
 from depthscope.signals.signal import OUT as SIGNAL_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pyarrow as pa
 
+    from depthscope.detectors.kit import Detector
     from depthscope.features.kit import Column
     from depthscope.market.instruments import Instrument
 
@@ -144,50 +145,53 @@ def detections_batch(records: npt.NDArray[Any], instruments: Sequence[Instrument
     """
     import pyarrow as pa
 
-    n = len(records)
-    known = {d.number: d for d in all_detectors()}
-    kinds = [known[number] for number in records["detector"].tolist()]
-    slots = records["slot"].tolist()
-    symbols = [instruments[slot].symbol for slot in slots]
-    ratios = np.array([i.size_ratio for i in instruments], np.float64).reshape(-1, 2)[records["slot"]]
+    kinds = {d.number: d for d in all_detectors()}
+    number, slot = records["detector"].astype(np.int64), records["slot"].astype(np.int64)
+    ratios = np.array([i.size_ratio for i in instruments], np.float64).reshape(-1, 2)[slot]
     unpriced = records["price"] == UNDEF_PRICE
     stamp = pa.timestamp("ns", "UTC")
 
-    def words(names: list[str]) -> Any:
-        """Strings; the empty one says that there is none."""
-        validity = np.array([bool(name) for name in names], bool)
-        nulls = n - int(np.count_nonzero(validity))
-        offsets = np.cumsum([0, *(len(name.encode()) for name in names)], dtype=np.int32)
-        return pa.StringArray.from_buffers(
-            n,
-            pa.py_buffer(offsets),
-            pa.py_buffer("".join(names).encode()),
-            pa.py_buffer(np.packbits(validity, bitorder="little")) if nulls else None,
-            nulls,
-        )
+    def of_kind(field: str, word: Callable[[Detector, int], str]) -> Any:
+        codes = number << 32 | records[field].astype(np.int64)
+        return _spelt(codes, lambda code: word(kinds[code >> 32], code & 0xFFFFFFFF))
 
-    rows = zip(kinds, symbols, records["number"].tolist(), strict=True)
-    told = zip(kinds, records["evidence"].tolist(), strict=True)
-    evidence = [json.dumps(dict(zip(kind.evidence, values, strict=False))) for kind, values in told]
-    inferred = np.array([k.infers(instruments[at]) for k, at in zip(kinds, slots, strict=True)], bool)
+    about = [(kinds[k].name, kinds[k].evidence) for k in number.tolist()]
+    symbols = [instruments[k].symbol for k in slot.tolist()]
+    told = zip(about, records["evidence"].tolist(), strict=True)
+    rows = zip(about, symbols, records["number"].tolist(), strict=True)
+    write = msgspec.json.Encoder().encode
+    inferred, which = np.unique(number << 32 | slot, return_inverse=True)
+    infers = np.array([kinds[c >> 32].infers(instruments[c & 0xFFFFFFFF]) for c in inferred.tolist()], bool)
     columns = {
         "ts": arrow_of(records["ts"], stamp),
         "opened": arrow_of(records["opened"], stamp),
-        "id": words([f"{kind.name}-{symbol}-{number}" for kind, symbol, number in rows]),
-        "detector": words([kind.name for kind in kinds]),
-        "symbol": words(symbols),
-        "phase": words([PHASE_NAMES[phase] for phase in records["phase"].tolist()]),
+        "id": arrow_text([f"{name}-{symbol}-{count}" for (name, _), symbol, count in rows]),
+        "detector": _spelt(number, lambda code: kinds[code].name),
+        "symbol": _spelt(slot, lambda code: instruments[code].symbol),
+        "phase": _spelt(records["phase"].astype(np.int64), lambda code: PHASE_NAMES[code]),
         "side": arrow_text([chr(side) if side else "" for side in records["side"].tolist()]),
         "price": arrow_of(np.where(unpriced, 0, records["price"]) / PRICE_SCALE, pa.float64(), unpriced),
         "size": arrow_of(records["size"] * ratios[:, 0] / ratios[:, 1], pa.float64()),
         "strength": arrow_of(records["strength"], pa.float64()),
-        "label": words([k.labels[label] for k, label in zip(kinds, records["label"].tolist(), strict=True)]),
-        "outcome": words(
-            [k.outcomes[end] for k, end in zip(kinds, records["outcome"].tolist(), strict=True)]
+        "label": of_kind("label", lambda kind, code: kind.labels[code]),
+        "outcome": of_kind("outcome", lambda kind, code: kind.outcomes[code]),
+        "evidence": arrow_text(
+            [write(dict(zip(names, values, strict=False))).decode() for (_, names), values in told]
         ),
-        "evidence": arrow_text(evidence),
         "inferred": pa.Array.from_buffers(
-            pa.bool_(), n, [None, pa.py_buffer(np.packbits(inferred, bitorder="little"))]
+            pa.bool_(),
+            len(records),
+            [None, pa.py_buffer(np.packbits(infers[which].astype(bool), bitorder="little"))],
         ),
     }
     return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+
+
+def _spelt(codes: npt.NDArray[np.int64], word: Callable[[int], str]) -> pa.StringArray:
+    """Strings of codes, of which there are few; the empty one says that there is none."""
+    import pyarrow as pa
+
+    few, which = np.unique(codes, return_inverse=True)
+    words = [word(code) for code in few.tolist()]
+    missing = np.array([not one for one in words], bool)[which]
+    return arrow_text(words).take(arrow_of(which.astype(np.int32), pa.int32(), missing))

@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, Protocol
@@ -15,6 +17,7 @@ from depthscope.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+LAG: Final = 2  # groups that may wait to be written
 GROUP_ROWS: Final = 8_192  # rows gathered before they are handed on: bounded memory, sane row groups
 SUFFIXES: Final = (".parquet", ".csv", ".arrow")
 
@@ -67,6 +70,8 @@ class TableWriter:
         self._target = target
         self._open = open_sink
         self._sink: _Sink | None = None
+        self._pool = ThreadPoolExecutor(1, "depthscope-output")
+        self._jobs: deque[Future[None]] = deque()
         self._waiting: list[Any] = []
         self._waiting_rows = 0
         self.rows = 0
@@ -99,6 +104,9 @@ class TableWriter:
             When the target takes no more.
         """
         self._flush()
+        while self._jobs:
+            self._jobs.popleft().result()
+        self._pool.shutdown()
         if self._sink is not None:
             sink, self._sink = self._sink, None
             with _failures(self._target):
@@ -107,6 +115,7 @@ class TableWriter:
     def abandon(self) -> None:
         """Let go of the file writer; what was written is of no use."""
         self._waiting.clear()
+        self._pool.shutdown(cancel_futures=True)
         if self._sink is not None:
             # The writer wants to finish its file even so; that it cannot is no news any more.
             with suppress(OSError, ValueError):
@@ -115,14 +124,19 @@ class TableWriter:
     def _flush(self) -> None:
         if self._sink is None or not self._waiting_rows:
             return
+        self._jobs.append(self._pool.submit(self._write, self._sink, self._waiting))
+        self._waiting, self._waiting_rows = [], 0
+        while len(self._jobs) > LAG:
+            self._jobs.popleft().result()
+
+    def _write(self, sink: _Sink, waiting: list[Any]) -> None:
+        """Compress and write a group, beside the computation of the next."""
         import pyarrow as pa
 
-        table = pa.Table.from_batches(self._waiting).combine_chunks()
+        table = pa.Table.from_batches(waiting).combine_chunks()
         with _failures(self._target):
             for batch in table.to_batches():
-                self._sink.write_batch(batch)
-        self._waiting.clear()
-        self._waiting_rows = 0
+                sink.write_batch(batch)
 
 
 @contextmanager

@@ -68,8 +68,8 @@ STATE = np.dtype(
         ("orders", RING),  # filled in part and not gone yet
         ("fills", RING),  # orders filled whole, or what trades at a level; both by time
         ("signs", RING),  # refills
-        # Numbers and prices fall into spots. The last order, fill or sign of a spot, by its number in the ring
-        # from 1, leads to those before.
+        # Numbers and prices fall into spots. The last order, fill or sign of a spot, by its number in the
+        # ring from 1, leads to those before.
         ("known", "i8", (ORDER_SPOTS,)),
         ("filled", "i8", (PRICE_SPOTS,)),
         ("signed", "i8", (PRICE_SPOTS,)),
@@ -317,9 +317,11 @@ def new_order(ctx: Any, s: Any, t: Any, place: Int, event: Any) -> None:
             return
         k = memory[row, EARLIER]
         size = memory[row, SIZE]
-        if memory[row, SIDE] != side or memory[row, PRICE] != event.price:
-            later = row
-        elif abs(event.size - size) > s.similar * size:
+        if (
+            memory[row, SIDE] != side
+            or memory[row, PRICE] != event.price
+            or abs(event.size - size) > s.similar * size
+        ):
             later = row
         else:  # it is refilled: nothing looks at it again
             if later < 0:
@@ -385,9 +387,9 @@ def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
     """Follow orders where there are any, else trades and best prices."""
     s, action = states[t.slot], t.action
     of_order = s.by_order and action in (FILL, ADD, CANCEL, MODIFY)
-    if of_order and action != FILL and t.ts < s.due and t.state == LIVE:
-        if not concerns(ring_rows(ctx), s, action, t.ts, event_rows(ctx)[natural(t.event)]):
-            return True
+    calm = of_order and action != FILL and t.ts < s.due and t.state == LIVE
+    if calm and not concerns(ring_rows(ctx), s, action, t.ts, event_rows(ctx)[natural(t.event)]):
+        return True
     if not of_order and action not in (TRADE, CLEAR, LOST) and (not t.last or t.ofi == 0):
         return True
     if crowded(ctx, 5 * MOST, j):
