@@ -76,8 +76,9 @@ LIMITS = """## What to keep in mind
   counts as missed. Injections are two minutes apart while a detector remembers 15. Measured apart with
   15 minutes between them (ES, seed 1, n = 100), recall is 0.55 (0.46–0.65) for absorption, no better, and
   0.73 (0.64–0.81) for hidden: there earlier ones blunt it for later ones. Precision is 0.50 and 0.33.
-- `given_way` on a level feed: trades come before the levels they took, and the next of them is taken to show
-  that the price holds. That is how the feed tells of every sweep.
+- On feeds of levels, trades come before the levels they took. An earlier version judged absorption by the
+  next trade there: more than half of the `given_way` decoys were taken for real, on both halves. It now waits
+  for the book.
 - Detectors that are silent for a while after an alert, or follow one matter a side, miss what is injected
   meanwhile. All 23 refills missed in eight other runs (ES, seed 77) came while a refill was open on
   their side or within 30 s of its end, and so did 4 of 4 large prints missed on BTCUSDT. An alert on a
