@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -63,6 +63,29 @@ def chunks_of(source: Source, threads: int, progress: Progress | None) -> Iterat
                 progress(source.info.bytes_read, source.info.bytes_total)
     finally:
         reader.close()
+
+
+class Maker(Protocol):
+    """What makes a table of its own from events, batch by batch."""
+
+    def process(self, events: Events) -> pa.RecordBatch | None:
+        """Take events; what rows they complete, if any."""
+
+    def finish(self) -> pa.RecordBatch | None:
+        """End of the stream: the rows still open, if any."""
+
+
+def batches_of(
+    maker: Maker, source: Source, threads: int, progress: Progress | None
+) -> Iterator[pa.RecordBatch]:
+    """What a maker makes of a whole source."""
+    for events in chunks_of(source, threads, progress):
+        batch = maker.process(events)
+        if batch is not None:
+            yield batch
+    batch = maker.finish()
+    if batch is not None:
+        yield batch
 
 
 def _always(signal: Model | str | Path | None) -> Callable[[Instrument], Model] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from depthscope.api import Progress, Sources, chunks_of, opened
+from depthscope.api import Progress, Sources, batches_of, opened
 from depthscope.engine import Engine
 from depthscope.errors import InputError
 from depthscope.features.weighted_imbalance import threshold_lots
@@ -248,13 +248,7 @@ def footprint_batches(
     engine = Engine(data.resolve, features=(), symbols=chosen)
     made = Footprints(engine, bar=bar, imbalance=imbalance, min_volume=min_volume, stacked=stacked)
     yield pa.RecordBatch.from_pylist([], schema=_schema())
-    for events in chunks_of(data, threads, progress):
-        batch = made.process(events)
-        if batch is not None:
-            yield batch
-    batch = made.finish()
-    if batch is not None:
-        yield batch
+    yield from batches_of(made, data, threads, progress)
 
 
 def footprint(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from depthscope.api import Progress, Sources, chunks_of, opened
+from depthscope.api import Progress, Sources, batches_of, opened
 from depthscope.engine import Engine
 from depthscope.errors import InputError
 from depthscope.market.layouts import LIVE, SAMPLE_LEVELS
@@ -282,13 +282,7 @@ def liquidity_profile_batches(
     engine = Engine(data.resolve, every="event", features=(), symbols=chosen, keep_samples=True)
     made = LiquidityProfiles(engine, every=every, window=window, levels=levels)
     yield pa.RecordBatch.from_pylist([], schema=_schema())
-    for events in chunks_of(data, threads, progress):
-        batch = made.process(events)
-        if batch is not None:
-            yield batch
-    batch = made.finish()
-    if batch is not None:
-        yield batch
+    yield from batches_of(made, data, threads, progress)
 
 
 def liquidity_profile(

@@ -14,9 +14,6 @@ from depthscope.cli.common import (
     Sources,
     Tick,
     increment,
-    print_json,
-    progress,
-    say,
     settings,
 )
 from depthscope.cli.features import check_grid, names, setting_values
@@ -65,33 +62,29 @@ def detections(
     """
     preferences = settings(config)
     from depthscope.api import open_source
-    from depthscope.cli.output import table_output
-    from depthscope.cli.warmup import warm
+    from depthscope.cli.tables import write_table
     from depthscope.detectors.registry import chosen as select
     from depthscope.findings import detections_batches
 
     check_grid(every)
     only, wanted, values = names(symbols), names(chosen), setting_values(set_)
     select(wanted, sensitivity)  # a wrong name should not cost the opening of a large file
-    with table_output(out, lines_of_json=json) as writer:
-        source = open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))
-        warm([], detectors=wanted)
-        with progress("detections") as advance:
-            for batch in detections_batches(
-                source,
-                every=every,
-                symbols=only,
-                detectors=wanted,
-                sensitivity=sensitivity,
-                sparse=sparse,
-                settings=values,
-                threads=preferences.threads,
-                progress=advance,
-            ):
-                writer.write(batch)
-    if out == "-":
-        return
-    if json:
-        print_json({"path": out, "rows": writer.rows, "columns": writer.columns})
-    else:
-        say(f"{out}: {writer.rows:,} messages")
+    write_table(
+        "detections",
+        out,
+        json,
+        lambda: open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot")),
+        lambda source, advance: detections_batches(
+            source,
+            every=every,
+            symbols=only,
+            detectors=wanted,
+            sensitivity=sensitivity,
+            sparse=sparse,
+            settings=values,
+            threads=preferences.threads,
+            progress=advance,
+        ),
+        detectors=wanted,
+        rows="messages",
+    )

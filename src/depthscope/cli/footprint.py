@@ -14,9 +14,6 @@ from depthscope.cli.common import (
     Sources,
     Tick,
     increment,
-    print_json,
-    progress,
-    say,
     settings,
 )
 from depthscope.cli.features import names
@@ -78,29 +75,23 @@ def footprint(
     preferences = settings(config)
     from depthscope.api import open_source
     from depthscope.bars import footprint_batches
-    from depthscope.cli.output import table_output
-    from depthscope.cli.warmup import warm
+    from depthscope.cli.tables import write_table
 
     check_bar(bar)  # a wrong one should not cost the opening of a large file
     only = names(symbols)
-    with table_output(out, lines_of_json=json) as writer:
-        source = open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))
-        warm([])
-        with progress("footprint") as advance:
-            for batch in footprint_batches(
-                source,
-                bar=bar,
-                symbols=only,
-                imbalance=imbalance,
-                min_volume=min_volume,
-                stacked=stacked,
-                threads=preferences.threads,
-                progress=advance,
-            ):
-                writer.write(batch)
-    if out == "-":
-        return
-    if json:
-        print_json({"path": out, "rows": writer.rows, "columns": writer.columns})
-    else:
-        say(f"{out}: {writer.rows:,} rows, {len(writer.columns)} columns")
+    write_table(
+        "footprint",
+        out,
+        json,
+        lambda: open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot")),
+        lambda source, advance: footprint_batches(
+            source,
+            bar=bar,
+            symbols=only,
+            imbalance=imbalance,
+            min_volume=min_volume,
+            stacked=stacked,
+            threads=preferences.threads,
+            progress=advance,
+        ),
+    )

@@ -14,9 +14,6 @@ from depthscope.cli.common import (
     Sources,
     Tick,
     increment,
-    print_json,
-    progress,
-    say,
     settings,
 )
 from depthscope.cli.features import names
@@ -73,31 +70,25 @@ def liquidity(
     """
     preferences = settings(config)
     from depthscope.api import open_source
-    from depthscope.cli.output import table_output
-    from depthscope.cli.warmup import warm
+    from depthscope.cli.tables import write_table
     from depthscope.liquidity import liquidity_profile_batches
 
     # Wrong ones should not cost the opening of a large file.
     check_duration("--every", every)
     check_duration("--window", window)
     only = names(symbols)
-    with table_output(out, lines_of_json=json) as writer:
-        source = open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))
-        warm([])
-        with progress("liquidity") as advance:
-            for batch in liquidity_profile_batches(
-                source,
-                every=every,
-                window=window,
-                levels=levels,
-                symbols=only,
-                threads=preferences.threads,
-                progress=advance,
-            ):
-                writer.write(batch)
-    if out == "-":
-        return
-    if json:
-        print_json({"path": out, "rows": writer.rows, "columns": writer.columns})
-    else:
-        say(f"{out}: {writer.rows:,} rows, {len(writer.columns)} columns")
+    write_table(
+        "liquidity",
+        out,
+        json,
+        lambda: open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot")),
+        lambda source, advance: liquidity_profile_batches(
+            source,
+            every=every,
+            window=window,
+            levels=levels,
+            symbols=only,
+            threads=preferences.threads,
+            progress=advance,
+        ),
+    )
