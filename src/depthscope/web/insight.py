@@ -48,6 +48,8 @@ def signal_message(recorder: Recorder, track: Track) -> dict[str, Any]:
         "pDown": signal.p_down,
         "edgeBps": signal.edge_bps,
         "whyNot": signal.why_not or None,
+        "extended": signal.extended,
+        "baselines": signal.baselines,
         "reasons": [
             {"factor": r.factor, "says": r.says, "part": round(r.contribution, 4)}
             for r in signal.reasons

@@ -36,7 +36,9 @@ export class Insight {
     if (signal === null || signal.model === null) return;
     const { direction } = signal;
     box.dataset.direction = direction ?? '';
-    setText(element('signal-model', HTMLElement), `${formatFixed((signal.horizonMs ?? 0) / 1000, 0)} s ahead`);
+    const label = element('signal-model', HTMLElement);
+    setText(label, `${formatFixed((signal.horizonMs ?? 0) / 1000, 0)} s ahead${signal.extended ? ' · extended hours' : ''}`);
+    label.title = signal.extended && signal.baselines === 'regular' ? 'Judged by regular hours: the model has no baselines of extended hours' : '';
     const sure = element('signal-sure', HTMLElement);
     setText(sure, signal.calibrated ? 'calibrated' : 'uncalibrated');
     sure.dataset.warn = signal.calibrated ? '0' : '1';

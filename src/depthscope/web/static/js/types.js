@@ -107,6 +107,8 @@
  * @property {number | null} [pUp]
  * @property {number | null} [pDown]
  * @property {number | null} [edgeBps]
+ * @property {boolean} [extended]  outside regular hours
+ * @property {'regular' | 'extended'} [baselines]  what its factors are compared with
  * @property {{factor: string, says: string, part: number}[]} [reasons]  parts of the log-odds of up against down
  *
  * @typedef {object} Alert
