@@ -77,7 +77,7 @@ LIMITS = """## What to keep in mind
   15 minutes between them (ES, seed 1, n = 100), recall is 0.55 (0.46–0.65) for absorption, no better, and
   0.73 (0.64–0.81) for hidden: there earlier ones blunt it for later ones. Precision is 0.50 and 0.33.
 - On feeds of levels, trades come before the levels they took. An earlier version judged absorption by the
-  next trade there: more than half of the `given_way` decoys were taken for real, on both halves. It now waits
+  next trade there: more than half of the `given_way` decoys were taken for real. It now waits
   for the book.
 - Detectors that are silent for a while after an alert, or follow one matter a side, miss what is injected
   meanwhile. All 23 refills missed in eight other runs (ES, seed 77) came while a refill was open on
