@@ -15,11 +15,11 @@ import numpy as np
 
 from depthscope.errors import BookUnavailable
 from depthscope.features.registry import all_features
-from depthscope.market.events import PRICE_SCALE
+from depthscope.market.events import ASK, BID, PRICE_SCALE
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import CLOSE, LIVE, STATE_NAMES
 from depthscope.market.times import format_time
-from depthscope.signals.reasons import read_signal
+from depthscope.signals.reasons import Signal, read_signal
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -240,7 +240,10 @@ class StateKeeper:
         """
         slot = self._engine.slot(symbol)
         if slot not in self._rows:
-            raise BookUnavailable(f"{symbol} has had no row yet: there is no state to tell.")
+            raise BookUnavailable(
+                f"{symbol} has had no row yet: there is no state to tell. A row needs a boundary of the grid "
+                "after its first event, and an event after that."
+            )
         meta, values, sample = self._rows[slot]
         instrument = self._engine.slots[slot]
         unavailable = self._engine.unavailable(slot)
@@ -278,6 +281,17 @@ class StateKeeper:
             why["AGGRESSOR"] = "the feed tells neither it nor trades and quotes to infer it from"
         if "absorption" in unavailable:
             why["ABSORPTION_DETECTED"] = "the feed does not tell what it needs"
+        absorbed = self._absorption(slot)
+        if absorbed is None:
+            why.setdefault("ABSORPTION_DETECTED", "none is open")
+        heard = None
+        if self._model is not None:
+            place = self._place
+            heard = read_signal(self._model, lambda name: float(values[place[name]]), int(meta["state"]))
+        if heard is not None and heard.direction is None:
+            why["SIGNAL.DIRECTION"] = heard.why_not
+        if number("bar_poc") is None:
+            why["FOOTPRINT_CURR_BAR.POC"] = "nothing traded in this bar yet"
         if "wall" in unavailable:
             why["DOM_WALLS"] = "the feed does not tell what it needs"
         if self._model is None:
@@ -290,17 +304,19 @@ class StateKeeper:
             aggressor=aggressor,
             bid_stack=_stack(sample, "bid", instrument.size_ratio),
             ask_stack=_stack(sample, "ask", instrument.size_ratio),
-            dom_walls=self._nearest(slot, found["mid"]) if live else [],
+            dom_walls=self._nearest(slot, found["mid"], sample) if live else [],
             footprint_curr_bar=Bar(number("bar_delta"), number("bar_volume"), number("bar_poc")),
-            absorption_detected=self._absorption(slot),
-            signal=self._signal(number, values, int(meta["state"])),
+            absorption_detected=absorbed,
+            signal=None if heard is None else _signal_state(heard),
             why=why,
             unavailable=list(unavailable),
             **found,
         )
         return StateReport(format_time(int(meta["ts"])), market)
 
-    def _nearest(self, slot: int, mid: float | None) -> list[Wall]:
+    def _nearest(self, slot: int, mid: float | None, sample: Any) -> list[Wall]:
+        """Walls, the nearest first, with their size now where the row shows it."""
+        now = _sizes(sample)
         times, over = self._engine.slots[slot].size_ratio
         walls = []
         for (of, _), record in self._walls.items():
@@ -308,7 +324,8 @@ class StateKeeper:
                 price = int(record["price"]) / PRICE_SCALE
                 away = None if not mid else abs(price - mid) / abs(mid) * 100.0
                 tier = ("", "MINOR", "MAJOR")[int(record["label"])]
-                walls.append(Wall(chr(record["side"]), price, int(record["size"]) * times / over, tier, away))
+                size = now.get((int(record["side"]), int(record["price"])), int(record["size"]))
+                walls.append(Wall(chr(record["side"]), price, size * times / over, tier, away))
         return sorted(walls, key=lambda w: (w.distance_pct or 0.0, w.price))[:WALLS]
 
     def _absorption(self, slot: int) -> Absorption | None:
@@ -321,25 +338,35 @@ class StateKeeper:
             chr(newest["side"]), int(newest["size"]) * times / over, int(newest["price"]) / PRICE_SCALE
         )
 
-    def _signal(self, number: Any, values: npt.NDArray[np.float64], state: int) -> SignalState | None:
-        if self._model is None:
-            return None
-        said = read_signal(self._model, lambda name: float(values[self._place[name]]), state)
-        return SignalState(
-            direction=said.direction,
-            confidence=said.confidence,
-            strength=said.strength,
-            p_up=said.p_up,
-            p_down=said.p_down,
-            edge_bps=said.edge_bps,
-            quality=said.band,
-            extended=said.extended,
-            baselines=said.baselines,
-            horizon_seconds=said.horizon / 1e9,
-            calibrated=said.calibrated,
-            model=said.model,
-            reasons={r.factor: r.contribution for r in said.reasons if r.leans and r.contribution},
-        )
+
+def _signal_state(said: Signal) -> SignalState:
+    """What a signal says, without its stirring terms."""
+    return SignalState(
+        direction=said.direction,
+        confidence=said.confidence,
+        strength=said.strength,
+        p_up=said.p_up,
+        p_down=said.p_down,
+        edge_bps=said.edge_bps,
+        quality=said.band,
+        extended=said.extended,
+        baselines=said.baselines,
+        horizon_seconds=said.horizon / 1e9,
+        calibrated=said.calibrated,
+        model=said.model,
+        reasons={r.factor: r.contribution for r in said.reasons if r.leans and r.contribution},
+    )
+
+
+def _sizes(sample: Any) -> dict[tuple[int, int], int]:
+    """Size in lots by side and price of a row's levels."""
+    if sample is None:
+        return {}
+    found = {}
+    for side, name in ((BID, "bid"), (ASK, "ask")):
+        for k in range(int(sample[f"n_{name}"])):
+            found[side, int(sample[f"{name}_price"][k])] = int(sample[f"{name}_size"][k])
+    return found
 
 
 def _stack(sample: Any, side: str, ratio: tuple[int, int]) -> list[list[float]]:

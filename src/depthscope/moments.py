@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,17 +11,17 @@ import numpy as np
 from depthscope.api import chunks_of, opened
 from depthscope.engine import Engine
 from depthscope.errors import InputError
-from depthscope.market.times import parse_time
+from depthscope.market.times import format_time, parse_time
 from depthscope.market_state import StateKeeper
 from depthscope.runtime.models import model_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from depthscope.api import Progress, Sources
+    from depthscope.features.batch import Batch
     from depthscope.features.kit import Setting
-    from depthscope.market.events import Events
     from depthscope.signals.model import Model
 
 __all__ = ["state"]
@@ -45,11 +46,12 @@ def state(
     source, settings, threads, progress
         As for `depthscope.features`.
     at : str or int, optional
-        Only what was received before this moment counts (ISO 8601 or UTC ns); all by default.
+        The state is that of the last boundary at or before this moment (ISO 8601 or UTC ns), of all
+        that was received before that boundary; of the last boundary there is by default.
     symbol : str, optional
         Which one, where there are several.
     every : str or int
-        Grid: the state is that of the last boundary at or before `at`.
+        Grid of the boundaries.
     signal : Model, str or Path, optional
         Model of the signal, as for `features`; None for none.
     sensitivity : {"low", "medium", "high"}
@@ -64,7 +66,8 @@ def state(
     Raises
     ------
     InputError
-        When there are several instruments and none is named, or none had a row by then.
+        When there are several instruments and none is named, none had a row by then, or `at` is after the
+        data's end.
 
     Examples
     --------
@@ -86,26 +89,48 @@ def state(
         keep_samples=True,
     )
     keeper = StateKeeper(engine, model)
-    for events in _before(chunks_of(data, threads, progress), moment):
+    first, last, passed = None, None, False
+    for events in chunks_of(data, threads, progress):
+        if len(events):
+            first = int(events["ts_recv"][0]) if first is None else first
+            last = max(int(events["ts_recv"][-1]), last or 0)
         for batch in engine.pieces(events):
-            keeper.update(batch)
-    keeper.update(engine.finish())
+            # A boundary is known to be one when something comes after it; so the data is read beyond `at`.
+            passed = passed or (moment is not None and bool(np.any(batch.meta["ts"] > moment)))
+            keeper.update(_until(batch, moment))
+        if passed:
+            break
+    else:
+        keeper.update(_until(engine.finish(), moment))
+    if last is None or first is None:
+        raise InputError(f"{data.info.path} has no event: there is no state to tell.")
+    if moment is not None and moment < first:
+        raise InputError(
+            f"{format_time(moment)} is before the data, which begins at {format_time(first)}.{_meant(moment)}"
+        )
+    if moment is not None and moment > last:
+        raise InputError(f"{format_time(moment)} is after the data, which ends at {format_time(last)}.")
     names = engine.symbols
     if symbol is None and len(names) != 1:
-        listed = f"name one of {', '.join(names[:12])}" if names else "there was no event before it"
-        raise InputError(f"The state is that of one instrument: {listed}.")
+        raise InputError(f"The state is that of one instrument: name one of {', '.join(names[:12])}.")
     found: dict[str, Any] = msgspec.to_builtins(keeper.state(names[0] if symbol is None else symbol))
     return found
 
 
-def _before(chunks: Iterator[Events], moment: int | None) -> Iterator[Events]:
-    """Events received before a moment, on the clamped clock."""
-    last = -(2**63)
-    for events in chunks:
-        if moment is not None and len(events):
-            times = np.maximum(np.maximum.accumulate(events["ts_recv"]), last)
-            last = int(times[-1])
-            if last >= moment:
-                yield events[: int(np.searchsorted(times, moment, "left"))]
-                return
-        yield events
+def _until(batch: Batch, moment: int | None) -> Batch:
+    """Rows and messages of a batch that were known at a moment."""
+    if moment is None:
+        return batch
+    rows, said = batch.meta["ts"] <= moment, batch.detections["ts"] <= moment
+    return replace(
+        batch,
+        meta=batch.meta[rows],
+        values=batch.values[:, rows],
+        samples=None if batch.samples is None else batch.samples[rows],
+        detections=batch.detections[said],
+    )
+
+
+def _meant(moment: int) -> str:
+    """A guess at what a number far too small was meant to be."""
+    return " Times are nanoseconds since 1970: were seconds meant?" if 0 < moment < 10**11 else ""

@@ -381,8 +381,8 @@ def test_features_of_bad_input(
     [
         ("often", "error: --every 'often' is not a duration"),
         ("0ms", "error: --every '0ms' is not a positive"),
-        ("1ns", "error: --every '1ns' is finer than 1us"),
-        ("100", "was 100ms meant?"),
+        ("1ns", "error: --every '1ns' is shorter than 1us"),
+        ("100", "was 100ms or 100s meant?"),
     ],
 )
 def test_a_wrong_grid_names_the_option(command: Command, small_file: Path, every: str, told: str) -> None:

@@ -169,6 +169,7 @@ def test_warnings_are_notes(tmp_path: Path, small_file: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     environ = {**os.environ, "DEPTHSCOPE_CACHE_DIR": str(blocked), "XDG_CONFIG_HOME": str(tmp_path)}
+    environ["NUMBA_OPT"] = "0"  # it compiles, and what comes out need not be fast
     done = subprocess.run(
         [*PROGRAM, "info", str(small_file), "--json"],
         cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=PATIENCE,

@@ -170,7 +170,5 @@ def test_only_extended_hours_make_both() -> None:
 def test_a_market_that_never_moves() -> None:
     lean = np.random.default_rng(1).normal(size=3_000)
     rows = rows_of(np.full(3_000, 100.0), factors={"queue_imbalance": lean})
-    model = fit_model(rows, horizon=SECOND).model
-    assert model.move_bps == 0.0
-    up, down = predict(np.zeros((1, 0)), np.zeros(0, bool), np.zeros(0), model.intercept)
-    assert up[0] == down[0] < 0.001
+    with pytest.raises(InputError, match="nothing to learn"):
+        fit_model(rows, horizon=SECOND)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 import depthscope as ds
+from depthscope.errors import InputError
 from depthscope.market import events as ev
 from depthscope.market.layouts import CLOSE, OPEN
 from depthscope.research.lookahead import Computation, Replayed, Said, everything, find_lookahead, of_table
@@ -105,4 +106,35 @@ def test_the_same_seed_cuts_at_the_same_moments() -> None:
 
 def test_an_empty_stream_has_no_cut() -> None:
     nothing = Replayed(ev.empty_events(0), ds.open_source(MARKET).resolve)
-    assert find_lookahead(everything("1s"), nothing) == ()
+    with pytest.raises(InputError, match="no moment at which it can be cut"):
+        find_lookahead(everything("1s"), nothing)
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (lambda table: table["mid"].to_numpy()[:3], "3 values for a table"),
+        (lambda table: None, "returned NoneType"),
+        (lambda table: 1.0, "returned float"),
+    ],
+)
+def test_what_cannot_be_tested_is_no_clean_bill(function: Any, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        find_lookahead(of_table(function, "1s"), MARKET, cuts=1)
+
+
+def test_without_a_cut_nothing_is_tested() -> None:
+    with pytest.raises(InputError, match="cuts is 0"):
+        find_lookahead(everything("1s"), MARKET, cuts=0)
+
+
+def test_words_are_compared_by_what_they_say() -> None:
+    def word(table: Any) -> list[str | None]:
+        return [None if mid is None else "high" if mid > 5000 else "low" for mid in table["mid"].to_pylist()]
+
+    assert find_lookahead(of_table(word, "1s"), MARKET, cuts=2) == ()
+
+    def whole_day(table: Any) -> list[str]:
+        return [f"{table.num_rows} rows"] * table.num_rows
+
+    assert find_lookahead(of_table(whole_day, "1s"), MARKET, cuts=2)

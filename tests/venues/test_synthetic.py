@@ -22,6 +22,9 @@ from depthscope.runtime.sources import open_source
 from depthscope.venues import synthetic as syn
 from tests.venues.synthetic_exchange import SECOND, RuleBroken, records, replay
 
+# One worker makes the market they share.
+pytestmark = pytest.mark.xdist_group("synthetic")
+
 PINNED = "ff94df8e11d1d8a6f76fac0bb61a53a57e5073da121f3a1ceb836bb213685a20"
 SHORT = "seed=5,minutes=2,symbols=2,inject=4"
 

@@ -12,6 +12,9 @@ import pytest
 from depthscope.venues import synthetic as syn
 from tests.venues.synthetic_exchange import SECOND, Book, Tape, replay
 
+# One worker makes the market they share.
+pytestmark = pytest.mark.xdist_group("synthetic-truth")
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 

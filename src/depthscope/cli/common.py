@@ -101,6 +101,22 @@ def increment(text: str | None, option: str) -> int | None:
     return value
 
 
+def check_duration(option: str, text: str) -> None:
+    """Refuse what is no duration.
+
+    Raises
+    ------
+    InputError
+        When it is none.
+    """
+    from depthscope.market.times import parse_duration
+
+    try:
+        parse_duration(text)
+    except InputError as error:
+        raise InputError(f"{option} {error}") from error
+
+
 def moment(text: str, option: str = "--at") -> int:
     """UTC nanoseconds of a time as users write it.
 

@@ -73,6 +73,7 @@ def detections(
         "detections",
         out,
         json,
+        files,
         lambda: open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot")),
         lambda source, advance: detections_batches(
             source,
@@ -87,4 +88,5 @@ def detections(
         ),
         detectors=wanted,
         rows="messages",
+        empty="no detector found anything its feed lets it tell",
     )

@@ -127,12 +127,13 @@ def features(
     """
     preferences = settings(config)
     from depthscope.api import analysis_batches, open_source
-    from depthscope.cli.output import table_output
+    from depthscope.cli.output import check_outputs, table_output
     from depthscope.cli.warmup import warm
     from depthscope.market.calendars import parse_calendars
     from depthscope.runtime.models import model_named
 
     check_grid(every)  # a wrong one should not cost the opening of a large file
+    check_outputs({"--out": out, "--detections": found}, [*files, *filter(None, [signal])])
     only, wanted, values = names(symbols), names(chosen), setting_values(set_)
     model = None if signal is None else model_named(signal)
     calendars = parse_calendars(preferences.calendars)

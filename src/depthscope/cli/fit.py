@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from depthscope.cli.common import Config, Debug, Json, Sources, print_json, progress, say, settings
+from depthscope.cli.common import (
+    Config,
+    Debug,
+    Json,
+    Sources,
+    check_duration,
+    print_json,
+    progress,
+    say,
+    settings,
+)
 from depthscope.cli.features import check_grid, names
 
 
@@ -40,11 +50,13 @@ def fit(
       depthscope fit january/*.dbn.zst --horizon 10s --fee-bps 0.5 --out es.json
     """
     preferences = settings(config)
-    from depthscope.cli.output import text_output
+    from depthscope.cli.output import check_outputs, text_output
     from depthscope.cli.warmup import warm
     from depthscope.research.judging import fit as learn
 
     check_grid(every)
+    check_duration("--horizon", horizon)
+    check_outputs({"--out": out}, files)
     warm(["mid", "spread"], signals=True)
     with text_output(out, "--out", ".json") as text, progress("fit") as advance:
         fitted = learn(

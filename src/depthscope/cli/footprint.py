@@ -83,6 +83,7 @@ def footprint(
         "footprint",
         out,
         json,
+        files,
         lambda: open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot")),
         lambda source, advance: footprint_batches(
             source,
@@ -94,4 +95,5 @@ def footprint(
             threads=preferences.threads,
             progress=advance,
         ),
+        empty="nothing traded, or the feed tells no trades",
     )

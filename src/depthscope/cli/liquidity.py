@@ -13,27 +13,11 @@ from depthscope.cli.common import (
     Lot,
     Sources,
     Tick,
+    check_duration,
     increment,
     settings,
 )
 from depthscope.cli.features import names
-from depthscope.errors import InputError
-
-
-def check_duration(option: str, text: str) -> None:
-    """Refuse what is no duration.
-
-    Raises
-    ------
-    InputError
-        When it is none.
-    """
-    from depthscope.market.times import parse_duration
-
-    try:
-        parse_duration(text)
-    except InputError as error:
-        raise InputError(f"{option} {error}") from error
 
 
 def liquidity(
@@ -81,6 +65,7 @@ def liquidity(
         "liquidity",
         out,
         json,
+        files,
         lambda: open_source(files, symbols=only, tick=increment(tick, "--tick"), lot=increment(lot, "--lot")),
         lambda source, advance: liquidity_profile_batches(
             source,
@@ -91,4 +76,5 @@ def liquidity(
             threads=preferences.threads,
             progress=advance,
         ),
+        empty="the book was never LIVE, or the feed has none",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import signal
 import sys
@@ -15,11 +16,51 @@ from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, Protocol
 from depthscope.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 LAG: Final = 2  # groups that may wait to be written
 GROUP_ROWS: Final = 8_192  # rows gathered before they are handed on: bounded memory, sane row groups
+PAIRS: Final = (("_message_", "_orderbook_"), ("_orderbook_", "_message_"))
 SUFFIXES: Final = (".parquet", ".csv", ".arrow")
+
+
+def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[str]) -> None:
+    """Refuse outputs that would overwrite what is read, or one another.
+
+    Parameters
+    ----------
+    outputs : mapping of str to str or None
+        Option and what it names; ``-`` is standard output.
+    inputs : iterable of str
+        Files, folders, globs, and names that are no files.
+
+    Raises
+    ------
+    OutputError
+        Nothing has been touched then.
+    """
+    read: set[Path] = set()
+    for name in inputs:
+        found = Path(name)
+        if found.is_dir():
+            read |= {inside.resolve() for inside in found.iterdir()}
+            continue
+        for path in (found, *map(Path, glob.glob(name))):  # noqa: PTH207 - the pattern may be absolute
+            # LOBSTER's files come in pairs, of which one is named.
+            twins = (path.name.replace(a, b) for a, b in PAIRS)
+            read |= {path.resolve(), *(path.with_name(twin).resolve() for twin in twins)}
+    taken: dict[Path, str] = {}
+    for option, target in outputs.items():
+        if target is None or target == "-":
+            continue
+        path = Path(target).resolve()
+        if path in read and path.exists():
+            raise OutputError(
+                f"{option} {target} is a file that is read: it would be lost. Name another one."
+            )
+        if path in taken:
+            raise OutputError(f"{taken[path]} and {option} name the same file, {target}. Name two.")
+        taken[path] = option
 
 
 class _Sink(Protocol):
@@ -245,7 +286,7 @@ def table_output(target: str, *, option: str = "--out", lines_of_json: bool = Fa
         sys.stdout.buffer.flush()
         return
     path = Path(target)
-    _refuse_folder(path, option, "features.parquet")
+    _refuse_folder(path, option, "table.parquet")
     kind = _kind(path, option)
     with _whole_file(path, option) as stream:
         writer = TableWriter(str(path), _opener(kind, stream))

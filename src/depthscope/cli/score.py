@@ -12,6 +12,7 @@ from depthscope.cli.features import check_grid, names
 if TYPE_CHECKING:
     from depthscope.research.metrics import Interval
     from depthscope.research.scorecard import Card
+    from depthscope.signals.model import Model
 
 
 def score(
@@ -43,20 +44,19 @@ def score(
       depthscope score monday.dbn.zst tuesday.dbn.zst --model es.json --json
     """
     preferences = settings(config)
-    from depthscope.api import open_source
-    from depthscope.cli.output import text_output
+    from depthscope.cli.output import check_outputs, text_output
     from depthscope.cli.warmup import warm
     from depthscope.research.judging import score as judge
     from depthscope.research.report import report_html
     from depthscope.runtime.models import model_named
 
     check_grid(every)
+    check_outputs({"--report": report}, [*files, model])
     chosen, only = model_named(model), names(symbols)
-    source = open_source(files, symbols=only)
     warm(["mid", "spread"], signals=True)
     with progress("score") as advance:
         cards = judge(
-            source,
+            files if len(files) > 1 else files[0],
             model=chosen,
             every=every,
             symbols=only,
@@ -66,7 +66,7 @@ def score(
         )
     if report is not None:
         with text_output(report, "--report", ".html") as text:
-            text.append(report_html(list(cards.values()), f"Scorecard of {chosen.name}"))
+            text.append(report_html(list(cards.values()), f"Scorecard of {chosen.name}", _about(chosen)))
     if json:
         print_json(
             {"model": chosen.name, "report": report, "cards": [_plain(card) for card in cards.values()]}
@@ -76,6 +76,14 @@ def score(
         _show(card)
     if report is not None:
         say(f"{report}: the whole card")
+
+
+def _about(model: Model) -> dict[str, str]:
+    """What the report says of the model."""
+    named = [one if isinstance(one, str) else one.get("name", "") for one in model.provenance.get("data", [])]
+    told = {"model": model.name, "fitted on": ", ".join(named)}
+    told["configuration (sha256)"] = model.provenance.get("config_sha256", "")
+    return {name: text for name, text in told.items() if text}
 
 
 def _plain(card: Card) -> dict[str, Any]:

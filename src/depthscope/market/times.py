@@ -28,7 +28,7 @@ def parse_duration(text: str | int) -> int:
     Raises
     ------
     InputError
-        When it is not a positive duration.
+        When it is not a duration of at least a microsecond.
     """
     if isinstance(text, int) and not isinstance(text, bool):
         value = Decimal(text)
@@ -42,6 +42,10 @@ def parse_duration(text: str | int) -> int:
         value = Decimal(match[1]) * UNITS[match[2] or "ns"]
     if value <= 0 or value != value.to_integral_value():
         raise InputError(f"{text!r} is not a positive whole number of nanoseconds.")
+    if value < UNITS["us"]:
+        bare = str(text).strip()
+        unit = f" A number alone is nanoseconds: was {bare}ms or {bare}s meant?" if bare.isdigit() else ""
+        raise InputError(f"{text!r} is shorter than 1us, the shortest duration.{unit}")
     return int(value)
 
 
@@ -55,12 +59,10 @@ def parse_every(every: str | int) -> int:
     """
     if every == "event":
         return 0
-    step = parse_duration(every)
-    if step < UNITS["us"]:
-        bare = str(every).strip()
-        unit = f" A number alone is nanoseconds: was {bare}ms meant?" if bare.isdigit() else ""
-        raise InputError(f"{every!r} is finer than 1us, the finest grid; 'event' gives each event.{unit}")
-    return step
+    try:
+        return parse_duration(every)
+    except InputError as error:
+        raise InputError(f"{error} 'event' gives a row for each group of events.") from error
 
 
 def parse_time(text: str | int) -> int:

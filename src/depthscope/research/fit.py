@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from depthscope.errors import InputError, MissingExtra
+from depthscope.errors import InputError, MissingExtra, OutputError
 from depthscope.research.labels import Labels, independent, reveal
 from depthscope.research.metrics import Resampled, class_probabilities, log_loss, losses, reliability, squares
 from depthscope.research.rows import NAMES, Rows
@@ -35,6 +35,7 @@ __all__ = ["APART", "ENOUGH", "Baselines", "Fitted", "fit_model", "fit_terms", "
 
 Floats = npt.NDArray[np.float64]
 ENOUGH: Final = 2_000  # independent labels behind the word calibrated
+MOVES: Final = 100  # of them, those with a move beyond cost: what never happens calibrates nothing
 LEAST: Final = 50  # independent labels to fit anything
 APART: Final = 1_000  # rows behind means and scales of a kind of hours
 STRENGTHS: Final = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
@@ -60,8 +61,19 @@ class Fitted:
         Parameters
         ----------
         path : str or Path
+
+        Raises
+        ------
+        OutputError
+            When it cannot be written.
         """
-        Path(path).write_text(self.model.to_json(), encoding="utf-8")
+        try:
+            Path(path).write_text(self.model.to_json(), encoding="utf-8")
+        except OSError as error:
+            raise OutputError(
+                f"The model cannot be written to {path}: {error.strerror or error}. Name a file in a folder "
+                "that exists and that you may write to."
+            ) from error
 
 
 def standardised(rows: Rows, terms: Sequence[Term]) -> Floats:
@@ -305,7 +317,7 @@ def fit_model(
     Raises
     ------
     InputError
-        When there are fewer than 50 independent labels.
+        When there are fewer than 50 independent labels, or no mid moved beyond the cost.
     """
     instruments = [rows] if isinstance(rows, Rows) else list(rows)
     parts: list[list[tuple[Rows, Labels]]] = [[], [], []]
@@ -327,6 +339,11 @@ def fit_model(
             f"least {LEAST}. Give it longer recordings, or a shorter --horizon."
         )
     train, later, last = ([p for p in part if len(p[0])] for part in parts)
+    if not any(labels.outcome.any() for _, labels in train):
+        raise InputError(
+            f"No mid moved by more than the cost within {horizon / 1e9:g} s (half the spread and a fee of "
+            f"{fee_bps:g} bps): there is nothing to learn. Look farther ahead, or give longer recordings."
+        )
     by_symbol = {piece.symbol: baselines(piece, factors) for piece, _ in train}
     terms, strength, weights, base = _train(train, by_symbol, factors)
     leans = leaning(terms)
@@ -343,7 +360,8 @@ def fit_model(
     over = np.maximum(p_up + p_down, 1.0)
     p = class_probabilities(p_up / over, p_down / over)
     ts = np.concatenate([piece.ts for piece, _ in last])
-    calibrated = free[1] + free[2] >= ENOUGH
+    moving = sum(free[k] * float(np.mean(outcomes[k] != 0)) for k in (1, 2))
+    calibrated = free[1] + free[2] >= ENOUGH and moving >= MOVES
     metrics = _judge(p, outcomes[2], outcomes[0], ts, horizon, seed)
     moves = np.concatenate([np.abs(labels.move_bps[labels.outcome != 0]) for _, labels in train])
     model = Model(

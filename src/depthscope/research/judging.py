@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from depthscope.errors import InputError
-from depthscope.market.times import format_time, parse_duration
+from depthscope.market.times import format_time, parse_duration, parse_every
 from depthscope.research.fit import Fitted, fit_model
 from depthscope.research.rows import NAMES, gather
 from depthscope.research.scorecard import Card, score_rows
@@ -63,6 +64,7 @@ def score(
     >>> ds.score("day.mbo.dbn.zst")["ESH4"].contenders[0].log_loss   # doctest: +SKIP
     """
     chosen = model_named(model)
+    check_horizon(chosen.horizon, every)
     found = gather(
         source,
         lambda instrument: chosen,
@@ -73,7 +75,44 @@ def score(
         threads=threads,
         progress=progress,
     )
-    return {symbol: score_rows(rows, chosen, seed=seed) for symbol, rows in found.items()}
+    if not found:
+        raise InputError("No instrument of the data had a row with a book: there is nothing to judge.")
+    data = _read(source)
+    return {
+        symbol: replace(card, notes=(*_origin(chosen, symbol, data), *card.notes), data=tuple(data))
+        for symbol, card in ((s, score_rows(rows, chosen, seed=seed)) for s, rows in found.items())
+    }
+
+
+def check_horizon(horizon: int, every: str | int) -> None:
+    """Refuse a horizon that ends before the next row.
+
+    Raises
+    ------
+    InputError
+        When it is shorter than the grid's step.
+    """
+    step = parse_every(every)
+    if horizon < step:
+        raise InputError(
+            f"The horizon of {horizon / 1e9:g} s is shorter than the rows are apart ({every}): what a mid "
+            "did meanwhile cannot be seen. Take a finer grid, or look farther ahead."
+        )
+
+
+def _origin(model: Model, symbol: str, data: Sequence[Mapping[str, str]]) -> list[str]:
+    """Notes about what a model was fitted on, where that bears on what its figures mean."""
+    about = model.provenance
+    fitted = [one if isinstance(one, str) else one.get("name", "") for one in about.get("data", [])]
+    hashes = {one.get("sha256") for one in about.get("data", []) if not isinstance(one, str)}
+    notes = []
+    again = [d["name"] for d in data if d["name"] in fitted or d.get("sha256", 0) in hashes]
+    if again:
+        notes.append(f"The model was fitted on {', '.join(again)} itself: these figures flatter it.")
+    symbols = [*about.get("symbols", []), *about.get("span", {})]
+    if symbols and symbol not in symbols:
+        notes.append(f"The model was fitted on {', '.join(symbols)}, not on {symbol}.")
+    return notes
 
 
 def fit(
@@ -126,13 +165,17 @@ def fit(
     >>> import depthscope as ds
     >>> ds.fit("day.mbo.dbn.zst", horizon="10s").save("es.json")   # doctest: +SKIP
     """
-    used = tuple(NAMES if factors is None else factors)
+    used = tuple(NAMES if factors is None else [factors] if isinstance(factors, str) else factors)
     unknown = [factor for factor in used if factor not in NAMES]
     if unknown or not used:
-        raise InputError(f"There is no factor called {unknown[:1] or ''!r}; known are {', '.join(NAMES)}.")
+        raise InputError(f"There is no factor called {(unknown or [''])[0]!r}; known are {', '.join(NAMES)}.")
     if not 0.0 <= fee_bps < float("inf"):
         raise InputError(f"The fee is {fee_bps} bps; it is a number from 0 on.")
-    ahead = parse_duration(horizon)
+    try:
+        ahead = parse_duration(horizon)
+    except InputError as error:
+        raise InputError(f"horizon: {error}") from error
+    check_horizon(ahead, every)
     found = gather(
         source,
         every=every,
@@ -164,9 +207,8 @@ def fit(
 def _provenance(source: Any, found: Mapping[str, Rows], config: dict[str, Any]) -> dict[str, Any]:
     """Data and configuration a model comes from, without a path of this machine."""
     text = json.dumps(config, sort_keys=True)
-    named = source if isinstance(source, list | tuple) else [source]
     return {
-        "data": [_described(name) for name in named if isinstance(name, str | Path)],
+        "data": _read(source),
         "span": {
             symbol: [format_time(int(rows.ts[0])), format_time(int(rows.ts[-1]))]
             for symbol, rows in found.items()
@@ -176,6 +218,12 @@ def _provenance(source: Any, found: Mapping[str, Rows], config: dict[str, Any]) 
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "depthscope": version("depthscope"),
     }
+
+
+def _read(source: Any) -> list[dict[str, str]]:
+    """What was read: names, and hashes of files."""
+    named = source if isinstance(source, list | tuple) else [source]
+    return [_described(name) for name in named if isinstance(name, str | Path)]
 
 
 def _setting(value: Setting) -> float | str:

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from depthscope.api import features as features_of
 from depthscope.api import opened
 from depthscope.engine import Engine
+from depthscope.errors import InputError
 from depthscope.market import events as ev
 from depthscope.market.source import SourceInfo
 from depthscope.market.times import format_time
@@ -140,9 +141,23 @@ def of_table(function: Callable[[pa.Table], Any], every: str | int = "100ms", **
         made = function(table)
         named = made if isinstance(made, Mapping) else {getattr(function, "__name__", "values"): made}
         ts = np.asarray(table["ts_recv"].cast("int64"))
-        return {name: (ts, np.asarray(values)) for name, values in named.items()}
+        return {str(name): (ts, _a_value_each(str(name), values, len(ts))) for name, values in named.items()}
 
     return run
+
+
+def _a_value_each(name: str, values: Any, rows: int) -> npt.NDArray[Any]:
+    """Values as an array that can be compared byte by byte, one for each row."""
+    made = np.asarray(values)
+    if made.ndim == 0 or len(made) != rows:
+        found = f"{len(made)} values" if made.ndim else f"{type(values).__name__}"
+        raise InputError(
+            f"{name} returned {found} for a table of {rows} rows: a value for each row is needed."
+        )
+    if made.dtype == object:
+        texts = all(value is None or isinstance(value, str) for value in made.tolist())
+        made = made.astype(str) if texts else made.astype(np.float64)
+    return made
 
 
 def perturbed(events: ev.Events, seed: int) -> ev.Events:
@@ -185,6 +200,11 @@ def find_lookahead(
     tuple of Leak
         The first of each output, test and cut; empty where none was found.
 
+    Raises
+    ------
+    InputError
+        When nothing could be tested: no cut, no moment to cut at, not a value for each row.
+
     Examples
     --------
     >>> import depthscope as ds
@@ -192,7 +212,9 @@ def find_lookahead(
     ...     return table["mid"].to_pandas().rolling(5, center=True).mean()
     >>> ds.find_lookahead(ds.of_table(centred), "day.mbo.dbn.zst")   # doctest: +SKIP
     """
-    chosen = None if symbols is None else frozenset(symbols)
+    if cuts < 1:
+        raise InputError(f"cuts is {cuts}: without a cut nothing is tested.")
+    chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
     data = opened(source, {"symbols": chosen})
     events = np.concatenate([ev.empty_events(0), *(chunk.copy() for chunk in data.chunks())])
     whole = computation(events, data.resolve)
@@ -200,6 +222,11 @@ def find_lookahead(
     ends = np.flatnonzero(events["flags"] & ev.LAST)
     later = np.minimum.accumulate(events["ts_recv"][::-1])[::-1]
     clean = ends[:-1][events["ts_recv"][ends[:-1]] < later[ends[:-1] + 1]] if len(ends) > 1 else ends[:0]
+    if not len(clean):
+        raise InputError(
+            "The stream has no moment at which it can be cut: too few events, or no group ends in it. "
+            "Give a longer recording."
+        )
     rng = np.random.default_rng(seed)
     leaks: list[Leak] = []
     for at in np.sort(rng.choice(clean, min(cuts, len(clean)), replace=False)):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import io
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from depthscope.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from depthscope.research.metrics import Interval
     from depthscope.research.scorecard import Card, Group
@@ -22,13 +23,15 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 h1 { font-size: 1.5rem; }
 h2 { font-size: 1.25rem; margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: 1rem; }
 h3 { font-size: 1rem; margin-bottom: .3rem; }
+dd { margin: 0 0 .4rem; overflow-wrap: anywhere; }
+table { display: block; overflow-x: auto; }
 table { border-collapse: collapse; margin: .5rem 0 1rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line); }
 th, td { text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 th { font-weight: 600; } small, .dim { color: var(--dim); }
 .note { border-left: 4px solid #c80; padding: .2rem .8rem; margin: .6rem 0; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 1rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 1rem; }
 .charts svg { width: 100%; height: auto; background: #fff; border-radius: 6px; }
 """
 
@@ -191,13 +194,17 @@ def _card(card: Card) -> str:
     return "\n".join(parts)
 
 
-def report_html(cards: Sequence[Card], title: str = "Scorecard") -> str:
+def report_html(
+    cards: Sequence[Card], title: str = "Scorecard", about: Mapping[str, str] | None = None
+) -> str:
     """The whole report.
 
     Parameters
     ----------
     cards : sequence of Card
     title : str
+    about : mapping of str to str, optional
+        What else to say of where it comes from: the model's own data, versions.
 
     Returns
     -------
@@ -212,5 +219,17 @@ def report_html(cards: Sequence[Card], title: str = "Scorecard") -> str:
         "<p class=dim>Every forecast was made before its outcome was seen. Intervals are 95 %, from a "
         "bootstrap of blocks of time. A move counts when it exceeds half the spread plus the fee; trading in "
         "and out costs that twice, so even a positive figure after cost is no promise of profit.</p>\n"
-        f"{body}\n</body></html>\n"
+        f"{body}\n{_origin(cards, about or {})}\n</body></html>\n"
     )
+
+
+def _origin(cards: Sequence[Card], about: Mapping[str, str]) -> str:
+    """What was read and with what, so that the report can be made again."""
+    data = dict.fromkeys(
+        one["name"] + (f" (sha256 {one['sha256']})" if "sha256" in one else "")
+        for card in cards
+        for one in card.data
+    )
+    rows = [("data", name) for name in data] + [*about.items(), ("depthscope", version("depthscope"))]
+    lines = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in rows)
+    return f"<h2>Where it comes from</h2><dl class=dim>{lines}</dl>"

@@ -113,6 +113,12 @@ class Card:
     markouts : dict of str to list of (seconds, Interval)
         Mean move in the direction of ``calls``, and of the tenth of rows with the strongest lean
         (``strongest tenth``), after each time, bps.
+    notes : tuple of str
+        What must be known to read the figures.
+    data : tuple of dict
+        What was read: names, and hashes of files.
+    span : (int, int) or None
+        Time of the first and the last judged row, UTC ns.
     """
 
     symbol: str
@@ -132,6 +138,8 @@ class Card:
     bands: tuple[Group, ...]
     markouts: dict[str, list[tuple[float, Interval]]]
     notes: tuple[str, ...] = field(default=())
+    data: tuple[dict[str, str], ...] = field(default=())
+    span: tuple[int, int] | None = None
 
 
 def score_rows(rows: Rows, model: Model, *, seed: int = 1) -> Card:
@@ -184,6 +192,7 @@ def score_rows(rows: Rows, model: Model, *, seed: int = 1) -> Card:
         bands=tuple(groups.of(word, groups.band == word) for _, word in BANDS),
         markouts=_markouts(rows, index, drawn),
         notes=_notes(model, mine, contenders),
+        span=(int(mine.ts[0]), int(mine.ts[-1])),
     )
 
 
@@ -285,7 +294,8 @@ def _notes(model: Model, rows: Rows, contenders: tuple[Contender, ...]) -> tuple
         notes.append("The model is uncalibrated: its probabilities are not to be read as frequencies.")
     if not np.any(rows.direction):
         notes.append(
-            "It never said BUY or SELL: at no row did the expected gain beat half the spread plus the fee."
+            "It never said BUY or SELL of the judged rows: at none did the expected gain beat half the "
+            "spread plus the fee."
         )
     mine, neutral = contenders[0].log_loss, next(c for c in contenders if c.name == "always neutral").log_loss
     if mine.value is not None and neutral.value is not None and mine.value >= neutral.value:

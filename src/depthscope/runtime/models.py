@@ -33,11 +33,13 @@ def load_model(path: str | Path) -> Model:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
-            f"The model {path} cannot be read: {error.strerror or error}. "
-            "Name a file that `depthscope fit` wrote."
+            f"The model {str(path)!r} cannot be read: {error.strerror or error}. Name a file that "
+            f"`depthscope fit` wrote, or shipped weights by their horizon: {', '.join(HORIZONS)}."
         ) from error
     except ValueError as error:
-        raise InputError(f"The model {path} is not JSON: {error}. Fit it again.") from error
+        raise InputError(
+            f"{path} is no model file: it is not JSON. Name a file that `depthscope fit` wrote."
+        ) from error
     return Model.from_dict(data, str(path))
 
 
@@ -47,6 +49,11 @@ def model_named(model: Model | str | Path | None) -> Model:
         return model
     if model is None or (isinstance(model, str) and model in HORIZONS):
         return default_model(model or "10s")
+    if not isinstance(model, str | Path):
+        raise InputError(
+            f"A model is a Model, the name of a file, or one of {', '.join(HORIZONS)} (shipped weights), not "
+            f"{type(model).__name__}. What `fit` returns has its model in `.model`."
+        )
     return load_model(model)
 
 

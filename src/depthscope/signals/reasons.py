@@ -21,6 +21,8 @@ __all__ = ["BANDS", "Reason", "Signal", "band_of", "contribution", "read_signal"
 WORDS = ("SELL", "NEUTRAL", "BUY")
 BANDS = tuple(zip((*LEAST[::-1], 0.0), QUALITIES[::-1], strict=True))
 """Least confidence of each word (classic)."""
+TOLD = 4
+"""Reasons that are printed, the strongest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ class Signal:
         if self.extended:
             own = self.baselines == "extended"
             sure += ", extended hours" if own else ", extended hours by regular baselines"
-        why = "; ".join(f"{r.says} {r.contribution:+.2f}" for r in self.reasons if r.leans and r.contribution)
+        heard = [r for r in self.reasons if r.leans and r.contribution][:TOLD]
+        why = "; ".join(f"{r.says} {r.contribution:+.2f}" for r in heard)
         return f"{self.direction} {self.confidence:.0%} ({self.band}{sure}){': ' + why if why else ''}"
 
 

@@ -313,6 +313,7 @@ test('the badge', () => {
   const info = /** @type {any} */ ({ state: 'LIVE', incomplete: false, stateReason: null });
   const base = { feed: /** @type {const} */ ('open'), reason: '', retrySeconds: 0, hello, session: null, info, filling: false, empty: false, symbol: null };
   assert.equal(describeStatus(base).kind, 'live');
+  assert.equal(describeStatus({ ...base, crossed: true }).text, 'BOOK CROSSED');
   assert.equal(describeStatus({ ...base, info: { ...info, state: 'STALE', stateReason: 'gap' } }).detail, 'gap');
   assert.match(describeStatus({ ...base, info: { ...info, incomplete: true } }).text, /incomplete/);
   assert.deepEqual(describeStatus({ ...base, feed: 'waiting', reason: 'no server answers', retrySeconds: 2.2 }),

@@ -10,6 +10,13 @@ import { describeStatus } from './status.js';
 import { MarketClock } from './time.js';
 import { View } from './view.js';
 
+/** Whether the newest column shows a book whose sides overlap. @param {import('./store.js').ColumnStore | null} fine */
+function crossedNow(fine) {
+  if (fine === null || fine.head < 0 || fine.lastQuoted(fine.head) !== fine.head) return false;
+  const slot = fine.slot(fine.head);
+  return fine.ask[slot] < fine.bid[slot];
+}
+
 export class App {
   constructor() {
     const query = new URLSearchParams(location.search);
@@ -63,6 +70,7 @@ export class App {
       info: market.info,
       filling: market.filling,
       empty: market.fine === null || market.fine.head < 0,
+      crossed: crossedNow(market.fine),
       symbol: market.symbol,
     });
   }

@@ -107,7 +107,8 @@ export class Footer {
     if (quoted === fine.head && quoted >= 0) {
       const ticks = fine.ask[slot] - fine.bid[slot];
       const bps = (ticks / fine.mid(quoted)) * 1e4;
-      setText(element('f-spread', HTMLElement), `${ticks} ${ticks === 1 ? 'tick' : 'ticks'} · ${formatFixed(bps, 2)} bps`);
+      const words = `${Math.abs(ticks)} ${Math.abs(ticks) === 1 ? 'tick' : 'ticks'}`;
+      setText(element('f-spread', HTMLElement), ticks > 0 ? `${words} · ${formatFixed(bps, 2)} bps` : ticks < 0 ? `crossed by ${words}` : 'locked');
       element('f-spread', HTMLElement).title = `${price.text(ticks)} ${symbol.currency}`;
       const imbalance = fine.imbalance[slot];
       const mark = imbalance > 0.02 ? '▲ ' : imbalance < -0.02 ? '▼ ' : '■ ';

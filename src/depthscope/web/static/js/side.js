@@ -50,8 +50,11 @@ export class Side {
     const size = settings.values.impactSize > 0 ? settings.values.impactSize : this.suggested;
     const price = renderer.price(symbol);
     const notes = [];
+    const slot = near.head >= 0 ? near.slot(near.head) : -1;
+    const crossed = slot >= 0 && near.ask[slot] <= near.bid[slot];
+    if (crossed) notes.push('the book is crossed: nothing can be taken at these prices');
     for (const [direction, key] of /** @type {[1 | -1, string][]} */ ([[1, 'b'], [-1, 's']])) {
-      const walk = near.head >= 0 && size > 0 ? walkBook(near, near.head, direction, size) : null;
+      const walk = slot >= 0 && !crossed && size > 0 ? walkBook(near, near.head, direction, size) : null;
       /** @param {string} id @param {string} text */
       const put = (id, text) => setText(element(`imp-${id}-${key}`, HTMLElement), text);
       if (walk === null || !(walk.filled > 0)) {

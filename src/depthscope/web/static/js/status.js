@@ -23,6 +23,7 @@ export const MARKS = { live: '●', syncing: '◌', stale: '▲', connecting: '�
  * @param {import('./types.js').Info | null} o.info
  * @param {boolean} o.filling
  * @param {boolean} o.empty  no column held
+ * @param {boolean} [o.crossed]  the newest column's bids are above its asks
  * @param {import('./types.js').SymbolInfo | null} o.symbol
  * @returns {Status}
  */
@@ -55,6 +56,7 @@ export function describeStatus(o) {
   const why = info.incomplete ? 'the stream began in the middle: orders placed before are unknown' : '';
   switch (info.state) {
     case 'LIVE':
+      if (o.crossed) return { kind: 'syncing', text: `BOOK CROSSED${partial}`, detail: 'bids are above asks: an auction, or the market does not trade' };
       return { kind: 'live', text: `BOOK LIVE${partial}`, detail: why || 'the book is complete and in step with the feed' };
     case 'SYNCING':
       if (o.symbol !== null && !hasQuotes(o.symbol)) return { kind: 'history', text: 'TRADES ONLY', detail: 'this data holds neither quotes nor orders: there is no book' };
