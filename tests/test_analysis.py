@@ -61,3 +61,10 @@ def test_the_table_says_what_messages_say(market: str) -> None:
         told += len(expected)
     assert told > 20
     assert detections_batch(records[0][:0], engine.slots).num_rows == 0
+
+
+def test_one_name_is_a_name_and_not_its_letters() -> None:
+    small = "synthetic:seed=5,minutes=0.5,symbols=1"
+    assert ds.features(small, "1s", features="mid").equals(ds.features(small, "1s", features=["mid"]))
+    found = ds.detections(small, detectors="wall")
+    assert found.equals(ds.detections(small, detectors=["wall"]))

@@ -159,7 +159,7 @@ def analysis_batches(
     >>> for made in ds.analysis_batches("day.mbo.dbn.zst", signal="10s"):        # doctest: +SKIP
     ...     print(made.features.num_rows, made.detections.num_rows)
     """
-    wanted = None if features is None else list(features)
+    wanted = None if features is None else [features] if isinstance(features, str) else list(features)
     chosen = None if symbols is None else frozenset([symbols] if isinstance(symbols, str) else symbols)
     data = opened(source, {"tick": tick, "lot": lot, "symbols": chosen})
     engine = Engine(

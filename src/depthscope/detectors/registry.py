@@ -49,6 +49,8 @@ def chosen(names: Iterable[str] | None, sensitivity: str = "medium") -> tuple[De
     """Detectors by name (all for None), with the settings of a sensitivity."""
     if sensitivity not in SENSITIVITIES:
         raise UnknownName(f"No sensitivity is called {sensitivity!r}; choose {', '.join(SENSITIVITIES)}.")
+    if isinstance(names, str):
+        names = [names]
     wanted = None if names is None else {detector(name).name for name in names}
     return tuple(
         replace(d, settings={**d.settings, **d.presets.get(sensitivity, {})})

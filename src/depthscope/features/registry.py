@@ -77,7 +77,7 @@ def select(names: Iterable[str] | None) -> tuple[Feature, ...]:
     """Features that make the asked columns, in column order; all of them for None."""
     if names is None:
         return all_features()
-    wanted = {feature(name).name for name in names}
+    wanted = {feature(name).name for name in ([names] if isinstance(names, str) else names)}
     return tuple(f for f in all_features() if f.name in wanted)
 
 

@@ -27,6 +27,8 @@ def members_of(
 
     Parameters are those of `depthscope.engine.Engine`.
     """
+    features = [features] if isinstance(features, str) else features
+    detectors = [detectors] if isinstance(detectors, str) else detectors
     if signal is None:
         return (*select(features), *chosen(detectors, sensitivity))
     made = select(None if features is None else [*features, *needed_columns()])
