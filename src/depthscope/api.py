@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Analysis", "Frame", "analysis_batches", "features", "features_batches", "open_source", "replay"]
 
-BATCH_ROWS: Final = 8_192
+BATCH_ROWS: Final = 4_096
 
 PathLike = str | Path
 Sources = PathLike | Iterable[PathLike] | Source

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["LAG", "beside"]
 
 T = TypeVar("T")
-LAG: Final = 2  # results that may be outstanding: bounded memory
+LAG: Final = 1  # results that may be outstanding: bounded memory
 
 
 def beside(work: Callable[..., T], jobs: Iterable[tuple[object, ...]]) -> Iterator[T]:
