@@ -169,7 +169,7 @@ async def ask(app: Any, method: str, path: str, headers: list[tuple[str, str]]) 
     return int(sent[0]["status"])
 
 
-@pytest.mark.no_cover  # eighty thousand requests; the next tests go the same ways
+@pytest.mark.untraced  # eighty thousand requests; the next tests go the same ways
 async def test_the_whole_matrix_on_every_route() -> None:
     """method x Host x Origin x token x content type x header: whatever is not all right is refused."""
     session = make_session()

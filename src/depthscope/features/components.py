@@ -88,6 +88,7 @@ class Components:
         self.free: dict[int, list[int]] = {}
         self.found = np.zeros(64, DETECTION)
         self.lacking = np.zeros((0, len(members)), bool)  # by instrument: what its feed cannot support
+        self.lacked = np.zeros(0, np.int64)  # members that some instrument's feed cannot support
         self.frame = np.zeros(1, CONTEXT)
         self.frame["by_event"] = every == 0
         self.traced = 0  # which events need TRACE rows
@@ -132,6 +133,7 @@ class Components:
             self.point(slot)
         able = [f.able(instrument) for f in self.members]
         self.lacking = np.concatenate([self.lacking, ~np.array([able], bool).reshape(1, -1)])
+        self.lacked = np.flatnonzero(self.lacking.any(axis=0))
         for k, f in enumerate(self.members):
             if slot == len(self.states[k]):  # twice as long, as some records are kilobytes
                 grown = np.zeros(max(1, 2 * slot), f.state)
@@ -147,7 +149,7 @@ class Components:
 
     def blank(self, values: npt.NDArray[np.float64], slots: npt.NDArray[Any]) -> None:
         """Put NaN where the feed of a row's instrument cannot support a column's feature."""
-        for k in np.flatnonzero(self.lacking.any(axis=0)):
+        for k in self.lacked:
             first, n = int(self.table[k]["column"]), len(self.members[k].columns)
             values[first : first + n, self.lacking[slots, k]] = np.nan
 
@@ -180,10 +182,14 @@ class Components:
         n = int(self.frame[0]["n_found"])
         self.frame[0]["n_found"] = 0
         found = self.found[:n]
+        if n == 1 and not len(self.lacked):  # as nearly always where events come one by one
+            found = found.copy()
+            found["block"] = found["place"] = 0
+            return found
         # Passes follow one another; within one, what detectors say comes detector by detector.
         found = found[np.lexsort((found["slot"], found["ts"], found["place"], found["block"]))]
         found["block"] = found["place"] = 0
-        if self.lacking.any():
+        if len(self.lacked):
             member = {f.number: k for k, f in enumerate(self.members) if f.number}
             of = np.array([member[number] for number in found["detector"].tolist()], int)
             found = found[~self.lacking[found["slot"], of]]
@@ -223,7 +229,7 @@ class Components:
         twin.info, twin.rings, twin.ring_used = self.info.copy(), self.rings.copy(), self.ring_used
         twin.calendars, twin.hours = list(self.calendars), dict(self.hours)  # timetables never change
         twin.free = {cap: list(firsts) for cap, firsts in self.free.items()}
-        twin.found, twin.lacking = self.found.copy(), self.lacking.copy()
+        twin.found, twin.lacking, twin.lacked = self.found.copy(), self.lacking.copy(), self.lacked.copy()
         twin.frame, twin.table = self.frame.copy(), self.table.copy()
         twin.bind()
         return twin
