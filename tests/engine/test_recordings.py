@@ -76,7 +76,7 @@ def test_fast_book_is_slow_book_at_every_last(name: str, data_dir: Path) -> None
     same_book(rows, desk, whole=True)
 
 
-@pytest.mark.parametrize(("name", "every", "threshold"), [(FILES[0], "2min", 10), (FILES[1], "30s", 0)])
+@pytest.mark.parametrize(("name", "every", "threshold"), [(FILES[0], "2min", 10), (FILES[1], "20s", 0)])
 def test_features_are_their_definitions(name: str, every: str, threshold: int, data_dir: Path) -> None:
     """Every feature of some rows of real markets, straight from the definitions."""
     source = open_source(data_dir / name)

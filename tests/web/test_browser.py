@@ -280,6 +280,7 @@ def test_signal_and_alerts_with_their_evidence(page: Page) -> None:
     assert page.inner_text("#signal-sure") == "uncalibrated"
     assert 0 < page.locator("#reasons li").count() <= 4
     pause(page)
+    page.wait_for_timeout(700)  # the last of the alerts, which come twice a second
     first = page.locator("#alerts details").first
     first.locator("summary").click()
     evidence = page.evaluate("__depthscope.app.market.alerts[0].evidence")
