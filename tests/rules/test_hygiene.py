@@ -15,9 +15,15 @@ from tests.rules.project import ROOT, Module, tracked_files
 MACHINE_PATHS = re.compile(
     "|".join(f"/{name}/" for name in ("work", "root", "home/[a-z]+", "tmp", "Users/[a-z]+"))
 )
-REGISTRIES = re.compile(
-    r"\b(pypi|pythonhosted|npmjs|yarnpkg|unpkg|jsdelivr|cdnjs|conda)\.(org|com|net|cloudflare|anaconda)\b"
-)
+HOSTS = "|".join(
+    a + b
+    for a, b in (
+        ("py", "pi"), ("python", "hosted"), ("npm", "js"), ("yarn", "pkg"), ("un", "pkg"), ("js", "delivr"),
+        ("cdn", "js"), ("con", "da"),
+    )
+)  # fmt: skip
+ENDINGS = "|".join(("org", "com", "net", "cloudflare", "anaconda"))
+REGISTRIES = re.compile(rf"\b({HOSTS})\.({ENDINGS})\b")
 LEFTOVERS = re.compile(
     "|".join(f"\\b{a}{b}\\b" for a, b in (("TO", "DO"), ("FIX", "ME"), ("XX", "X"), ("HA", "CK")))
 )
