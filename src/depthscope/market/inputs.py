@@ -1,0 +1,96 @@
+"""Input: what a live session is fed, as it came, before anything decodes it.
+
+A live session is a function of its inputs: they are recorded first, and a replay that steps the
+same machine through the same inputs gives the same bytes. So everything that can change a result
+is an input: what a venue sent, what the session noticed of its links and clocks, how it was
+configured.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from depthscope.market.events import Events
+    from depthscope.market.instruments import Instrument
+
+__all__ = ["Input", "Kind", "Machine"]
+
+
+class Kind(IntEnum):
+    """What an input is. Numbers are part of the capture format: never reuse one.
+
+    ==========  ===========================================================================
+    WS          a message of a stream connection, byte for byte
+    REST        a reply: one JSON line ``{"url", "status", "symbol"?}``, then the body
+    CLOCK       JSON ``{"wall": ns}``: the receive clock moved on; wall time beside it
+    LINK        JSON ``{"event": "open" | "lost" | "closed", "name", "url"?, "reason"?}``
+    STATUS      JSON: what the session itself noticed or was told (halt, operator, disk)
+    INSTRUMENT  JSON: id, symbol, tick, lot and the rest of one instrument
+    CONFIG      JSON: settings in force, with their hash
+    BLOB        one JSON line ``{"name", "sha256"}``, then the bytes (a model, a baseline)
+    ==========  ===========================================================================
+    """
+
+    WS = 1
+    REST = 2
+    CLOCK = 3
+    LINK = 4
+    STATUS = 5
+    INSTRUMENT = 6
+    CONFIG = 7
+    BLOB = 8
+
+
+class Input(NamedTuple):
+    """One input.
+
+    Attributes
+    ----------
+    kind : Kind
+        What it is.
+    connection : int
+        Number of the connection it came by (0: none), unique within a session: a connection that is
+        opened again has another number.
+    ts_recv : int
+        Receive time, UTC ns: session start plus monotonic elapsed time, so it never goes back.
+    payload : bytes
+        See :class:`Kind`.
+    """
+
+    kind: Kind
+    connection: int
+    ts_recv: int
+    payload: bytes
+
+
+class Machine(Protocol):
+    """A venue's live logic without any I/O: inputs in, events and requests out.
+
+    The feed that owns sockets hands it every input, in order, after the capture log has it, and
+    does what it requests. Replay hands it the recorded ones and does nothing.
+    """
+
+    @property
+    def instruments(self) -> Mapping[tuple[int, int], Instrument]:
+        """Instruments met so far, by (publisher, instrument id)."""
+        ...
+
+    def step(self, received: Input) -> None:
+        """Take one input; :meth:`take` gives the events it made."""
+        ...
+
+    def take(self) -> Events:
+        """Events made since the last call; valid until the next call of `step`."""
+        ...
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything it knows, as plain values."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Become what :meth:`snapshot` described."""
+        ...
