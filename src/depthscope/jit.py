@@ -157,7 +157,10 @@ class _Locator:
         return self._print
 
     def get_disambiguator(self) -> str:
-        return hashlib.sha256(f"{self._source}:{self._line}".encode()).hexdigest()[:10]
+        # Told by its place in the package, so that two installs of one version share the machine code.
+        inside = self._source.is_relative_to(PACKAGE)
+        place = self._source.relative_to(PACKAGE).as_posix() if inside else self._source
+        return hashlib.sha256(f"{place}:{self._line}".encode()).hexdigest()[:10]
 
 
 class _Impl(CompileResultCacheImpl):
