@@ -14,24 +14,21 @@ from __future__ import annotations
 import math
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from depthscope.errors import BookUnavailable, DepthscopeError
-from depthscope.market.sessions import calendar_of
+from depthscope.runtime.market import Market
 from depthscope.runtime.pacer import COLUMN, SECOND, Meter, Pacer, checked_speed, grain_of
 from depthscope.runtime.player import Player
 from depthscope.runtime.readahead import NEVER, Cursor
-from depthscope.runtime.status import Mode, Spectator, State, Status
-from depthscope.runtime.symbols import Symbols
+from depthscope.runtime.status import Mode, State, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from depthscope.book.view import OrderBook
     from depthscope.engine import Engine
     from depthscope.market.instruments import Instrument
-    from depthscope.market.source import Source
+    from depthscope.market.source import Source, SourceInfo
     from depthscope.signals.model import Model
 
 __all__ = ["Session"]
@@ -44,7 +41,7 @@ _HISTORY_LEGS: Final[Legs] = ((60 * SECOND, SECOND), (10 * SECOND, 5 * COLUMN))
 _OPENING = "The session is still opening its source. Ask again in a moment."
 
 
-class Session:
+class Session(Market):
     """A replay (or the demo market) paced by the wall clock.
 
     Parameters
@@ -76,15 +73,6 @@ class Session:
         Memory the checkpoints for backward seeks may take.
     epoch : int
         First epoch; a fresh process should not repeat an old one.
-
-    Attributes
-    ----------
-    status : Status
-        Replaced, never changed.
-    symbols : Symbols
-        Instruments and their ids.
-    spectator : Spectator or None
-        Set before :meth:`open`.
     """
 
     def __init__(
@@ -104,22 +92,16 @@ class Session:
         checkpoint_bytes: int = 128 << 20,
         epoch: int = 1,
     ) -> None:
+        status = Status(mode, epoch=epoch, speed=checked_speed(speed), end=end)
+        super().__init__(status, features=features, model=model, calendars=calendars)
         self.open_source = open_source
-        self.status = Status(mode, epoch=epoch, speed=checked_speed(speed), end=end)
-        self.symbols = Symbols()
-        self.spectator: Spectator | None = None
-        self._features = features
-        self.model = model
         self._open_at = start
         self._history = int(history * SECOND)
         self._first_state: State = "paused" if paused else "playing"
-        self._calendars = calendars
         self._max_idle = int(max_idle * SECOND)
         self._checkpoint_bytes = checkpoint_bytes
         self._source: Source | None = None
         self._player: Player | None = None
-        self._resolved: dict[tuple[int, int], Instrument] = {}
-        self._cancelled = False
         self._after_seek: State = "playing"
         self._pacer, self._meter = Pacer(), Meter()
 
@@ -143,27 +125,14 @@ class Session:
         return self._source
 
     @property
+    def info(self) -> SourceInfo:
+        """What is being read (BookUnavailable before :meth:`open`)."""
+        return self.source.info
+
+    @property
     def clock(self) -> int:
         """Market time up to which everything has been applied (UTC ns, exclusive)."""
         return self.player.clock
-
-    def book(self, symbol: str) -> OrderBook:
-        """Read-only view of a symbol's book.
-
-        Raises
-        ------
-        UnknownName
-            When no instrument of the source has that name.
-        BookUnavailable
-            When it has none yet.
-        """
-        self.symbols.find(symbol)
-        if not any(i.symbol == symbol for i in self.engine.slots):
-            raise BookUnavailable(f"{symbol} has had no event yet: there is no book to show.")
-        return self.engine.book(symbol)
-
-    def _set(self, **changes: Any) -> None:
-        self.status = replace(self.status, **changes)
 
     # -- opening ------------------------------------------------------------------------------
 
@@ -182,50 +151,9 @@ class Session:
         except DepthscopeError as error:
             self._set(state="failed", error=str(error), warm=None)
 
-    def _warm_engine(self) -> None:
-        """Compile (or load) every kernel, telling how far it is."""
-        self._set(state="warming", warm=("loading the compiler", 0, 1))
-        import depthscope.engine  # noqa: F401 - numba: only once the page is being served
-        from depthscope import jit
-        from depthscope.features.registry import pending
-        from depthscope.signals.members import members_of
-
-        options = self._engine_options()
-        members = members_of(options["features"], options["detectors"], "medium", options["signal"])
-        todo = [*jit.pending(), *pending(members)]
-        for done, (_, build) in enumerate(todo):
-            self._set(warm=("preparing the engine", done, len(todo)))
-            if self._cancelled:
-                raise BookUnavailable("The session was closed before its engine was ready.")
-            build()
-        self._set(warm=("building the opening book", len(todo), len(todo)))
-
-    def _make_engine(self) -> Engine:
-        from depthscope.engine import Engine
-
-        return Engine(resolve=self.resolve, every="50ms", sparse=True, **self._engine_options())
-
-    def _engine_options(self) -> dict[str, Any]:
-        """What the engine runs: with a model, all detectors too."""
-        model = self.model
-        if model is None:
-            return {"features": self._features, "detectors": (), "signal": None}
-        return {"features": self._features, "detectors": None, "signal": lambda instrument: model}
-
-    def resolve(self, publisher: int, instrument_id: int) -> Instrument:
-        """Return the instrument of a key met in the events, asking the source once.
-
-        Raises
-        ------
-        UnknownInstrument
-            When nothing names its tick.
-        """
-        key = (publisher, instrument_id)
-        if key not in self._resolved:
-            # A seek opens the source anew: ask whichever is being read, it knows what it has met.
-            found = self.source.resolve(publisher, instrument_id)
-            self._resolved[key] = replace(found, calendar=calendar_of(found, self._calendars))
-        return self._resolved[key]
+    def _found(self, publisher: int, instrument_id: int) -> Instrument:
+        # A seek opens the source anew: ask whichever is being read, it knows what it has met.
+        return self.source.resolve(publisher, instrument_id)
 
     def _begin(self) -> None:
         player = self.player
@@ -281,15 +209,6 @@ class Session:
             if not player.run(stop, grain, deadline):
                 return False
         return True
-
-    def _register(self) -> None:
-        # Those that have had events: a file may name a hundred thousand others.
-        if len(self.engine.slots) != len(self.symbols):
-            self.symbols.register(self.engine.slots)
-
-    def cancel(self) -> None:
-        """Give up opening as soon as possible. May be called from any thread."""
-        self._cancelled = True
 
     def close(self) -> None:
         """Stop reading. The session cannot be used again."""

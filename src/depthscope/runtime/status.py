@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from depthscope.engine import Batch
     from depthscope.market.events import Events
-    from depthscope.runtime.session import Session
+    from depthscope.runtime.market import Market
 
 __all__ = ["Mode", "Spectator", "State", "Status"]
 
@@ -22,7 +22,7 @@ Mode = Literal["live", "replay", "demo"]
 class Spectator(Protocol):
     """What follows a session. Called from the session's thread, in market-time order."""
 
-    def begin(self, session: Session, start: int) -> None:
+    def begin(self, session: Market, start: int) -> None:
         """Hear that the engine stands and the market clock starts at `start` (UTC ns)."""
 
     def fed(self, events: Events, times: npt.NDArray[np.int64], batch: Batch) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from depthscope.runtime.session import Session
+    from depthscope.runtime.market import Market
 
 __all__ = ["Address", "create_app", "serve"]
 
@@ -202,7 +202,7 @@ def _plan(history_seconds: int) -> tuple[tuple[int, int], ...]:
 
 
 def serve(
-    session: Session,
+    session: Market,
     *,
     host: str = "127.0.0.1",
     port: int = 8050,
@@ -219,7 +219,7 @@ def serve(
 
     Parameters
     ----------
-    session : Session
+    session : Market
         Not yet open; the page is served before it is.
     host, port : str, int
         Where to listen. Port 0 takes a free one.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from depthscope.errors import DepthscopeError
 from depthscope.runtime.readahead import last_time
+from depthscope.runtime.session import Session
 from depthscope.web import messages
 from depthscope.web.client import Client
 from depthscope.web.encoder import Frame, Key, encode_book, encode_fill, encode_tick
@@ -26,7 +27,7 @@ from depthscope.web.stream import Head
 from depthscope.web.worker import Worker
 
 if TYPE_CHECKING:
-    from depthscope.runtime.session import Session
+    from depthscope.runtime.market import Market
     from depthscope.runtime.status import Status
     from depthscope.web.recorder import Track
 
@@ -46,7 +47,7 @@ class Hub:
 
     Parameters
     ----------
-    session : Session
+    session : Market
         Not yet open: the hub opens it in its worker thread.
     recorder : Recorder, optional
         What the page is fed from.
@@ -54,7 +55,7 @@ class Hub:
         Ticks a second.
     """
 
-    def __init__(self, session: Session, recorder: Recorder | None = None, hz: float = 20.0) -> None:
+    def __init__(self, session: Market, recorder: Recorder | None = None, hz: float = 20.0) -> None:
         self.session, self.hz = session, hz
         self._slow_every = max(1, round(hz / 2))  # info and session go out twice a second
         self.recorder = recorder if recorder is not None else Recorder()
@@ -143,15 +144,18 @@ class Hub:
         """Find where the data ends, for the seek bar, without the engine."""
         if self._stop.wait(1.0):  # the first paint comes first
             return
-        size = self.session.source.info.bytes_total
-        if self.session.status.end is not None or not 0 < size <= _SCAN_LIMIT:
+        session = self.session
+        if not isinstance(session, Session):
+            return
+        size = session.info.bytes_total
+        if session.status.end is not None or not 0 < size <= _SCAN_LIMIT:
             return
         try:
-            end = last_time(self.session.open_source(), self._stop)
+            end = last_time(session.open_source(), self._stop)
         except DepthscopeError:
             return  # the end stays unknown; playing will reach the trouble and say so
         if end is not None and not self._stop.is_set():
-            self._worker.post(lambda: self.session.found_end(end + 1))
+            self._worker.post(lambda: session.found_end(end + 1))
 
     # -- the tick -----------------------------------------------------------------------------
 
@@ -192,16 +196,19 @@ class Hub:
         session, recorder = self.session, self.recorder
         status = session.status
         self._worked = seq
-        recorder.watch(tuple(symbol for symbol, _ in keys))
+        with session.held():
+            recorder.watch(tuple(symbol for symbol, _ in keys))
         flat_out = status.state == "seeking" or status.speed == float("inf")
         moved = session.step(time.monotonic(), _BUDGET_MAX if flat_out else _BUDGET)
         frames: dict[Key, list[Frame]] = {}
         if moved or session.status.state != status.state:
             wanted = frozenset[Key]() if session.status.state == "seeking" else keys
             frames = encode_tick(recorder, wanted, seq, time.time() * 1e3)
-        books = self._books({symbol for symbol, res in frames if res == 0}, seq)
         watched = {s for s, _ in keys if s in recorder.tracks} if slow else set[int]()
-        return frames, {symbol: self._texts(recorder.tracks[symbol]) for symbol in watched}, books
+        with session.held():
+            books = self._books({symbol for symbol, res in frames if res == 0}, seq)
+            texts = {symbol: self._texts(recorder.tracks[symbol]) for symbol in watched}
+        return frames, texts, books
 
     def _texts(self, track: Track) -> dict[str, str]:
         """What is told twice a second of a symbol, by kind."""
@@ -355,12 +362,15 @@ class Hub:
         if not self.recorder.ready or self.session.status.state == "seeking":
             self._refill = True  # the tick that ends it fills everyone
             return None
-        self.recorder.watch(wanted)
+        with self.session.held():
+            self.recorder.watch(wanted)
         if key[0] not in self.recorder.tracks:
             return [], self._worked, {}
         head = Head(key[0], self._worked, key[1], time.time() * 1e3)
         frames = encode_fill(self.recorder, head, cols, since)
-        return frames, self._worked, self._books({key[0]} if key[1] == 0 else set(), self._worked)
+        with self.session.held():
+            books = self._books({key[0]} if key[1] == 0 else set(), self._worked)
+        return frames, self._worked, books
 
 
 def _failed(status: Status, error: Exception) -> Status:

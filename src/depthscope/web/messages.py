@@ -14,12 +14,13 @@ import msgspec
 from depthscope.errors import DepthscopeError, InputError
 from depthscope.market.instruments import Capability
 from depthscope.runtime.pacer import SPEED_MAX, SPEED_MIN
+from depthscope.runtime.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from depthscope.market.instruments import Instrument
-    from depthscope.runtime.session import Session
+    from depthscope.runtime.market import Market
     from depthscope.runtime.status import Status
 
 __all__ = [
@@ -152,7 +153,7 @@ def parse_session(body: str | bytes) -> SessionCommand:
     return command
 
 
-def apply_to(session: Session, command: SessionCommand) -> None:
+def apply_to(session: Market, command: SessionCommand) -> None:
     """Carry out a session command, in the session's thread.
 
     Raises
@@ -162,7 +163,7 @@ def apply_to(session: Session, command: SessionCommand) -> None:
     BookUnavailable
         When there is nothing to seek in.
     """
-    if session.status.mode == "live":
+    if session.mode == "live" or not isinstance(session, Session):
         raise InputError("A live market cannot be paused, sped up or rewound; freeze your own view instead.")
     if isinstance(command, Pause):
         session.pause()
@@ -208,7 +209,7 @@ def _warm(status: Status) -> dict[str, Any] | None:
 
 
 def hello(
-    session: Session,
+    session: Market,
     *,
     hz: float,
     origin: int | None,
@@ -222,7 +223,7 @@ def hello(
     status = session.status
     source: dict[str, Any] | None = None
     try:
-        info = session.source.info
+        info = session.info
         source = {
             "name": info.path.replace("\\", "/").rsplit("/", 1)[-1],
             "format": info.format,

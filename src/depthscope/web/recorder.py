@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from depthscope.engine import Batch
     from depthscope.market.events import Events
     from depthscope.market.instruments import Instrument
-    from depthscope.runtime.session import Session
+    from depthscope.runtime.market import Market
 
 __all__ = ["Recorder", "Track"]
 
@@ -104,7 +104,7 @@ class Recorder:
         self.tracks: dict[int, Track] = {}
         self.flags = REPLAY
         self.rows: dict[int, int] = {}  # symbol id -> ticks of a level, once its price is known
-        self._session: Session | None = None
+        self._session: Market | None = None
         self._keys: dict[int, int] = {}  # publisher << 32 | instrument_id -> symbol id
         self._rows: list[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.float64]]] = []
         self._final = 0
@@ -112,7 +112,7 @@ class Recorder:
         self._slots_seen = -1
 
     @property
-    def session(self) -> Session:
+    def session(self) -> Market:
         """The session being watched.
 
         Raises
@@ -131,7 +131,7 @@ class Recorder:
 
     # -- Spectator ----------------------------------------------------------------------------
 
-    def begin(self, session: Session, start: int) -> None:
+    def begin(self, session: Market, start: int) -> None:
         """Hear where the market clock starts; column 0 is the UTC midnight before."""
         self._session = session
         self.origin = self._final = start // DAY * DAY
