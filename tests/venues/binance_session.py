@@ -149,6 +149,17 @@ class Session:
 
 
 __all__ = [
-    "Close", "FetchInstruments", "FetchSnapshot", "FetchTime", "Open", "SECOND", "Send", "Session", "depth", "dump",
-    "ev", "info", "snapshot",
+    "SECOND",
+    "Close",
+    "FetchInstruments",
+    "FetchSnapshot",
+    "FetchTime",
+    "Open",
+    "Send",
+    "Session",
+    "depth",
+    "dump",
+    "ev",
+    "info",
+    "snapshot",
 ]  # fmt: skip

@@ -171,7 +171,9 @@ class BinanceMachine(Pulse):
             self.tops.note(decoder.out.buffer.place, before, decoder.out.n)
         if not sync.live and not decoder.requests:
             sync.asked = False
-            decoder.ask(name, f"the snapshot was refused ({status})" if not good else "the snapshot was damaged")
+            decoder.ask(
+                name, f"the snapshot was refused ({status})" if not good else "the snapshot was damaged"
+            )
         self._follow(now)
 
     def _info_reply(self, good: bool, status: str, now: int, body: bytes) -> None:
@@ -233,7 +235,9 @@ class BinanceMachine(Pulse):
         if type(wall) is int and b.LEAST_NS <= wall <= b.MOST_NS:
             offset = wall - now
             if abs(offset - self.facts["offset"]) > SKEW_NS:
-                self._notice(now, "clock", "", "alarm", f"wall time is {offset / 1e9:.3f} s from receive time")
+                self._notice(
+                    now, "clock", "", "alarm", f"wall time is {offset / 1e9:.3f} s from receive time"
+                )
             self.facts["offset"] = offset
         else:
             self._ignore("clock without wall time")
@@ -257,7 +261,9 @@ class BinanceMachine(Pulse):
         elif event in ("lost", "closed"):
             known = connection in self.links.links
             slot = self.links.lost(connection, name, now)
-            self._notice(now, "link", name, "", f"connection {connection} {event}: {reason or 'no reason given'}")
+            self._notice(
+                now, "link", name, "", f"connection {connection} {event}: {reason or 'no reason given'}"
+            )
             self._join()
             if slot is not None:
                 self._gone(slot, reason, now)

@@ -115,7 +115,9 @@ class Pulse(Core):
         ahead = int(self.watch.rows[:, w.W_AHEAD].max())
         if ahead > max(LOOK_NS, 2 * self.facts["ahead"]):
             self.facts["ahead"] = ahead
-            self._notice(now, "clock", "", "alarm", f"venue time runs up to {ahead / 1e9:.3f} s ahead of ours")
+            self._notice(
+                now, "clock", "", "alarm", f"venue time runs up to {ahead / 1e9:.3f} s ahead of ours"
+            )
 
     def _crossing(self, now: int) -> None:
         """Fetch books anew that have been crossed for too long."""
