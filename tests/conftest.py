@@ -40,6 +40,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [r for r in terminalreporter.stats.get("skipped", []) if "no recordings" in str(r.longrepr)]
     if skipped:
         terminalreporter.write_line(f"real-data tests left out: {len(skipped)} (no recordings here)")
+    reports = [r for found in terminalreporter.stats.values() for r in found if hasattr(r, "user_properties")]
+    for line in sorted({str(text) for r in reports for name, text in r.user_properties if name == "proof"}):
+        terminalreporter.write_line(f"proof: {line}")
 
 
 # Comparisons with slow references spend their time in the tests' own Python, which tracing makes half as

@@ -19,6 +19,7 @@ __all__ = [
     "NoBookData",
     "OutputError",
     "PortInUse",
+    "RecordingFailed",
     "SourceMissing",
     "StaleFrame",
     "UnknownInstrument",
@@ -92,6 +93,10 @@ class CacheUnwritable(DepthscopeError):
 
 class MissingExtra(InputError):
     """An optional part is not installed. Consequence: nothing ran; the message names what to install."""
+
+
+class RecordingFailed(DepthscopeError):
+    """A durable log takes no more. Consequence: what was acknowledged is safe; until it resumes, a gap."""
 
 
 class PortInUse(InputError):

@@ -53,6 +53,7 @@ __all__ = ["MOST_BYTES", "Decoder", "Request"]
 
 MOST_BYTES: Final = 4 << 20  # of one message
 TOO_LONG: Final = "longer than 4 MiB"
+MOST_STRANGE: Final = 64
 OFF_BOOK: Final = ev.COND_OFF_BOOK | ev.COND_NOT_LAST | ev.COND_NOT_VOLUME | ev.COND_NOT_HIGH_LOW
 
 
@@ -88,9 +89,17 @@ class Decoder:
         Rows an output buffer holds at first.
     fast : bool
         Use the byte scanner. Without it every message takes the slow path, with the same result.
+    tracked : bool
+        Keep `moves`.
 
     Attributes
     ----------
+    wanted : frozenset of str, optional
+        The only symbols taken; all when None.
+    strange : dict of str to int
+        Messages of the first 64 symbols that are not wanted.
+    moves : list of (str, bool, str)
+        Symbol, whether its book is LIVE now, and why; append-only until taken, empty unless `tracked`.
     requests : list of Request
         Append-only until the feed takes them (and clears the list).
     skipped, rejected : dict of str to int
@@ -99,20 +108,29 @@ class Decoder:
 
     def __init__(
         self, *, tick: int | None = None, lot: int | None = None, only_symbol: str | None = None,
-        capacity: int = 16_384, fast: bool = True,
+        capacity: int = 16_384, fast: bool = True, tracked: bool = False,
     ) -> None:  # fmt: skip
-        self.only_symbol, self.fast = only_symbol, fast
+        self.only_symbol, self.fast, self.tracked = only_symbol, fast, tracked
+        self.wanted: frozenset[str] | None = None
+        self.strange: dict[str, int] = {}
+        self.moves: list[tuple[str, bool, str]] = []
         self._state = np.zeros(b.STATE, np.int64)
         self._state[b.T_LAG_LEAST], self._state[b.T_LAG_MOST] = b.MOST_NS, -b.MOST_NS
+        self._place: int = self._state.ctypes.data
         self.table = SymbolTable(self._state, tick, lot)
         self._hold(16_384)
         self._scan_message: Any = None  # compiled when the first message comes
-        self.out = RowRing(capacity, self._state.ctypes.data)
+        self.out = RowRing(capacity, self._place)
         self.requests: list[Request] = []
         self.skipped: dict[str, int] = {}
         self.rejected: dict[str, int] = {}
-        self._syncs: list[BookSync] = []
+        self.syncs: list[BookSync] = []
         self._books = {"gaps": 0, "snapshots": 0}
+
+    @property
+    def place(self) -> int:
+        """Address of the state that scanner and decoder share, for compiled code beside them."""
+        return self._place
 
     @property
     def instruments(self) -> Mapping[tuple[int, int], Instrument]:
@@ -135,7 +153,7 @@ class Decoder:
 
     def waiting(self) -> dict[str, int]:
         """Depth updates buffered for a snapshot, by symbol (those with any)."""
-        return {n: len(k.pending) for n, k in zip(self.table.names, self._syncs, strict=True) if k.pending}
+        return {n: len(k.pending) for n, k in zip(self.table.names, self.syncs, strict=True) if k.pending}
 
     def state(self, symbol: str) -> Literal["SYNCING", "LIVE", "UNKNOWN"]:
         """Whether the book of `symbol` is in sync; UNKNOWN when never met or without a tick."""
@@ -223,13 +241,27 @@ class Decoder:
     def disconnect(self, ts_recv: int, symbols: frozenset[str] | None = None) -> int:
         """Note a lost connection: `X` for each book in sync, of `symbols` or of all; give their number."""
         before = self.out.n
-        for name, sync in zip(self.table.names, self._syncs, strict=True):
+        for name, sync in zip(self.table.names, self.syncs, strict=True):
             if symbols is None or name in symbols:
                 if sync.live:
                     self._books["gaps"] += 1
                     sync.lost(ts_recv, self.out, ts_recv, int(sync.state[b.S_LAST]))
                 sync.forget()
         return self.out.n - before
+
+    def lose(self, symbol: str, ts_recv: int, reason: str) -> None:
+        """Give up the book of a symbol: `X` if it is in sync, and nothing of it until a snapshot."""
+        index = self.table.index[symbol]
+        sync = self.syncs[index]
+        if sync.live:
+            self._books["gaps"] += 1
+            sync.lost(ts_recv, self.out, ts_recv, int(sync.state[b.S_LAST]))
+            self._move(index, False, reason)
+        sync.forget()
+
+    def ask(self, symbol: str, reason: str) -> None:
+        """Ask for a snapshot, unless one was asked for that has not come."""
+        self._ask(self.table.index[symbol], reason)
 
     def learn(self, found: Mapping[str, Mapping[str, int]]) -> None:
         """Take ticks and lots (1e-9 units). A symbol that has appeared keeps what it has."""
@@ -254,9 +286,12 @@ class Decoder:
         """Everything the decoder knows, as plain values; events not taken yet are not part of it."""
         return copy.deepcopy({
             "table": self.table.save(),
-            "syncs": [(list(k.pending), k.held, k.asked, k.buffered) for k in self._syncs],
+            "syncs": [
+                (list(k.pending), k.held, k.asked, k.buffered, k.joined, k.ahead) for k in self.syncs
+            ],
             "counts": self._state[b.N_FRAMES : b.AT_SLOTS], "books": self._books,
             "skipped": self.skipped, "rejected": self.rejected, "requests": self.requests,
+            "wanted": self.wanted, "strange": self.strange, "moves": self.moves,
         })  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -265,7 +300,8 @@ class Decoder:
         self.table.load(state["table"])
         self._state[b.N_FRAMES : b.AT_SLOTS], self._books = state["counts"], state["books"]
         self.skipped, self.rejected, self.requests = state["skipped"], state["rejected"], state["requests"]
-        self._syncs = [
+        self.wanted, self.strange, self.moves = state["wanted"], state["strange"], state["moves"]
+        self.syncs = [
             BookSync(self.table.columns[i], PUBLISHER, self.skipped, deque(pending), *rest)
             for i, (pending, *rest) in enumerate(state["syncs"])
         ]
@@ -297,6 +333,7 @@ class Decoder:
 
     def _slow(self, message: dict[str, Any], ts_recv: int, symbol: str | None) -> None:
         kind = message.get("e")
+        self._state[b.H_KIND] = 0
         if kind == "depthUpdate":
             self._slow_depth(message, ts_recv)
         elif kind == "bookTicker":
@@ -304,6 +341,8 @@ class Decoder:
         elif kind in ("trade", "aggTrade"):
             self._slow_trade(message, ts_recv)
         elif isinstance(kind, str):
+            if kind == "markPriceUpdate":
+                self._met(self._index(j.symbol_of(message)), b.MARK_PRICE, j.sent(message, ts_recv), 0)
             raise Skipped(kind if kind in j.NO_BOOK_EVENT else "other event")
         elif "lastUpdateId" in message:
             self._slow_snapshot(message, ts_recv, symbol)
@@ -317,17 +356,37 @@ class Decoder:
         else:
             raise Skipped("other message")
 
+    def _met(self, index: int, kind: int, ts_event: int, number: int) -> None:
+        """Say of what a message was, where the scanner says it."""
+        state = self._state
+        state[b.H_SYMBOL] = b.AT_SYMBOLS + index * b.SYMBOL_COLUMNS
+        state[b.H_KIND], state[b.H_TIME] = kind, ts_event
+        state[b.H_FINAL] = state[b.H_ID] = state[b.H_AGG_ID] = number
+
+    def _move(self, index: int, live: bool, reason: str) -> None:
+        if self.tracked:
+            self.moves.append((self.table.names[index], live, reason))
+
     def _index(self, name: str) -> int:
         """Index of a symbol with a known grid."""
+        if self.wanted is not None and name not in self.wanted:
+            if name in self.strange or len(self.strange) < MOST_STRANGE:
+                _count(self.strange, name)
+            raise Skipped("symbol that was not asked for")
+        index = self.meet(name)
+        if name in self.table.unknown:
+            raise Skipped("no tick is known for the symbol")
+        return index
+
+    def meet(self, name: str) -> int:
+        """Index of a symbol, with its grid settled when it is new."""
         index = self.table.add(name)
         if index is None:
             raise Skipped("more symbols than the table holds")
-        if index == len(self._syncs):
-            self._syncs.append(BookSync(self.table.columns[index], PUBLISHER, self.skipped))
+        if index == len(self.syncs):
+            self.syncs.append(BookSync(self.table.columns[index], PUBLISHER, self.skipped))
             if name in self.table.unknown:
                 self.requests.append(Request("instrument", name, self.table.unknown[name]))
-        if name in self.table.unknown:
-            raise Skipped("no tick is known for the symbol")
         return index
 
     def _lot(self, index: int) -> int:
@@ -346,31 +405,36 @@ class Decoder:
             rows = j.level_rows(sides, self._lot(index), index + 1, PUBLISHER)
         except Rejected:
             # What it would have changed is unknown, so the book is wrong from here on.
-            sync = self._syncs[index]
+            sync = self.syncs[index]
             if sync.live:
                 self._books["gaps"] += 1
                 sync.lost(ts_recv, self.out, ts_event, final)
+                self._move(index, False, "a depth update was damaged")
                 self._ask(index, "a depth update was damaged")
             raise
+        self._met(index, b.DEPTH_UPDATE, ts_event, final)
         self._depth(index, Update(first, final, previous, ts_event, rows), ts_recv)
 
     def _depth(self, index: int, update: Update, ts_recv: int) -> None:
         self._keep_time(ts_recv, update.ts_event)
         self._state[b.N_DEPTH] += 1
         self._state[b.N_LEVELS] += len(update.rows)
-        sync = self._syncs[index]
+        sync = self.syncs[index]
         before = int(sync.state[b.S_LAST])
         reason = "no snapshot yet"
         if sync.update(update, ts_recv, self.out):
             self._books["gaps"] += 1
             self._books["snapshots"] += sync.live
             reason = f"pu {update.previous} does not follow u {before}"
+            self._move(index, False, reason)
+            if sync.live:
+                self._move(index, True, "a newer snapshot was at hand")
         if not sync.live:
             self._ask(index, reason)
 
     def _ask(self, index: int, reason: str) -> None:
-        if not self._syncs[index].asked:
-            self._syncs[index].asked = True
+        if not self.syncs[index].asked:
+            self.syncs[index].asked = True
             self.requests.append(Request("snapshot", self.table.names[index], reason))
 
     def _slow_snapshot(self, message: dict[str, Any], ts_recv: int, symbol: str | None) -> None:
@@ -386,9 +450,10 @@ class Decoder:
         rows = plain_rows(sides, self._state, index, b.SNAPSHOT_BITS | PUBLISHER) if self.fast else None
         if rows is None:
             rows = j.level_rows(sides, self._lot(index), index + 1, PUBLISHER, ev.SNAPSHOT)
-        sync = self._syncs[index]
+        sync = self.syncs[index]
         if sync.snapshot(Snapshot(last_id, ts_event, rows), ts_recv, self.out):
             self._books["snapshots"] += 1
+            self._move(index, True, f"snapshot {last_id}")
         elif not sync.live:
             self._ask(index, "the snapshot is older than the depth updates")
 
@@ -404,6 +469,7 @@ class Decoder:
             rows.append((ts_event, ts_recv, 0, fixed or ev.UNDEF_PRICE, size, sequence, index + 1, word7))
         self._keep_time(ts_recv, ts_event)
         self._state[b.N_QUOTES] += 1
+        self._met(index, b.BOOK_TICKER, ts_event, sequence)
         self.out.append(np.array(rows, np.int64))
 
     def _slow_trade(self, message: dict[str, Any], ts_recv: int) -> None:
@@ -432,6 +498,7 @@ class Decoder:
         word7 = b.pack7(PUBLISHER, ev.TRADE, side, ev.LAST, OFF_BOOK if off_book else 0)
         self._keep_time(ts_recv, ts_event)
         self._state[b.N_TRADES] += 1
+        self._met(index, b.SINGLE_TRADE if single else b.AGGREGATE_TRADE, ts_event, sequence)
         self.out.append(np.array([(ts_event, ts_recv, 0, fixed, size, sequence, index + 1, word7)], np.int64))
 
     def _keep_time(self, ts_recv: int, ts_event: int | None) -> None:

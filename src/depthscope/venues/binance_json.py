@@ -114,6 +114,17 @@ def when(message: dict[str, Any], ts_recv: int) -> int:
     return ts_recv
 
 
+def sent(message: dict[str, Any], ts_recv: int) -> int:
+    """Time in ns a message was sent (`E`), else the receive time: for messages whose `T` is no past time.
+
+    Raises
+    ------
+    Rejected
+        When it is no millisecond count.
+    """
+    return when({"E": message.get("E", 0)}, ts_recv)
+
+
 def _digits(text: object, what: str) -> int:
     """1e-9 integer of a decimal string."""
     if not isinstance(text, str) or not _DECIMAL.fullmatch(text):

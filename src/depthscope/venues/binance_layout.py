@@ -67,6 +67,7 @@ HASH_2, HASH_3 = 0x14D049BB133111EB, 0x2545F4914F6CDD1D
 SYNCING, LIVE, UNKNOWN = 0, 1, 2  # S_STATE; UNKNOWN: no tick is known, so nothing is written
 NO_TRADES, SINGLE_TRADES, AGGREGATE_TRADES = 0, 1, 2  # S_TRADES: the trade stream in use
 DEPTH_UPDATE, SINGLE_TRADE, AGGREGATE_TRADE, BOOK_TICKER = 1, 2, 3, 4  # H_KIND
+MARK_PRICE: Final = 5  # H_KIND too, of a message that makes no event
 
 MOST_MS: Final = 9_000_000_000_000  # a later millisecond would not fit int64 nanoseconds
 LEAST_NS: Final = 10**17  # 1973; a smaller receive time is in some other unit

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from depthscope.venues.rows import RowRing
 
 UNUSED: Final = "depth update without a snapshot that fits"
+MOST_AHEAD: Final = 4_096  # updates of one connection that wait for another one's
 MOST_BUFFERED: Final = 262_144  # rows and updates (16 MiB) a symbol holds while it waits for a snapshot
 
 
@@ -72,6 +73,12 @@ class BookSync:
         A snapshot newer than a LIVE book.
     asked : bool
         Whether a snapshot was asked for and has not come.
+    joined : bool
+        Whether two connections carry the symbol just now (a hand-over). An update is then taken
+        from whichever brings it first: sizes are absolute, so one that begins at or before the
+        book's id and ends after it leaves exactly the book of its end.
+    ahead : list of Update
+        Updates of the faster connection that follow one which is still on its way, in order.
     """
 
     state: Rows
@@ -81,6 +88,8 @@ class BookSync:
     held: Snapshot | None = None
     asked: bool = False
     buffered: int = 0
+    joined: bool = False
+    ahead: list[Update] = field(default_factory=list)
 
     @property
     def live(self) -> bool:
@@ -98,6 +107,8 @@ class BookSync:
             self._apply(update, ts_recv, out)
         elif state[b.S_FRESH] and update.final < last:
             self._skip("depth update older than its snapshot")
+        elif self.joined and len(self.ahead) < MOST_AHEAD:
+            self._beside(update, ts_recv, out)
         elif not state[b.S_FRESH] and update.final <= last and update.ts_event <= state[b.S_TIME]:
             self._skip("repeated or late depth update")
         else:
@@ -127,7 +138,37 @@ class BookSync:
         if self.state[b.S_STATE] == b.LIVE:
             self.state[b.S_STATE] = b.SYNCING
             self.asked = False
+            self.ahead = []
             self._single(LOST, LAST, ts_event, ts_recv, sequence, out)
+
+    def _beside(self, update: Update, ts_recv: int, out: RowRing) -> None:
+        """Take an update while two connections carry the symbol."""
+        last = int(self.state[b.S_LAST])
+        if update.final <= last:
+            self._skip("repeated or late depth update")
+        elif update.previous <= last:
+            self._apply(update, ts_recv, out)
+            self.catch_up(ts_recv, out)
+        elif all(update.final != other.final for other in self.ahead):
+            self.ahead.append(update)
+            self.ahead.sort(key=lambda other: other.final)
+
+    def catch_up(self, ts_recv: int, out: RowRing) -> None:
+        """Apply what was ahead and follows by now."""
+        while self.live and self.ahead and self.ahead[0].previous <= self.state[b.S_LAST]:
+            update = self.ahead.pop(0)
+            if update.final > self.state[b.S_LAST]:
+                self._apply(update, ts_recv, out)
+
+    def give_up(self, ts_recv: int, out: RowRing) -> bool:
+        """Stop waiting for what was to come before the updates ahead; True when that is a gap."""
+        ahead, self.ahead = self.ahead, []
+        lost = bool(ahead) and self.live
+        if lost:
+            self.lost(ts_recv, out, ahead[0].ts_event, ahead[0].final)
+            for update in ahead:
+                self._buffer(update)
+        return lost
 
     def _skip(self, reason: str, count: int = 1) -> None:
         if count:

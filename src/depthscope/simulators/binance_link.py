@@ -1,0 +1,263 @@
+"""One TCP connection of the simulated exchange: HTTP requests, or a WebSocket after its handshake."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import h11
+from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from depthscope.simulators.binance_rules import NEVER
+from depthscope.simulators.binance_wire import Reply
+
+if TYPE_CHECKING:
+    from depthscope.simulators.binance_server import Server
+    from depthscope.simulators.binance_wire import Out
+
+__all__ = ["Link"]
+
+_MOST_HEAD: Final = 64 << 10
+_MOST_BODY: Final = 64 << 10
+_MOST_FRAME: Final = 64 << 10  # of a client
+_GOING_AWAY: Final = 1001
+
+
+class _Quiet(ServerProtocol):
+    """A WebSocket server that can leave pings unanswered."""
+
+    def __init__(self) -> None:
+        super().__init__(max_size=_MOST_FRAME, extensions=None)
+        self.silent = False
+
+    def send_frame(self, frame: Frame) -> None:
+        if not (self.silent and frame.opcode is Opcode.PONG):
+            super().send_frame(frame)
+
+
+class Link(asyncio.Protocol):
+    """A client's connection.
+
+    Parameters
+    ----------
+    server : Server
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._transport: asyncio.Transport | None = None
+        self._address = ""
+        self._head = bytearray()  # until it is clear what is spoken
+        self._http: h11.Connection | None = None
+        self._body = bytearray()
+        self._request: h11.Request | None = None
+        self._socket: _Quiet | None = None
+        self._number = 0  # of the exchange's connection, 0: none
+
+    # ── transport ──
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember who called."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server gives
+        self._transport = transport
+        self._address = str(transport.get_extra_info("peername")[0])
+        self._server.links.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the exchange that the client has gone."""
+        self._transport = None
+        self._server.links.discard(self)
+        self._leave()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes: HTTP or WebSocket, which the first request says."""
+        if self._socket is not None:
+            self._take_frames(data)
+        elif self._http is not None:
+            self._http.receive_data(data)
+            self._take_requests()
+        else:
+            self._head += data
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0 and len(self._head) <= _MOST_HEAD:
+                return
+            head = bytes(self._head[: end if end >= 0 else None]).lower().replace(b" ", b"")
+            first = bytes(self._head)
+            self._head.clear()
+            if b"\r\nupgrade:websocket" in head:
+                self._socket = _Quiet()
+                self._take_frames(first)
+            else:
+                self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_HEAD)
+                self._http.receive_data(first)
+                self._take_requests()
+
+    def goodbye(self) -> None:
+        """Close as a server does that ends."""
+        if self._number and self._socket is not None and self._socket.state is State.OPEN:
+            self._socket.send_close(_GOING_AWAY, "")
+            self._flush()
+        elif self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Break the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._leave()
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is None:
+            return
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > self._server.most_waiting:
+            self.abort()  # too slow
+
+    def _leave(self) -> None:
+        if self._number:
+            self._server.by_number.pop(self._number, None)
+            self._server.exchange.disconnect(self._number, self._server.now())
+            self._number = 0
+
+    # ── WebSocket ──
+
+    def send(self, out: Out) -> None:
+        """Send what the exchange says."""
+        socket = self._socket
+        if socket is None or socket.state is not State.OPEN:
+            return
+        if out.kind == "text":
+            socket.send_text(out.payload)
+        elif out.kind == "ping":
+            socket.send_ping(out.payload)
+        elif out.kind == "close":
+            socket.send_close(out.code, out.payload.decode())
+        else:
+            self.abort()
+            return
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._socket is None:
+            return
+        for data in self._socket.data_to_send():
+            if data:
+                self._write(data)
+            elif self._transport is not None and self._transport.can_write_eof():
+                self._transport.close()
+
+    def _take_frames(self, data: bytes) -> None:
+        socket = self._socket
+        if socket is None:
+            return
+        socket.silent = bool(self._number) and self._server.exchange.frozen(self._number)
+        socket.receive_data(data)
+        for event in socket.events_received():
+            if isinstance(event, Request):
+                self._open(socket, event)
+            elif isinstance(event, Frame):
+                self._take_frame(event)
+        self._flush()
+        if socket.close_expected() and socket.state is State.CLOSED and self._transport is not None:
+            self._transport.close()
+        self._server.pump()
+
+    def _open(self, socket: _Quiet, request: Request) -> None:
+        answer = socket.accept(request)
+        if answer.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            opened = self._server.exchange.connect(request.path, self._address, self._server.now())
+            if isinstance(opened, Reply):
+                answer = _response(opened)
+            else:
+                self._number = opened
+                self._server.by_number[opened] = self
+        socket.send_response(answer)
+
+    def _take_frame(self, frame: Frame) -> None:
+        kinds = {Opcode.TEXT: "text", Opcode.BINARY: "text", Opcode.PING: "ping", Opcode.PONG: "pong"}
+        kind = kinds.get(frame.opcode)
+        if kind is not None and self._number:
+            self._server.exchange.receive(self._number, bytes(frame.data), self._server.now(), kind)
+
+    # ── HTTP ──
+
+    def _take_requests(self) -> None:
+        http = self._http
+        while http is not None and self._transport is not None:
+            try:
+                event = http.next_event()
+                if isinstance(event, h11.Request):
+                    self._request = event
+                    self._body.clear()
+                elif isinstance(event, h11.Data):
+                    self._body += event.data
+                    if len(self._body) > _MOST_BODY:
+                        raise h11.RemoteProtocolError("too long", error_status_hint=413)
+                elif isinstance(event, h11.EndOfMessage) and self._request is not None:
+                    self._answer(self._request)
+                else:  # NEED_DATA, PAUSED or the client's end
+                    if isinstance(event, h11.ConnectionClosed):
+                        self._transport.close()
+                    return
+            except h11.RemoteProtocolError as error:
+                self._reply(Reply(error.error_status_hint, {}, b""), last=True)
+                return
+
+    def _answer(self, request: h11.Request) -> None:
+        path, _, query = request.target.decode("latin-1").partition("?")
+        now = self._server.now()
+        method = request.method.decode("latin-1")
+        reply = self._server.exchange.request(method, path, query, self._address, now, bytes(self._body))
+        self._server.pump()
+        if reply.delay >= NEVER:
+            return  # the client waits until it gives up
+        if reply.delay:
+            asyncio.get_running_loop().call_later(reply.delay / 1e9, self._late, reply)
+        else:
+            self._reply(reply)
+
+    def _late(self, reply: Reply) -> None:
+        self._reply(reply)
+        self._take_requests()
+
+    def _reply(self, reply: Reply, *, last: bool = False) -> None:
+        """Write a reply; the connection then serves the next request, or ends."""
+        http = self._http
+        if http is None or self._transport is None:
+            return
+        headers = [*reply.headers.items(), ("Content-Length", str(len(reply.body)))]
+        if last:
+            headers.append(("Connection", "close"))
+        try:
+            data = http.send(h11.Response(status_code=reply.status, headers=headers)) or b""
+            data += http.send(h11.Data(data=reply.body)) or b""
+            data += http.send(h11.EndOfMessage()) or b""
+        except (
+            h11.LocalProtocolError
+        ):  # the client broke the protocol in the middle: there is no answer to that
+            self._transport.close()
+            return
+        self._write(data)
+        if http.our_state is h11.MUST_CLOSE or last:
+            if self._transport is not None:
+                self._transport.close()
+        else:
+            http.start_next_cycle()
+
+
+def _response(reply: Reply) -> Response:
+    headers = Headers({**reply.headers, "Content-Length": str(len(reply.body)), "Connection": "close"})
+    return Response(
+        reply.status,
+        HTTPStatus(reply.status).phrase if reply.status in _STATUSES else "",
+        headers,
+        reply.body,
+    )
+
+
+_STATUSES: Final = frozenset(status.value for status in HTTPStatus)

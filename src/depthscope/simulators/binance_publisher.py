@@ -1,0 +1,200 @@
+"""What the exchange tells on its streams, and when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from depthscope.simulators.binance_listing import DEPTH_PERIODS, Listing, Message
+from depthscope.simulators.binance_rules import MS, NEVER, SECOND
+from depthscope.simulators.binance_text import encode
+
+if TYPE_CHECKING:
+    from depthscope.simulators.binance_exchange import Exchange
+
+__all__ = ["Publisher"]
+
+TRADES: Final = 100 * MS
+TICKERS: Final = 5 * SECOND
+_SUFFIXES: Final = (("@100ms",), ("", "@250ms"), ("@500ms",))  # of the depth windows
+_PARTIAL: Final = (5, 10, 20)
+_MARKS: Final = {SECOND: "@1s", 3 * SECOND: ""}
+
+
+class Publisher:
+    """Gathers what changes and tells it on the grid of each stream.
+
+    Depth messages and aggregate trades go out at whole multiples of their period, for what has
+    happened up to and including that moment; nothing goes out when nothing has changed.
+
+    Attributes
+    ----------
+    next : int
+        Exchange time of the next tick with something to tell.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._dirty: tuple[dict[Listing, None], ...] = tuple({} for _ in DEPTH_PERIODS)
+        self._trading: dict[Listing, None] = {}
+        self._quoted: dict[Listing, None] = {}
+        self._depth_due = [NEVER] * len(DEPTH_PERIODS)
+        self._trades_due = NEVER
+        self._tickers_due = NEVER
+        self._marks_due = dict.fromkeys(_MARKS, NEVER)
+        self._late: dict[str, int] = {}  # by symbol: when the last delayed message goes out
+        self.next = NEVER
+
+    # ── what happens ──
+
+    def changed(self, listing: Listing, now: int) -> None:
+        """Take note of a book that has changed; its best prices are told at once."""
+        for window, period in enumerate(DEPTH_PERIODS):
+            self._dirty[window][listing] = None
+            if self._depth_due[window] == NEVER:
+                self._depth_due[window] = self._soon(now, period)
+        best = listing.quote()
+        if best is not None:
+            self._quoted[listing] = None
+            stream = f"{listing.name.lower()}@bookTicker"
+            if stream in self._exchange.connections.listeners:
+                stamp = self._exchange.stamp(now)
+                self._send(listing.name, stream, encode(listing.ticker(best, stamp, stamp)), now)
+
+    def traded(self, listing: Listing, now: int) -> None:
+        """Take note of a trade."""
+        self._trading[listing] = None
+        if self._trades_due == NEVER:
+            self._trades_due = self._soon(now, TRADES)
+
+    def wake(self, now: int) -> None:
+        """Begin the streams that tell something without any change, if somebody listens."""
+        listeners = self._exchange.connections.listeners
+        if "!bookTicker" in listeners and self._tickers_due == NEVER:
+            self._tickers_due = self._soon(now + 1, TICKERS)
+        for period, suffix in _MARKS.items():
+            if self._marks_due[period] == NEVER and any(
+                name.endswith(f"@markPrice{suffix}") or name == f"!markPrice@arr{suffix}"
+                for name in listeners
+            ):
+                self._marks_due[period] = self._soon(now + 1, period)
+
+    def contract(self, listing: Listing, now: int) -> None:
+        """Tell that a contract's terms or status have changed."""
+        stamp = self._exchange.stamp
+        message = {
+            "e": "contractInfo", "E": stamp(now), "s": listing.name, "ps": listing.name, "ct": "PERPETUAL",
+            "dt": 4_133_404_800_000, "ot": stamp(listing.listed), "cs": listing.status,
+        }  # fmt: skip
+        self._exchange.connections.send("!contractInfo", encode(message))
+
+    # ── the grid ──
+
+    def tick(self, at: int) -> None:
+        """Tell everything that is due."""
+        if self._trades_due <= at:
+            self._trades_due = NEVER
+            self._trades(at)
+        for window in range(len(DEPTH_PERIODS)):
+            if self._depth_due[window] <= at:
+                self._depth_due[window] = NEVER
+                dirty = list(self._dirty[window])
+                self._dirty[window].clear()
+                for listing in dirty:
+                    self._depth(listing, window, at)
+        for period in _MARKS:
+            if self._marks_due[period] <= at:
+                self._marks_due[period] = NEVER
+                self._marks(period, at)
+        if self._tickers_due <= at:
+            self._tickers_due = NEVER
+            self._tickers(at)
+        self.wake(at)
+        self._settle()
+
+    def _soon(self, now: int, period: int) -> int:
+        """The next whole multiple of a period, `now` itself included."""
+        due = -(-now // period) * period
+        self.next = min(self.next, due)
+        return due
+
+    def _settle(self) -> None:
+        self.next = min(*self._depth_due, self._trades_due, self._tickers_due, *self._marks_due.values())
+
+    # ── messages ──
+
+    def _depth(self, listing: Listing, window: int, now: int) -> None:
+        exchange, stamp = self._exchange, self._exchange.stamp
+        message = listing.depth(window, stamp(now), stamp(listing.changed))
+        if message is None or listing.closed:
+            return
+        name, listeners = listing.name.lower(), exchange.connections.listeners
+        streams = [f"{name}@depth{suffix}" for suffix in _SUFFIXES[window]]
+        number = listing.windows[window].count
+        if exchange.desk.strikes_depth or any(stream in listeners for stream in streams):
+            unknown = [listing.numbers.price(listing.instrument.tick), listing.numbers.size(0)]
+            for payload in exchange.desk.depth(listing.name, streams[0], number, message, unknown):
+                for stream in streams:
+                    self._send(listing.name, stream, payload, now)
+        for levels in _PARTIAL:
+            streams = [f"{name}@depth{levels}{suffix}" for suffix in _SUFFIXES[window]]
+            if any(stream in listeners for stream in streams):
+                payload = encode(listing.partial(message, levels))
+                for stream in streams:
+                    self._send(listing.name, stream, payload, now)
+        rpi = f"{name}@rpiDepth{_SUFFIXES[window][0]}"
+        if rpi in listeners:
+            self._send(listing.name, rpi, encode(listing.with_rpi(message)), now)
+
+    def _trades(self, now: int) -> None:
+        listings = list(self._trading)
+        self._trading.clear()
+        for listing in listings:
+            for trade in listing.tape(self._exchange.stamp):
+                if self._exchange.desk.drops_trade(listing.name, listing.tape_count):
+                    continue
+                stream = f"{listing.name.lower()}@aggTrade"
+                if stream in self._exchange.connections.listeners and not listing.closed:
+                    head = {"e": "aggTrade", "E": self._exchange.stamp(now), "s": listing.name}
+                    self._send(listing.name, stream, encode({**head, **trade, **listing.keys()}), now)
+
+    def _mark(self, listing: Listing, now: int) -> Message:
+        told, stamp = listing.mark(now), self._exchange.stamp
+        return {
+            "e": "markPriceUpdate", "E": stamp(now), "s": listing.name,
+            "p": told["mark"], "ap": told["average"],
+            "P": told["mark"], "i": told["index"], "r": told["rate"], "T": stamp(int(told["next"])),
+            **listing.keys(),
+        }  # fmt: skip
+
+    def _marks(self, period: int, now: int) -> None:
+        listeners, suffix = self._exchange.connections.listeners, _MARKS[period]
+        listed = [one for one in self._exchange.listings.values() if not one.closed]
+        for listing in listed:
+            stream = f"{listing.name.lower()}@markPrice{suffix}"
+            if stream in listeners:
+                self._send(listing.name, stream, encode(self._mark(listing, now)), now)
+        everything = f"!markPrice@arr{suffix}"
+        if everything in listeners:
+            payload = encode([self._mark(listing, now) for listing in listed])
+            self._exchange.connections.send(everything, payload)
+
+    def _tickers(self, now: int) -> None:
+        stamp = self._exchange.stamp
+        for listing in self._quoted:
+            best = (listing.book.best(0), listing.book.best(1))
+            message = listing.ticker(best, stamp(now), stamp(listing.changed))
+            self._send(listing.name, "!bookTicker", encode(message), now)
+        self._quoted.clear()
+
+    def _send(self, symbol: str, stream: str, payload: bytes, now: int) -> None:
+        """Send unless the symbol is muted, later when it lags; nothing overtakes what was sent before."""
+        exchange = self._exchange
+        if exchange.desk.find("mute", symbol) is not None:
+            return
+        lag = exchange.desk.find("lag", symbol)
+        due = max(self._late.get(symbol, 0), now if lag is None else now + lag.fault.value)
+        if due <= now:
+            exchange.connections.send(stream, payload)
+            return
+        self._late[symbol] = due
+        exchange.at(due, lambda _: exchange.connections.send(stream, payload))
