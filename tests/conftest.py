@@ -36,6 +36,16 @@ def data_dir() -> Path:
     return path
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what talks to a real venue, unless it is asked for: ``-m integration``."""
+    if "integration" in (config.option.markexpr or ""):
+        return
+    outside = [item for item in items if item.get_closest_marker("integration")]
+    if outside:
+        config.hook.pytest_deselected(items=outside)
+        items[:] = [item for item in items if not item.get_closest_marker("integration")]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [r for r in terminalreporter.stats.get("skipped", []) if "no recordings" in str(r.longrepr)]
     if skipped:

@@ -116,3 +116,27 @@ def test_every_setting_is_described() -> None:
     text = Settings.__doc__ or ""
     described = set(re.findall(r"^    (\w+) : ", text, re.M))
     assert described == {f.name for f in fields(Settings)}
+
+
+def test_a_section_of_the_file_and_its_variables(tmp_path: Path) -> None:
+    path = write(tmp_path, '[binance]\nws_url = "ws://127.0.0.1:9000"\nsymbols = "BTCUSDT, ETHUSDT"')
+    found = load_settings(path, {"DEPTHSCOPE_BINANCE_REST_URL": "http://127.0.0.1:9000"})
+    assert (found.binance_rest_url, found.binance_ws_url) == ("http://127.0.0.1:9000", "ws://127.0.0.1:9000")
+    assert found.binance_symbols == "BTCUSDT, ETHUSDT"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[binance]\nurl = 1", "binance_url.*nearest"),
+        ('[binance]\nrest_url = "ftp://x"', "binance_rest_url cannot be"),
+        ('[binance]\nrest_url = "https://x/path"', "binance_rest_url cannot be"),
+        ('[binance]\ndepth_speed = "1ms"', "like 100ms"),
+        ("[binance]\nsnapshot_limit = 7", "binance_snapshot_limit cannot be 7"),
+        ('[binance]\nsymbols = "btcusdt"', "binance_symbols cannot be"),
+        ('[binanec]\nrest_url = "https://x"', "'binanec'"),
+    ],
+)
+def test_a_section_that_is_wrong(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        load_settings(write(tmp_path, text), {})

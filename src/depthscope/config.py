@@ -10,6 +10,7 @@ setting: its results depend on its arguments alone.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -46,9 +47,14 @@ _WORDS: Final[Mapping[str, bool]] = {
 }  # fmt: skip
 
 
-def _setting(default: Any, low: float | None = None, high: float | None = None) -> Any:
-    """Declare a setting with its inclusive range."""
-    return field(default=default, metadata={"low": low, "high": high})
+SECTIONS: Final = ("binance",)  # tables of the file: ``[binance] rest_url`` is the setting ``binance_rest_url``
+
+
+def _setting(
+    default: Any, low: float | None = None, high: float | None = None, *, form: str = "", example: str = ""
+) -> Any:
+    """Declare a setting with its inclusive range, or the regular expression of a text and an example."""
+    return field(default=default, metadata={"low": low, "high": high, "form": form, "example": example})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,18 @@ class Settings:
     calendars : str
         Who follows another trading calendar than the shipped table says:
         ``venue=calendar`` or ``venue/symbol=calendar``, separated by commas. Default empty.
+    binance_rest_url : str
+        Where Binance USD-M futures answer requests, without a path. Default the real venue,
+        ``https://fapi.binance.com``.
+    binance_ws_url : str
+        Where their streams are, without a path. Default ``wss://fstream.binance.com``.
+    binance_depth_speed : str
+        Cadence of its depth streams: 100ms, 250ms or 500ms. Default 100ms.
+    binance_symbols : str
+        What a live session follows when none is named, separated by commas. Default BTCUSDT.
+    binance_snapshot_limit : int
+        Levels a side of its snapshots: 5, 10, 20, 50, 100, 500 or 1000; more weigh more in the
+        venue's request limit. Default 1000.
     """
 
     port: int = _setting(8050, 0, 65535)
@@ -81,6 +99,15 @@ class Settings:
     history_seconds: int = _setting(86_400, 60, 86_400)
     threads: int = _setting(2, 1, 2)
     calendars: str = _setting("")
+    binance_rest_url: str = _setting(
+        "https://fapi.binance.com", form=r"https?://[^/\s]+", example="https://host:port"
+    )
+    binance_ws_url: str = _setting("wss://fstream.binance.com", form=r"wss?://[^/\s]+", example="wss://host:port")
+    binance_depth_speed: str = _setting("100ms", form="100ms|250ms|500ms", example="100ms")
+    binance_symbols: str = _setting(
+        "BTCUSDT", form=r"[A-Z0-9_]+( *, *[A-Z0-9_]+)*", example="BTCUSDT, ETHUSDT"
+    )
+    binance_snapshot_limit: int = _setting(1000, form="5|10|20|50|100|500|1000", example="1000")
 
 
 def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -110,7 +137,7 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
 
     file = path or _named_file(environ) or _found_file(environ)
     if file is not None:
-        for key, value in _read(file).items():
+        for key, value in _flat(_read(file)).items():
             values[key] = _checked(key, value, known, str(file))
 
     by_variable = {PREFIX + name.upper(): name for name in known}
@@ -126,6 +153,17 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
             )
         values[name] = _checked(name, _parsed(text, known[name].type), known, variable)
     return Settings(**values)
+
+
+def _flat(read: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a file with those of its sections under their full names."""
+    flat: dict[str, Any] = {}
+    for key, value in read.items():
+        if key in SECTIONS and isinstance(value, dict):
+            flat |= {f"{key}_{name}": inner for name, inner in value.items()}
+        else:
+            flat[key] = value
+    return flat
 
 
 def _named_file(environ: Mapping[str, str]) -> Path | None:
@@ -184,4 +222,8 @@ def _checked(key: str, value: Any, known: Mapping[str, Any], where: str) -> Any:
     low, high = known[key].metadata["low"], known[key].metadata["high"]
     if low is not None and not low <= value <= high:
         raise ConfigError(f"{where}: {key} must lie in {low} … {high}, got {value}. Correct it there.")
+    form = known[key].metadata["form"]
+    if form and not re.fullmatch(form, str(value)):
+        example = known[key].metadata["example"]
+        raise ConfigError(f"{where}: {key} cannot be {value!r}; write it like {example}. Correct it there.")
     return value

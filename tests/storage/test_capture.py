@@ -276,7 +276,7 @@ def written(folder: Path, n: int = 400, **settings: object) -> list[Input]:
 
 @pytest.mark.parametrize("level", [None, 1])
 def test_a_torn_end_at_every_byte_is_an_exact_prefix(tmp_path: Path, level: int | None) -> None:
-    inputs = written(tmp_path, 120, level=level)
+    inputs = written(tmp_path, 60, level=level)
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     ends = {HEADER_BYTES} | {end for _, end in _frames(path)}

@@ -80,8 +80,8 @@ def kill_writers(folder: Path, count: int, seed: int) -> str:
     worst = max(ages, default=0.0)
     return (
         f"G3 kill -9 of a writing process: n={count} seed={seed}, 0 wrong prefixes, 0 acknowledged lost "
-        f"({acknowledged_all:,} acknowledged, {recovered_all:,} recovered, {torn} torn ends); oldest input lost "
-        f"was {np.median(ages or [0]):.1f} ms old (median), {worst:.1f} ms (worst)"
+        f"({acknowledged_all:,} acknowledged, {recovered_all:,} recovered, {torn} torn ends); the oldest input "
+        f"lost was {np.median(ages or [0]):.1f} ms old (median), {worst:.1f} ms (worst)"
     )
 
 
@@ -156,8 +156,8 @@ def fail_often(tmp_path: Path, count: int, seed: int) -> str:
     assert set(hit) == set(FAULTS)
     kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(hit.items()))
     return (
-        f"G4 failing calls: n={count - never} seed={seed} ({kinds}): 0 acknowledged lost, 0 writes or syncs after a "
-        f"failure, every loss a gap"
+        f"G4 failing calls: n={count - never} seed={seed} ({kinds}): 0 acknowledged lost, 0 writes "
+        f"or syncs after a failure, every loss a gap"
     )
 
 
@@ -192,17 +192,17 @@ def lose_power(tmp_path: Path, count: int, seed: int) -> str:
         assert all(one in left for one in inputs)
         torn += any(isinstance(item, Gap) and item.reason in ("torn", "damage") for item in read)
     return (
-        f"G4 power cut with torn sectors: n={count} seed={seed}, {torn} found torn or damaged, 0 acknowledged lost, "
-        f"0 wrong inputs"
+        f"G4 power cut with torn sectors: n={count} seed={seed}, {torn} found torn or damaged, 0 "
+        f"acknowledged lost, 0 wrong inputs"
     )
 
 
 def test_failing_disks(tmp_path: Path, record_property: Record) -> None:
-    record_property("proof", fail_often(tmp_path, 300, 4_000))
+    record_property("proof", fail_often(tmp_path, 430, 4_000))
 
 
 def test_power_cuts(tmp_path: Path, record_property: Record) -> None:
-    record_property("proof", lose_power(tmp_path, 200, 5_000))
+    record_property("proof", lose_power(tmp_path, 220, 5_000))
 
 
 @pytest.mark.slow
@@ -251,7 +251,7 @@ print(safe, number, writer.failure)
 def flip_bits(tmp_path: Path, count: int, seed: int) -> str:
     rng = np.random.default_rng(seed)
     folder = tmp_path / "log"
-    n = 400
+    n = 250
     with CaptureWriter(folder) as writer:
         for number in range(1, n + 1):
             writer.append(made_input(seed, number))
@@ -259,8 +259,6 @@ def flip_bits(tmp_path: Path, count: int, seed: int) -> str:
                 writer.flush()
     (path,) = folder.iterdir()
     made = [made_input(seed, number) for number in range(1, n + 1)]
-    place = {one: index for index, one in enumerate(made)}
-    assert len(place) == n or len(set(made)) > n - 60
     size = path.stat().st_size
     lost_most = 0
     with path.open("r+b", buffering=0) as file:
@@ -281,8 +279,8 @@ def flip_bits(tmp_path: Path, count: int, seed: int) -> str:
             lost_most = max(lost_most, n - len(inputs))
     assert list(read_capture(path)) == made
     return (
-        f"G5 bit flips in a capture segment of {size:,} bytes: n={count} seed={seed}, 0 silent, 0 uncaught, 0 wrong "
-        f"inputs; at most {lost_most} of {n} inputs lost by one"
+        f"G5 bit flips in a capture segment of {size:,} bytes: n={count} seed={seed}, 0 silent, 0 uncaught, "
+        f"0 wrong inputs; at most {lost_most} of {n} inputs lost by one"
     )
 
 

@@ -55,6 +55,8 @@ SPECS: Final[dict[str, str]] = {
 KERNELS: Final = (
     "depthscope.venues.dbn_kernels",
     "depthscope.venues.binance_scan",
+    "depthscope.venues.binance_tops",
+    "depthscope.venues.binance_watch",
     "depthscope.venues.lobster_scan",
     "depthscope.venues.synthetic_kernel",
 )

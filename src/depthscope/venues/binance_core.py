@@ -75,6 +75,7 @@ class Core:
 
     def __init__(self, *, fast: bool = True) -> None:
         self.decoder = Decoder(fast=fast, tracked=True)
+        self.decoder.prepare()
         self.requests: list[Request] = []
         self.notices: list[Notice] = []
         self.ignored: dict[str, int] = {}

@@ -309,10 +309,14 @@ class Decoder:
 
     # ── the scanner ──
 
+    def prepare(self) -> None:
+        """Have the scanner compiled before the first message comes."""
+        self._scan_message = direct(scan_message)
+
     def _scan_frame(self, frame: bytes, ts_recv: int) -> int:
+        if self._scan_message is None:
+            self.prepare()
         out, scan = self.out, self._scan_message
-        if scan is None:
-            scan = self._scan_message = direct(scan_message)
         while True:
             result: int = scan(out.buffer.place, frame, ts_recv, out.n)
             out.n = result >> 2
