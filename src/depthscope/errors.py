@@ -13,6 +13,7 @@ __all__ = [
     "CorruptData",
     "DepthscopeError",
     "EmptyData",
+    "FeedFailed",
     "FormatUnknown",
     "InputError",
     "MissingExtra",
@@ -69,6 +70,10 @@ class CorruptData(InputError):
     def __init__(self, message: str, records: int = 0) -> None:
         super().__init__(message)
         self.records = records
+
+
+class FeedFailed(DepthscopeError):
+    """A live feed broke off. Consequence: the session ends; what was recorded up to there is good."""
 
 
 class UnknownInstrument(InputError):

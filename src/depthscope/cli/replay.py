@@ -12,6 +12,7 @@ from depthscope.errors import InputError
 
 if TYPE_CHECKING:
     from depthscope.config import Settings
+    from depthscope.runtime.market import Market
     from depthscope.web.app import Address
 
 Port = Annotated[
@@ -72,7 +73,6 @@ def serve_page(
     from depthscope.runtime.models import model_named
     from depthscope.runtime.session import Session
     from depthscope.runtime.sources import open_source
-    from depthscope.web.app import serve
 
     calendars = parse_calendars(preferences.calendars)
     model = None if signal == "off" else model_named(signal)
@@ -87,15 +87,22 @@ def serve_page(
     )
     # The session compiles the engine while the generator's kernels are compiled beside it.
     with compiling(["depthscope.venues.synthetic_kernel"] if mode == "demo" else []):
-        serve(
-            session,
-            port=preferences.port if port is None else port,
-            open_browser=preferences.open_browser and not no_open,
-            page_hz=preferences.page_hz,
-            depth_rows=preferences.depth_rows,
-            history_seconds=preferences.history_seconds,
-            ready=announce,
-        )
+        serve_market(session, preferences, port, no_open)
+
+
+def serve_market(session: Market, preferences: Settings, port: int | None, no_open: bool) -> None:
+    """Serve the page of a market until interrupted, as the settings say."""
+    from depthscope.web.app import serve
+
+    serve(
+        session,
+        port=preferences.port if port is None else port,
+        open_browser=preferences.open_browser and not no_open,
+        page_hz=preferences.page_hz,
+        depth_rows=preferences.depth_rows,
+        history_seconds=preferences.history_seconds,
+        ready=announce,
+    )
 
 
 def announce(address: Address) -> None:

@@ -8,16 +8,20 @@ configured.
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import msgspec
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import asyncio
+    from collections.abc import Mapping, Sequence
 
     from depthscope.market.events import Events
     from depthscope.market.instruments import Instrument
 
-__all__ = ["Input", "Kind", "Machine"]
+__all__ = ["Feed", "Input", "Kind", "LiveMachine", "Machine", "Notice"]
 
 
 class Kind(IntEnum):
@@ -93,4 +97,77 @@ class Machine(Protocol):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Become what :meth:`snapshot` described."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line of the append-only record of what happened to a session.
+
+    Attributes
+    ----------
+    ts : int
+        Receive time, UTC ns.
+    about : {"book", "tape", "link", "instrument", "rate", "clock", "rest", "session"}
+        What it is about. ``book`` and ``tape`` are transitions of state; the rest are remarks.
+    subject : str
+        Symbol, stream or connection; empty for the session.
+    state : str
+        LIVE, SYNCING or STALE of a transition; else "" or ``alarm``.
+    reason : str
+        Why, for people.
+    """
+
+    ts: int
+    about: str
+    subject: str
+    state: str
+    reason: str
+
+    def line(self) -> bytes:
+        """One line of JSON, without the newline."""
+        return msgspec.json.encode(asdict(self))
+
+
+class LiveMachine(Machine, Protocol):
+    """A machine as a live session uses it, which also hears what it has to say."""
+
+    @property
+    def notices(self) -> Sequence[Notice]:
+        """Notices that have not been taken."""
+        ...
+
+    def take_notices(self) -> list[Notice]:
+        """Notices since the last call."""
+        ...
+
+    def health(self, now: int) -> dict[str, Any]:
+        """Figures for operations at receive time `now`; nothing depends on them."""
+        ...
+
+
+class Feed(Protocol):
+    """What owns a venue's sockets: it gives inputs to its sink, in order, and does what the machine requests.
+
+    Attributes
+    ----------
+    room : asyncio.Event
+        Cleared by whoever cannot take more: no socket is read until it is set again.
+    figures : dict of str to int
+        What was counted.
+    """
+
+    room: asyncio.Event
+    figures: dict[str, int]
+
+    async def run(self) -> None:
+        """Feed until :meth:`stop`; raises what the sink raised."""
+        ...
+
+    def stop(self) -> None:
+        """Have :meth:`run` end."""
+        ...
+
+    def give(self, kind: Kind, payload: bytes) -> None:
+        """Hand an input of the session itself to the sink, at the present time."""
         ...

@@ -7,7 +7,6 @@ was fed and how far time has come; nothing flows back.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from depthscope.market.sessions import calendar_of
 from depthscope.runtime.symbols import Symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from depthscope.book.view import OrderBook
     from depthscope.engine import Engine
@@ -127,10 +126,9 @@ class Market(ABC):
             raise BookUnavailable(f"{symbol} has had no event yet: there is no book to show.")
         return self.engine.book(symbol)
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep the books as they are while they are read from another thread than the feed's."""
-        yield
+    def reason(self, symbol: str) -> str | None:
+        """Why the book of a symbol is not LIVE, where the market itself was told."""
+        return None
 
     # -- what is done to it -------------------------------------------------------------------
 

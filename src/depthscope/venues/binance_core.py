@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from depthscope.market import events as ev
+from depthscope.market.inputs import Notice
 from depthscope.venues import binance_layout as b
 from depthscope.venues import binance_watch as w
 from depthscope.venues.binance_decoder import Decoder
 from depthscope.venues.binance_info import status_code
 from depthscope.venues.binance_links import Links
-from depthscope.venues.binance_requests import FetchSnapshot, LiveConfig, Notice, Request
+from depthscope.venues.binance_requests import FetchSnapshot, LiveConfig, Request
 from depthscope.venues.binance_symbols import PUBLISHER
 from depthscope.venues.binance_tops import Tops
 from depthscope.venues.binance_watch import Watch

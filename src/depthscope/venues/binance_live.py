@@ -27,13 +27,13 @@ from depthscope.venues.binance_info import listing
 from depthscope.venues.binance_json import Rejected, Skipped, envelope
 from depthscope.venues.binance_links import SECOND, Links, Slot
 from depthscope.venues.binance_pulse import Pulse
-from depthscope.venues.binance_requests import FetchInstruments, FetchTime, LiveConfig, Notice, Request
+from depthscope.venues.binance_requests import FetchInstruments, FetchTime, LiveConfig, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from depthscope.market.events import Events
-    from depthscope.market.inputs import Input
+    from depthscope.market.inputs import Input, Notice
 
 __all__ = ["BinanceMachine"]
 

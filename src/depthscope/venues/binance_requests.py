@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 __all__ = [
-    "Close", "FetchInstruments", "FetchSnapshot", "FetchTime", "LiveConfig", "Notice", "Open", "Request", "Send",
+    "Close", "FetchInstruments", "FetchSnapshot", "FetchTime", "LiveConfig", "Open", "Request", "Send",
 ]  # fmt: skip
 
 Route = Literal["public", "market"]
@@ -70,38 +70,6 @@ class Send:
 
 
 Request = FetchSnapshot | FetchInstruments | FetchTime | Open | Close | Send
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One line of the append-only record of what happened to a session.
-
-    Attributes
-    ----------
-    ts : int
-        Receive time, UTC ns.
-    about : {"book", "tape", "link", "instrument", "rate", "clock", "rest", "session"}
-        What it is about. ``book`` and ``tape`` are transitions of state; the rest are remarks.
-    subject : str
-        Symbol, stream or connection; empty for the session.
-    state : str
-        LIVE, SYNCING or STALE of a transition; else "" or ``alarm``.
-    reason : str
-        Why, for people.
-    """
-
-    ts: int
-    about: str
-    subject: str
-    state: str
-    reason: str
-
-    def line(self) -> bytes:
-        """One line of JSON, without the newline."""
-        return msgspec.json.encode(
-            {"ts": self.ts, "about": self.about, "subject": self.subject, "state": self.state,
-             "reason": self.reason}
-        )  # fmt: skip
 
 
 class LiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

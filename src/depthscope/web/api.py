@@ -75,8 +75,7 @@ def make_router(hub: Hub, depth_rows: int) -> APIRouter:
             if len(hub.session.symbols) != 1:
                 raise InputError("Name the symbol: /api/v1/book?symbol=…; /api/v1/symbols lists them.")
             symbol = hub.session.symbols[0].symbol
-        with hub.session.held():
-            return hub.session.book(symbol).to_json(levels)
+        return hub.session.book(symbol).to_json(levels)
 
     @router.get("/health", summary="Whether the server works, and where its session stands.")
     async def health() -> Response:

@@ -196,8 +196,7 @@ class Hub:
         session, recorder = self.session, self.recorder
         status = session.status
         self._worked = seq
-        with session.held():
-            recorder.watch(tuple(symbol for symbol, _ in keys))
+        recorder.watch(tuple(symbol for symbol, _ in keys))
         flat_out = status.state == "seeking" or status.speed == float("inf")
         moved = session.step(time.monotonic(), _BUDGET_MAX if flat_out else _BUDGET)
         frames: dict[Key, list[Frame]] = {}
@@ -205,9 +204,8 @@ class Hub:
             wanted = frozenset[Key]() if session.status.state == "seeking" else keys
             frames = encode_tick(recorder, wanted, seq, time.time() * 1e3)
         watched = {s for s, _ in keys if s in recorder.tracks} if slow else set[int]()
-        with session.held():
-            books = self._books({symbol for symbol, res in frames if res == 0}, seq)
-            texts = {symbol: self._texts(recorder.tracks[symbol]) for symbol in watched}
+        books = self._books({symbol for symbol, res in frames if res == 0}, seq)
+        texts = {symbol: self._texts(recorder.tracks[symbol]) for symbol in watched}
         return frames, texts, books
 
     def _texts(self, track: Track) -> dict[str, str]:
@@ -362,15 +360,12 @@ class Hub:
         if not self.recorder.ready or self.session.status.state == "seeking":
             self._refill = True  # the tick that ends it fills everyone
             return None
-        with self.session.held():
-            self.recorder.watch(wanted)
+        self.recorder.watch(wanted)
         if key[0] not in self.recorder.tracks:
             return [], self._worked, {}
         head = Head(key[0], self._worked, key[1], time.time() * 1e3)
         frames = encode_fill(self.recorder, head, cols, since)
-        with self.session.held():
-            books = self._books({key[0]} if key[1] == 0 else set(), self._worked)
-        return frames, self._worked, books
+        return frames, self._worked, self._books({key[0]} if key[1] == 0 else set(), self._worked)
 
 
 def _failed(status: Status, error: Exception) -> Status:

@@ -55,7 +55,8 @@ def info_message(recorder: Recorder, track: Track) -> dict[str, Any]:
         return message
     counters = session.engine.counters(track.slot)
     message["counters"] = counters
-    message["stateReason"] = _reason(book, counters)
+    told = None if book.state == "LIVE" else session.reason(instrument.symbol)
+    message["stateReason"] = told or _reason(book, counters)
     if book.state == "LIVE":
         message |= _prices(book, instrument)
         if track.history.last is not None and not math.isnan(track.history.last.imbalance):

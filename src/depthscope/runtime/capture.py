@@ -1,0 +1,249 @@
+"""A capture log as a source: the recorded inputs stepped through the venue's machine once more.
+
+The machine that made the events of the live session makes them again from what it was fed, so a
+replay has the same events in the same order. Nothing is taken from this machine: settings and
+instruments stand in the recording.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from depthscope.errors import (
+    ConfigError,
+    CorruptData,
+    EmptyData,
+    SourceMissing,
+    UnknownInstrument,
+    UnknownName,
+)
+from depthscope.market.events import LOST
+from depthscope.market.inputs import Input, Kind
+from depthscope.market.source import SourceInfo
+from depthscope.runtime.machines import machine_for, venue_of
+from depthscope.storage.capture import CaptureReader, Gap, list_segments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from depthscope.market.events import Events
+    from depthscope.market.inputs import Machine
+    from depthscope.market.instruments import Instrument
+    from depthscope.market.source import Key, SourceOptions
+
+__all__ = ["CaptureSource", "holds_capture"]
+
+FORMAT: Final = "capture"
+_SHOWN: Final = 20  # gaps named one by one in `info.warnings`
+
+
+def holds_capture(path: Path) -> bool:
+    """Whether a path is a segment of a capture log, or a folder with any."""
+    if path.is_dir():
+        return any(path.glob("*.cap"))
+    return path.suffix == ".cap" and path.is_file()
+
+
+class CaptureSource:
+    """One capture log (see `depthscope.market.source.Source`).
+
+    Sessions follow one another: where one begins anew, books of the one before are given up (``X``)
+    and a symbol keeps its key if its tick and lot are the same.
+
+    Parameters
+    ----------
+    path : Path
+        A folder, or one segment.
+    options : SourceOptions
+        A recording replays as it was: `tick`, `lot` and options of venues are refused.
+
+    Attributes
+    ----------
+    info : SourceInfo
+        Filled in as it is read.
+
+    Raises
+    ------
+    SourceMissing, FormatUnknown, InputError
+        When there is no log, or it cannot be read.
+    EmptyData
+        When nothing was recorded.
+    UnknownName
+        When a symbol asked for was not recorded.
+    """
+
+    def __init__(self, path: Path, options: SourceOptions) -> None:
+        if options.tick is not None or options.lot is not None or options.extra:
+            given = [name for name in ("tick", "lot") if getattr(options, name) is not None]
+            raise ConfigError(
+                f"A recording replays with what its venue told: leave out {', '.join([*given, *options.extra])}."
+            )
+        self.path = path
+        self._chunk = options.chunk
+        segments = list_segments(path)
+        self.info = SourceInfo(
+            str(path), FORMAT, bytes_total=sum(segment.path.stat().st_size for segment in segments)
+        )
+        self.info.notes["segments"] = str(len(segments))
+        self._instruments: dict[Key, Instrument] = {}
+        self._opened(options.symbols or frozenset())
+
+    @property
+    def instruments(self) -> Mapping[Key, Instrument]:
+        """Instruments met so far."""
+        return self._instruments
+
+    def resolve(self, publisher: int, instrument_id: int) -> Instrument:
+        """Return the instrument of a key met in the events.
+
+        Raises
+        ------
+        UnknownInstrument
+            When no event had that key.
+        """
+        found = self._instruments.get((publisher, instrument_id))
+        if found is None:
+            raise UnknownInstrument(f"{self.path}: no instrument {publisher}/{instrument_id} has appeared.")
+        return found
+
+    def chunks(self) -> Iterator[Events]:
+        """Yield EVENT arrays; may be called again: reading starts over.
+
+        Raises
+        ------
+        CorruptData
+            After all that was readable, when bytes of the log are damaged.
+        """
+        info = self.info
+        info.warnings.clear()
+        info.records = 0
+        self._instruments.clear()
+        reader = CaptureReader(self.path)
+        held: list[Events] = []
+        rows = 0
+        gaps: list[Gap] = []
+        for events in self._sessions(reader, gaps):
+            held.append(events)
+            rows += len(events)
+            info.bytes_read = reader.bytes_read
+            while rows >= self._chunk:
+                whole = np.concatenate(held)
+                yield whole[: self._chunk]
+                held, rows = [whole[self._chunk :]], rows - self._chunk
+        if rows:
+            yield np.concatenate(held)
+        info.bytes_read = info.bytes_total
+        info.warnings += [f"{gap}." for gap in gaps[:_SHOWN]]
+        if len(gaps) > _SHOWN:
+            info.warnings.append(f"{len(gaps) - _SHOWN:,} more gaps: `depthscope capture verify` lists them.")
+        damaged = next((gap for gap in gaps if not gap.sound and gap.reason != "torn"), None)
+        if damaged is not None:
+            raise CorruptData(
+                f"{damaged}. {info.records:,} inputs were read, before and after the damage; what is missing "
+                "shows as a gap. `depthscope capture repair` makes the log whole but for that.",
+                info.records,
+            )
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def _opened(self, wanted: frozenset[str]) -> None:
+        """Check what can be checked before anything is read: settings, symbols."""
+        symbols: set[str] = set()
+        recorded = False
+        for batch in CaptureReader(self.path):
+            if isinstance(batch, Gap):
+                continue
+            recorded = True
+            for received in batch:
+                if received.kind == Kind.CONFIG:
+                    self.info.dataset = venue_of(received.payload)
+                    symbols |= _symbols(received.payload)
+            if symbols:
+                break
+        if not recorded:
+            raise EmptyData(f"{self.path} holds no input: nothing was recorded.")
+        if not symbols:
+            raise SourceMissing(
+                f"{self.path} holds no settings of a session: its first segments are missing. Name the whole "
+                "folder of the recording."
+            )
+        missing = sorted(wanted - symbols)
+        if missing:
+            near = [n for m in missing for n in difflib.get_close_matches(m, sorted(symbols), n=3, cutoff=0.5)]
+            raise UnknownName(
+                f"{self.path} has no {', '.join(missing)} (it has {', '.join(near or sorted(symbols)[:8])})."
+            )
+
+    def _sessions(self, reader: CaptureReader, gaps: list[Gap]) -> Iterator[Events]:
+        machine: Machine | None = None
+        last = 0
+        opened: dict[int, bytes] = {}  # connections of the session: what said so
+        for found in reader:
+            if isinstance(found, Gap):
+                gaps.append(found)
+                if found.reason == "restart":
+                    if machine is not None:
+                        yield from self._given_up(machine, opened, last)
+                    machine, opened = None, {}
+                continue
+            if found.opening and machine is not None:
+                continue  # repeated for those who begin to read here
+            for received in found:
+                if machine is None:
+                    if received.kind != Kind.CONFIG:
+                        continue
+                    machine = machine_for(venue_of(received.payload))
+                if received.kind == Kind.LINK:
+                    opened[received.connection] = received.payload
+                machine.step(received)
+                last = received.ts_recv
+            if not found.opening:
+                self.info.records += len(found)
+            if machine is not None:
+                events = machine.take()
+                if len(events):
+                    yield self._keyed(machine, events)
+
+    def _given_up(self, machine: Machine, opened: Mapping[int, bytes], last: int) -> Iterator[Events]:
+        """End a session that another one follows: its books are known no longer."""
+        for number in opened:
+            lost = b'{"event":"lost","name":"","reason":"the recording ends"}'
+            machine.step(Input(Kind.LINK, number, last, lost))
+        events = machine.take()
+        kept = events[events["action"] == LOST]
+        if len(kept):
+            yield self._keyed(machine, kept)
+
+    def _keyed(self, machine: Machine, events: Events) -> Events:
+        """Events with the keys their instruments have in this source."""
+        events = events.copy()
+        told = events["instrument_id"].copy()
+        pairs = zip(events["publisher"].tolist(), told.tolist(), strict=True)
+        for key in dict.fromkeys(pairs):
+            number = self._number_of(key, machine.instruments[key])
+            if number != key[1]:
+                events["instrument_id"][(events["publisher"] == key[0]) & (told == key[1])] = number
+        return events
+
+    def _number_of(self, key: Key, instrument: Instrument) -> int:
+        """Number of an instrument here: its own, unless a session before gave that to another."""
+        publisher, number = key
+        for (other, there), known in self._instruments.items():
+            if other == publisher and known == instrument:
+                return there
+        if key in self._instruments:
+            number = 1 + max(n for p, n in self._instruments if p == publisher)
+        self._instruments[publisher, number] = instrument
+        return number
+
+
+def _symbols(config: bytes) -> set[str]:
+    import msgspec
+
+    told: Any = msgspec.json.decode(config)
+    return {str(name) for part in told.values() if isinstance(part, dict) for name in part.get("symbols", ())}
+

@@ -1,0 +1,262 @@
+"""LiveFeed: a venue's feed in a thread of its own. What it receives is recorded, decoded, and waits to be taken.
+
+The thread does no more than that: who takes the events runs the engine, in a thread of its own,
+at a pace of its own. A taker that falls behind is waited for by not reading the sockets, which
+shows as silence and, if it lasts, as a gap: nothing is dropped without a word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+
+from depthscope.errors import DepthscopeError, FeedFailed
+from depthscope.market.events import empty_events
+from depthscope.market.inputs import Input, Kind
+from depthscope.runtime.clock import SessionClock
+from depthscope.runtime.machines import feed_for
+from depthscope.storage.capture import CaptureWriter
+from depthscope.storage.redaction import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from depthscope.config import Settings
+    from depthscope.errors import RecordingFailed
+    from depthscope.market.events import Events
+    from depthscope.market.inputs import Notice
+    from depthscope.market.instruments import Instrument
+
+__all__ = ["LiveFeed"]
+
+MOST_BYTES: Final = 256 << 20  # of events that wait to be taken
+KEPT: Final = 1_000  # notices
+PATIENCE: Final = 10.0  # seconds the thread may take to end
+
+
+class LiveFeed:
+    """One live session's inputs, from the sockets to events.
+
+    Parameters
+    ----------
+    venue : str
+        One of `depthscope.runtime.machines.MACHINES`.
+    symbols : sequence of str
+        What to follow; empty for what the settings name.
+    settings : Settings
+        Addresses and the rest.
+    record : Path, optional
+        Folder of the capture log; without it nothing is written.
+    on_notice : callable, optional
+        Called with each notice, in the feed's thread.
+    most_bytes : int
+        Of events that may wait to be taken before the sockets are left alone.
+
+    Raises
+    ------
+    UnknownName, ConfigError
+        When the venue or the settings cannot be used.
+    OutputError
+        When nothing can be recorded there.
+    """
+
+    def __init__(
+        self,
+        venue: str,
+        symbols: Sequence[str],
+        *,
+        settings: Settings,
+        record: Path | None = None,
+        on_notice: Callable[[Notice], None] | None = None,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self.venue = venue
+        self.clock = SessionClock()
+        self.feed, self.machine, self.symbols = feed_for(
+            venue, symbols, settings, self._sink, self.clock, random.random
+        )
+        self.recorder = (
+            None if record is None else CaptureWriter(record, opening=self._opening, on_failure=self._not_recorded)
+        )
+        self.notices: deque[Notice] = deque(maxlen=KEPT)
+        self._on_notice = on_notice
+        self._most_bytes = most_bytes
+        self._links: dict[int, Input] = {}
+        self._held: list[Events] = []
+        self._bytes = 0
+        self._last = 0
+        self._change = threading.Condition()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._run, name="depthscope-feed", daemon=True)
+        self._ended = False
+        self._failure: BaseException | None = None
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Connect, in the thread."""
+        self._thread.start()
+
+    def stop(self, timeout: float = PATIENCE) -> None:
+        """Close every connection, write what is to be recorded, and wait for the thread. Does no harm twice.
+
+        Raises
+        ------
+        RecordingFailed
+            When not everything could be made durable.
+        FeedFailed
+            When the thread does not end in time.
+        """
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                loop.call_soon_threadsafe(self.feed.stop)
+                loop.call_soon_threadsafe(self.feed.room.set)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                raise FeedFailed(f"The feed of {self.venue} has not ended within {timeout:g} s.")
+        if self.recorder is not None:
+            self.recorder.close()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._ended
+
+    @property
+    def instruments(self) -> Mapping[tuple[int, int], Instrument]:
+        """Instruments met so far, by (publisher, instrument id)."""
+        return self.machine.instruments
+
+    @property
+    def last(self) -> int:
+        """Receive time of the latest input, UTC ns; 0 before the first."""
+        return self._last
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._feeding())
+        except BaseException as error:  # noqa: BLE001 - raised where the events are taken
+            self._failure = error
+        finally:
+            with self._change:
+                self._ended = True
+                self._change.notify_all()
+
+    async def _feeding(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await self.feed.run()
+
+    # -- in the thread ------------------------------------------------------------------------
+
+    def _sink(self, received: Input) -> None:
+        received = redacted(received)
+        if self.recorder is not None:
+            self.recorder.append(received)
+        kind = received.kind
+        if kind == Kind.LINK:
+            self._linked(received)
+        machine = self.machine
+        machine.step(received)
+        self._last = received.ts_recv
+        events = machine.take()
+        if len(events):
+            self._hold(events.copy())
+        if machine.notices:
+            for notice in machine.take_notices():
+                self.notices.append(notice)
+                if self._on_notice is not None:
+                    self._on_notice(notice)
+
+    def _hold(self, events: Events) -> None:
+        with self._change:
+            first = not self._held
+            self._held.append(events)
+            self._bytes += events.nbytes
+            if self._bytes > self._most_bytes:
+                self.feed.room.clear()
+            if first:
+                self._change.notify_all()
+
+    def _linked(self, received: Input) -> None:
+        told = msgspec.json.decode(received.payload)
+        if told["event"] == "open":
+            self._links[received.connection] = received
+        else:
+            self._links.pop(received.connection, None)
+
+    def _opening(self) -> list[Input]:
+        """What a segment repeats at its start, besides settings: grids of the instruments, open connections."""
+        grids = [
+            Input(Kind.INSTRUMENT, 0, self._last, msgspec.json.encode(
+                {"publisher": key[0], "id": key[1], "symbol": i.symbol, "tick": i.tick, "lot": i.lot}
+            ))
+            for key, i in self.machine.instruments.items()
+        ]  # fmt: skip
+        return [*grids, *self._links.values()]
+
+    def _not_recorded(self, failure: RecordingFailed) -> None:
+        """Have the session told that recording ended (called by a thread of the recorder)."""
+        self.tell("recording", str(failure))
+
+    # -- from other threads -------------------------------------------------------------------
+
+    def tell(self, event: str, reason: str, symbol: str | None = None) -> None:
+        """Tell the session something: it becomes a STATUS input (see the venue's machine)."""
+        told: dict[str, Any] = {"event": event, "reason": reason}
+        if symbol is not None:
+            told["symbol"] = symbol
+        loop = self._loop
+        if loop is not None and not self._ended:
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody listens any more
+                loop.call_soon_threadsafe(self.feed.give, Kind.STATUS, msgspec.json.encode(told))
+
+    def take(self, timeout: float = 0.0) -> Events:
+        """Events since the last call; waits up to `timeout` seconds for some.
+
+        Raises
+        ------
+        FeedFailed
+            When the feed has ended by itself.
+        DepthscopeError
+            What ended it, where that is one of ours.
+        """
+        with self._change:
+            if not self._held and not self._ended and timeout > 0:
+                self._change.wait(timeout)
+            held, self._held = self._held, []
+            full, self._bytes = self._bytes > self._most_bytes // 2, 0
+        if full and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                self._loop.call_soon_threadsafe(self.feed.room.set)
+        if held:
+            return np.concatenate(held) if len(held) > 1 else held[0]
+        failure = self._failure
+        if isinstance(failure, DepthscopeError):
+            raise failure
+        if failure is not None:
+            raise FeedFailed(f"The feed of {self.venue} broke off: {type(failure).__name__}: {failure}") from failure
+        return empty_events(0)
+
+    def health(self, timeout: float = 2.0) -> dict[str, Any]:
+        """Figures of the venue's machine (see its `health`); empty when the thread does not answer in time."""
+        loop = self._loop
+        if loop is None or self._ended:
+            return {}
+
+        async def ask() -> dict[str, Any]:
+            return self.machine.health(self.clock.now())
+
+        try:
+            return asyncio.run_coroutine_threadsafe(ask(), loop).result(timeout)
+        except (TimeoutError, RuntimeError):
+            return {}
