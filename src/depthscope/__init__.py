@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from depthscope.findings import detections, detections_batches
     from depthscope.frame import Frame
     from depthscope.liquidity import liquidity_profile, liquidity_profile_batches
+    from depthscope.live_frames import live
     from depthscope.market.events import EVENT
     from depthscope.market.instruments import Capability, Instrument
     from depthscope.moments import state
@@ -59,6 +60,7 @@ _HOMES = {
     "fit": "depthscope.research.judging",
     "liquidity_profile": "depthscope.liquidity",
     "liquidity_profile_batches": "depthscope.liquidity",
+    "live": "depthscope.live_frames",
     "load_model": "depthscope.runtime.models",
     "of_table": "depthscope.research.lookahead",
     "footprint": "depthscope.bars",
@@ -97,6 +99,7 @@ __all__ = [
     "footprint_batches",
     "liquidity_profile",
     "liquidity_profile_batches",
+    "live",
     "load_model",
     "of_table",
     "open_source",

@@ -11,7 +11,7 @@ import numpy as np
 
 from depthscope.engine import META, Batch, Engine
 from depthscope.features.batch import NOTHING_FOUND
-from depthscope.frame import Frame
+from depthscope.frame import Frame, frames_of
 from depthscope.market.sessions import calendar_of
 from depthscope.market.source import Source
 from depthscope.market.times import parse_every
@@ -401,8 +401,4 @@ def replay(
             yield from engine.frames(events)
         yield from engine.finish_frames()
 
-    for batch in batches():
-        for row in range(len(batch)):
-            live = [True]
-            yield Frame(engine, batch, row, live, model)
-            live[0] = False
+    yield from frames_of(batches(), engine, model)

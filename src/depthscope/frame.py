@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from depthscope.detectors.messages import Detection, messages
 from depthscope.errors import InputError, StaleFrame
+from depthscope.features.batch import NOTHING_FOUND
 from depthscope.market.layouts import STATE_NAMES
 from depthscope.market.times import format_time
 from depthscope.signals.reasons import Signal, read_signal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy.typing as npt
+
     from depthscope.book.view import OrderBook
     from depthscope.engine import Batch, Engine
     from depthscope.signals.model import Model
 
-__all__ = ["Frame"]
+__all__ = ["Frame", "frames_of"]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -32,13 +39,19 @@ class Frame:
     symbol, state : str
     """
 
-    __slots__ = ("_batch", "_engine", "_live", "_model", "_row", "state", "symbol", "ts")
+    __slots__ = ("_batch", "_engine", "_live", "_model", "_row", "_said", "state", "symbol", "ts")
 
     def __init__(
-        self, engine: Engine, batch: Batch, row: int, live: list[bool], model: Model | None = None
+        self,
+        engine: Engine,
+        batch: Batch,
+        row: int,
+        live: list[bool],
+        model: Model | None = None,
+        said: npt.NDArray[Any] = NOTHING_FOUND,
     ) -> None:
         meta = batch.meta[row]
-        self._model = model
+        self._model, self._said = model, said
         self._engine, self._batch, self._row, self._live = engine, batch, row, live
         self.ts = int(meta["ts"])
         self.symbol = engine.slots[int(meta["slot"])].symbol
@@ -47,8 +60,7 @@ class Frame:
     @property
     def detections(self) -> tuple[Detection, ...]:
         """What the replay's detectors said of this instrument since its frame before."""
-        found = self._batch.detections
-        return messages(found[found["slot"] == self._batch.meta[self._row]["slot"]], self._engine.slots)
+        return messages(self._said, self._engine.slots)
 
     @property
     def signal(self) -> Signal:
@@ -116,3 +128,36 @@ class Frame:
             if any(c.name == name for c in self._batch.columns)
         )
         return f"Frame({format_time(self.ts)} {self.symbol} {self.state} {line})"
+
+
+def frames_of(batches: Iterable[Batch], engine: Engine, model: Model | None) -> Iterator[Frame]:
+    """Frames of what an engine gives boundary by boundary.
+
+    Whatever the batches, a frame has the detections since its instrument's frame before: those that come
+    without a row, as at the end of a chunk of events, wait for the next one.
+
+    Parameters
+    ----------
+    batches : iterable of Batch
+        From `Engine.frames` and `Engine.finish_frames`: rows of one boundary each.
+    engine : Engine
+        That makes them, and stands at the boundary while a frame is looked at.
+    model : Model, optional
+        What signals are made with.
+
+    Yields
+    ------
+    Frame
+    """
+    waiting = NOTHING_FOUND
+    for batch in batches:
+        said = batch.detections
+        if len(waiting):
+            said = np.concatenate([waiting, said])
+        for row, slot in enumerate(batch.meta["slot"].tolist()):
+            mine = said["slot"] == slot
+            shown = [True]
+            yield Frame(engine, batch, row, shown, model, said[mine])
+            shown[0] = False
+            said = said[~mine]
+        waiting = said

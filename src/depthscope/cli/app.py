@@ -21,6 +21,8 @@ from depthscope.cli.fit import fit
 from depthscope.cli.footprint import footprint
 from depthscope.cli.info import info
 from depthscope.cli.liquidity import liquidity
+from depthscope.cli.live import live
+from depthscope.cli.record import record
 from depthscope.cli.replay import replay
 from depthscope.cli.score import score
 from depthscope.cli.simulate import simulate
@@ -52,7 +54,9 @@ def help_of(function: Callable[..., object]) -> str:
 
 for _command in (
     demo,
+    live,
     replay,
+    record,
     features,
     detections,
     footprint,

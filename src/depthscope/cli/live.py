@@ -57,14 +57,16 @@ def live(
     from depthscope.runtime.models import model_named
 
     feed = feed_of(venue, symbols, preferences, record)  # what is wrong with it shows here, not on the page
+    if tui:
+        from depthscope.cli.terminal import SHOWN, show
+
     session = LiveSession(
         lambda: feed,
+        features=SHOWN if tui else ("ofi", "cvd"),
         model=None if signal == "off" else model_named(signal),
         calendars=parse_calendars(preferences.calendars),
     )
     if tui:
-        from depthscope.cli.terminal import show
-
         show(session, preferences.depth_rows)
         return
     serve_market(session, preferences, port, no_open)

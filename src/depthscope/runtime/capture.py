@@ -173,7 +173,9 @@ class CaptureSource:
             )
         missing = sorted(wanted - symbols)
         if missing:
-            near = [n for m in missing for n in difflib.get_close_matches(m, sorted(symbols), n=3, cutoff=0.5)]
+            near = [
+                n for m in missing for n in difflib.get_close_matches(m, sorted(symbols), n=3, cutoff=0.5)
+            ]
             raise UnknownName(
                 f"{self.path} has no {', '.join(missing)} (it has {', '.join(near or sorted(symbols)[:8])})."
             )
@@ -246,4 +248,3 @@ def _symbols(config: bytes) -> set[str]:
 
     told: Any = msgspec.json.decode(config)
     return {str(name) for part in told.values() if isinstance(part, dict) for name in part.get("symbols", ())}
-

@@ -84,7 +84,9 @@ class LiveFeed:
             venue, symbols, settings, self._sink, self.clock, random.random
         )
         self.recorder = (
-            None if record is None else CaptureWriter(record, opening=self._opening, on_failure=self._not_recorded)
+            None
+            if record is None
+            else CaptureWriter(record, opening=self._opening, on_failure=self._not_recorded)
         )
         self.notices: deque[Notice] = deque(maxlen=KEPT)
         self._on_notice = on_notice
@@ -244,7 +246,9 @@ class LiveFeed:
         if isinstance(failure, DepthscopeError):
             raise failure
         if failure is not None:
-            raise FeedFailed(f"The feed of {self.venue} broke off: {type(failure).__name__}: {failure}") from failure
+            raise FeedFailed(
+                f"The feed of {self.venue} broke off: {type(failure).__name__}: {failure}"
+            ) from failure
         return empty_events(0)
 
     def health(self, timeout: float = 2.0) -> dict[str, Any]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveSession"]
 
+
 class LiveSession(Market):
     """A live market, driven tick by tick.
 
@@ -102,7 +103,8 @@ class LiveSession(Market):
         if self._feed is None:
             return None
         return next(
-            (n.reason for n in reversed(self._feed.notices) if n.about == "book" and n.subject == symbol), None
+            (n.reason for n in reversed(self._feed.notices) if n.about == "book" and n.subject == symbol),
+            None,
         )
 
     def _found(self, publisher: int, instrument_id: int) -> Instrument:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from depthscope.errors import ConfigError, EmptyData, FormatUnknown, InputError, SourceMissing
 from depthscope.market.instruments import to_fixed
 from depthscope.market.source import SourceOptions
+from depthscope.runtime.capture import CaptureSource, holds_capture
 from depthscope.runtime.sequence import FileSequence, Part, listed
 from depthscope.venues import FORMATS, SPECS, main_file, read_head, recognise, venue
 
@@ -84,6 +85,8 @@ def open_source(
         opener: Any = venue(SPECS[name])
         opened: Source = opener.open_spec(text, chosen)
         return opened
+    if len(items) == 1 and holds_capture(Path(items[0]).expanduser()):
+        return CaptureSource(Path(items[0]).expanduser(), chosen)
     found = _Found()
     for item in items:
         found.add(item)

@@ -174,6 +174,9 @@ class Recorder:
                 if len(self.tracks) < _MOST:
                     self._track(symbol_id).history.until = self.session.clock
         self._take_prints(events, times)
+        if len(batch.detections):  # they may come without any row
+            for track in self.tracks.values():
+                track.said.extend(batch.detections[batch.detections["slot"] == self._slot(track)])
         if len(batch):
             self._take_rows(batch)
         if len(times):
@@ -185,8 +188,6 @@ class Recorder:
     def _take_rows(self, batch: Batch) -> None:
         slot, ts, ofi, cvd = batch.meta["slot"], batch.meta["ts"], batch["ofi"], batch["cvd"]
         for track in self.tracks.values():
-            found = batch.detections
-            track.said.extend(found[found["slot"] == self._slot(track)] if len(found) else ())
             mine = np.flatnonzero(slot == self._slot(track))
             if not len(mine):
                 continue

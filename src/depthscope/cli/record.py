@@ -1,0 +1,132 @@
+"""`depthscope record`: everything a venue sends, to disk, without a page."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from depthscope.cli.common import Config, Debug, Json, print_json, say, settings
+from depthscope.cli.live import Followed, Venue, feed_of
+from depthscope.errors import FeedFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from depthscope.runtime.live import LiveFeed
+
+EVERY = 1.0  # seconds between two looks
+
+
+def record(
+    symbols: Followed = None,
+    venue: Venue = "binance",
+    to: Annotated[
+        Path, typer.Option("--to", metavar="DIR", help="Folder of the recording; made if it is not there.")
+    ] = Path("recordings"),
+    length: Annotated[
+        str | None,
+        typer.Option("--for", metavar="DURATION", help="End after so long, for example 30m or 8h."),
+    ] = None,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    r"""Record a market: every message as it came, checked and safe from crashes. Ctrl+C ends it cleanly.
+
+    A recording is a source like any other file: replay it, make features of it, or look after it with
+    `depthscope capture`.
+
+    \b
+    Examples:
+      depthscope record BTCUSDT ETHUSDT --to recordings
+      depthscope record BTCUSDT --for 8h --json
+    """
+    from depthscope.market.times import parse_duration
+
+    seconds = None if length is None else parse_duration(length) / 1e9
+    feed = feed_of(venue, symbols, settings(config), to)
+    stop = Event()
+    before = {kind: signal.signal(kind, lambda *_: stop.set()) for kind in (signal.SIGINT, signal.SIGTERM)}
+    began = time.monotonic()
+    try:
+        with _line() as tell:
+            feed.start()
+            if not json:
+                say(f"recording {', '.join(feed.symbols)} of {venue} to {to}; Ctrl+C ends it")
+            while not stop.wait(EVERY) and not feed.ended:
+                feed.take()  # nobody computes here: what was recorded is enough
+                tell(_now(feed, time.monotonic() - began))
+                if seconds is not None and time.monotonic() - began >= seconds:
+                    break
+            ended = feed.ended
+        feed.stop()
+        if ended:
+            feed.take()
+            raise FeedFailed(f"The feed of {venue} ended by itself; what was recorded is in {to}.")
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+    summary = _summary(feed, to, time.monotonic() - began)
+    if json:
+        print_json(summary)
+    else:
+        say(
+            f"recorded {summary['inputs']:,} inputs in {summary['seconds']:.0f} s to {to}"
+            + (
+                f"; {summary['lost']:,} were lost: see `depthscope capture verify {to}`"
+                if summary["lost"]
+                else ""
+            )
+        )
+
+
+def _summary(feed: LiveFeed, to: Path, seconds: float) -> dict[str, Any]:
+    recorder = feed.recorder
+    assert recorder is not None  # noqa: S101 - made with a folder
+    return {
+        "folder": str(to), "symbols": list(feed.symbols), "seconds": round(seconds, 3),
+        "inputs": recorder.sequence, "acknowledged": recorder.acknowledged, "lost": recorder.lost,
+        "bytes": feed.feed.figures.get("bytes", 0), "session": recorder.session.hex(),
+    }  # fmt: skip
+
+
+def _now(feed: LiveFeed, seconds: float) -> str:
+    """One line of how it stands."""
+    health = feed.health()
+    states = [told["state"] for told in health.get("symbols", {}).values()]
+    live = states.count("LIVE")
+    recorder = feed.recorder
+    failure = None if recorder is None else recorder.failure
+    trouble = f"; NOT RECORDING: {failure}" if failure is not None else ""
+    said = feed.notices[-1].reason if feed.notices and live < len(states) else ""
+    inputs = 0 if recorder is None else recorder.sequence
+    megabytes = feed.feed.figures.get("bytes", 0) / 1e6
+    return (
+        f"{seconds:6.0f} s  {live} of {len(states) or len(feed.symbols)} books LIVE  {inputs:,} inputs  "
+        f"{megabytes:,.1f} MB  {said}{trouble}"
+    )
+
+
+class _line:  # noqa: N801 - used as a function
+    """One line on stderr that is written over, where it is a terminal; nothing elsewhere."""
+
+    def __enter__(self) -> Callable[[str], None]:
+        if not sys.stderr.isatty():
+            return lambda text: None
+        from rich.console import Console
+        from rich.live import Live
+
+        self._live = Live(console=Console(stderr=True), transient=True, refresh_per_second=4)
+        self._live.__enter__()
+        return self._live.update
+
+    def __exit__(self, *error: Any) -> None:
+        live = getattr(self, "_live", None)
+        if live is not None:
+            live.__exit__(*error)
