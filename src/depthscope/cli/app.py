@@ -23,6 +23,7 @@ from depthscope.cli.info import info
 from depthscope.cli.liquidity import liquidity
 from depthscope.cli.replay import replay
 from depthscope.cli.score import score
+from depthscope.cli.simulate import simulate
 from depthscope.cli.state import state
 from depthscope.cli.version import version
 from depthscope.cli.warmup import warmup
@@ -60,6 +61,7 @@ for _command in (
     state,
     score,
     fit,
+    simulate,
     info,
     warmup,
     version,

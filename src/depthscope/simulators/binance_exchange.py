@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from depthscope.errors import UnknownName
 from depthscope.market.events import CLEAR, LAST, NO_SIDE, TRADE, UNDEF_PRICE
+from depthscope.market.instruments import Capability
 from depthscope.simulators.binance_acts import Acts
 from depthscope.simulators.binance_connections import GOING_AWAY, POLICY, Connections, parse_target
 from depthscope.simulators.binance_faults import Fault, parse_fault
@@ -44,15 +45,16 @@ class Exchange:
         Opens what is played (a :class:`~depthscope.market.source.Source` or an
         :class:`~depthscope.simulators.binance_playback.EventSource`); called again for each pass
         of a loop.
-    start : int
-        Exchange time at which the first event plays, UTC ns.
+    start : int or callable
+        Exchange time at which the first event plays, UTC ns; a callable is asked once what is
+        skipped has been built.
     seed : int
         Of the ids' jumps and of faults at random times.
     speed : str or int or float
         Market seconds a second, 0.1 to 1000. Streams keep their pace: at speed 10 a depth message
         tells of ten times as much.
     skip : int
-        Market time (ns) that has already happened at `start`.
+        Market time (ns) that has already happened at `start`: it makes the books and is told to nobody.
     loop : bool
         Begin again at the end.
     symbols : Mapping of str to str, optional
@@ -71,13 +73,12 @@ class Exchange:
     """
 
     def __init__(
-        self, source: Callable[[], Played], *, start: int, seed: int = 0, speed: str | float = 1,
+        self, source: Callable[[], Played], *, start: int | Callable[[], int], seed: int = 0, speed: str | float = 1,
         skip: int = 0, loop: bool = False, symbols: Mapping[str, str] | None = None,
         faults: Iterable[str | Fault] = (), rules: Rules | None = None,
     ) -> None:  # fmt: skip
         self.rules = rules or Rules()
-        self.seed, self.start = seed, start
-        self.now = start
+        self.seed, self.start, self.now = seed, 0, 0
         self.skew = 0  # the venue's clock minus exchange time, ns
         self._names = dict(symbols) if symbols else None
         self._out: list[Out] = []
@@ -89,13 +90,23 @@ class Exchange:
         self.connections = Connections(self.rules, self._out)
         self.limits = Limits(self.rules)
         self.desk = Desk()
-        self.playback = Playback(source, start=start, speed=speed, skip=skip, loop=loop)
+        self.playback = Playback(source, speed=speed, skip=skip, loop=loop)
         self.publisher = Publisher(self)
         self.acts = Acts(self)
-        for key in self.playback.played.instruments:
+        for key in dict.fromkeys([*self.playback.played.instruments, *self.playback.keys]):
             self._listing(key)
+        while self.playback.warming():
+            group = self.playback.take()
+            listing = None if group.key is None else self._listing(group.key)
+            if listing is not None:
+                for row in group.rows:
+                    listing.book.apply(row)
+        self.start = self.now = start if isinstance(start, int) else start()
+        self.playback.begin(self.start)
+        for listing in self.listings.values():
+            listing.begin(self.start)
         for fault in faults:
-            self.inject(fault, start)
+            self.inject(fault, self.start)
 
     # ── time ──
 
@@ -155,7 +166,7 @@ class Exchange:
         for row in group.rows:
             if row[10] != TRADE:
                 changed |= listing.book.apply(row)
-            elif not group.warm:
+            else:
                 listing.trade(row, self.now)
                 self.publisher.traded(listing, self.now)
         if changed:
@@ -179,6 +190,8 @@ class Exchange:
             name: str | None = re.sub(r"[^A-Z0-9_.\-]", "", instrument.symbol.upper()) or f"SYMBOL{key[1]}"
         else:
             name = self._names.get(instrument.symbol)
+        if not instrument.capabilities.covers(Capability.L2):
+            name = None  # nothing here makes a book of it
         if name is not None and name not in self.listings:
             self.listings[name] = Listing(name, instrument, self.seed, self.rules, self.now)
         found = None if name is None else self.listings[name]

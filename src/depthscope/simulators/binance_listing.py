@@ -104,6 +104,12 @@ class Listing:
 
     # ── the market moves ──
 
+    def begin(self, now: int) -> None:
+        """Begin at an exchange time with the book as it is: nothing of it is news."""
+        self.listed = self.changed = now
+        for touched in self.book.touched:
+            touched.clear()
+
     def mark_changed(self, now: int) -> None:
         """Give the book, just changed, its next id."""
         self.last_id += 1 + self._chance.below(40)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from depthscope.errors import ConfigError, EmptyData
+from depthscope.errors import ConfigError, EmptyData, NoBookData
 from depthscope.market.events import LAST
+from depthscope.market.instruments import Capability
 from depthscope.simulators.binance_rules import NEVER, SECOND
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from depthscope.market.source import Key
     from depthscope.simulators.binance_books import Row
 
-__all__ = ["EventSource", "Group", "Playback", "Played"]
+__all__ = ["EventSource", "Group", "Playback", "Played", "check_depth"]
 
 
 class Played(Protocol):
@@ -82,35 +84,43 @@ class Group(NamedTuple):
 class Playback:
     """Groups of a source, one after the other, in exchange time.
 
-    A group happens when its last record was received: ``start + (ts_recv - first - skip) / speed``.
+    A group happens when its last record was received: ``start + (ts_recv - first - skip) / speed``,
+    where :meth:`begin` says what `start` is. What is skipped comes first, at time 0 and flagged warm.
 
     Parameters
     ----------
     source : callable
         Opens what is played; called again for each pass when `loop`.
-    start : int
-        Exchange time of the first event after what is skipped, UTC ns.
     speed : str or int or float
         Market seconds a second, 0.1 to 1000.
     skip : int
-        Market time (ns) at the beginning that is played at once, before `start`.
+        Market time (ns) at the beginning that is played at once.
     loop : bool
         Begin again at the end, one second later.
+
+    Attributes
+    ----------
+    keys : list of (publisher, instrument id)
+        Instruments met in the first chunk.
+    passes, events : int
+        Times begun, and events read.
     """
 
     def __init__(
-        self, source: Callable[[], Played], *, start: int, speed: str | float = 1, skip: int = 0,
-        loop: bool = False,
-    ) -> None:  # fmt: skip
-        self._open, self._start, self._skip, self._loop = source, start, skip, loop
+        self, source: Callable[[], Played], *, speed: str | float = 1, skip: int = 0, loop: bool = False
+    ) -> None:
+        self._open, self._start, self._skip, self._loop = source, 0, skip, loop
         self._speed = _speed(speed)
         self.played = source()
         self.passes = 1
         self.events = 0
-        self._rows = self._flat(self.played.chunks())
+        chunks = iter(self.played.chunks())
+        opening = next(chunks, None)
+        self.keys = [] if opening is None else _keys(opening)
+        self._rows = self._flat(chunks if opening is None else chain([opening], chunks))
         self._open_groups: dict[Key, list[Row]] = {}
         self._first: int | None = None
-        self._last = start
+        self._last = 0
         self._next: Group | None = None
         self._read()
         if self._next is None:
@@ -119,6 +129,17 @@ class Playback:
     def peek(self) -> int:
         """Time of the next group; :data:`NEVER` after the last."""
         return NEVER if self._next is None else self._next.time
+
+    def warming(self) -> bool:
+        """Whether the next group is one that is skipped."""
+        return self._next is not None and self._next.warm
+
+    def begin(self, start: int) -> None:
+        """Settle the exchange time (ns) of the first event that is not skipped."""
+        self._start = self._last = start
+        if self._next is not None:
+            self._next = self._next._replace(time=start + self._next.time)
+            self._last = self._next.time
 
     def take(self) -> Group:
         """Take the next group; only when there is one."""
@@ -163,6 +184,33 @@ class Playback:
         self._first, self._skip = None, 0
         self._start = self._last = self._last + SECOND
         return Group(self._last, None, [], False)
+
+
+def _keys(chunk: Events) -> list[Key]:
+    """Instruments of a chunk in order of appearance."""
+    pairs = zip(chunk["publisher"].tolist(), chunk["instrument_id"].tolist(), strict=True)
+    return list(dict.fromkeys(pairs))
+
+
+def check_depth(source: Played) -> None:
+    """Read the first events of a source and refuse one that can make no book.
+
+    Raises
+    ------
+    EmptyData
+        When it holds no event.
+    NoBookData
+        When no instrument met there has depth or orders.
+    """
+    first = next(iter(source.chunks()), None)
+    if first is None or not len(first):
+        raise EmptyData("There is nothing to play: the source holds no event.")
+    met = [source.resolve(*key) for key in _keys(first)]
+    if not any(instrument.capabilities.covers(Capability.L2) for instrument in met):
+        raise NoBookData(
+            "This recording has no depth, so no exchange can be made of it. Give one with orders or "
+            "price levels (depth updates, MBO)."
+        )
 
 
 def _speed(speed: str | float) -> Fraction:
