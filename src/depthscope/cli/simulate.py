@@ -80,7 +80,10 @@ def simulate(
     )
     import asyncio
 
-    asyncio.run(_serve(exchange, port, json))
+    try:
+        asyncio.run(_serve(exchange, port, json))
+    finally:
+        exchange.close()
 
 
 def _symbols(text: str | None) -> dict[str, str] | None:

@@ -73,8 +73,8 @@ class Exchange:
     """
 
     def __init__(
-        self, source: Callable[[], Played], *, start: int | Callable[[], int], seed: int = 0, speed: str | float = 1,
-        skip: int = 0, loop: bool = False, symbols: Mapping[str, str] | None = None,
+        self, source: Callable[[], Played], *, start: int | Callable[[], int], seed: int = 0,
+        speed: str | float = 1, skip: int = 0, loop: bool = False, symbols: Mapping[str, str] | None = None,
         faults: Iterable[str | Fault] = (), rules: Rules | None = None,
     ) -> None:  # fmt: skip
         self.rules = rules or Rules()
@@ -147,6 +147,10 @@ class Exchange:
     def stamp(self, time: int) -> int:
         """Milliseconds of the venue's own clock at an exchange time."""
         return (time + self.skew) // MS
+
+    def close(self) -> None:
+        """Let go of the recording: nothing more happens on the market."""
+        self.playback.close()
 
     # ── the market ──
 

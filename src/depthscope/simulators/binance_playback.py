@@ -12,7 +12,7 @@ from depthscope.market.instruments import Capability
 from depthscope.simulators.binance_rules import NEVER, SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from depthscope.market.events import Events
     from depthscope.market.instruments import Instrument
@@ -149,7 +149,12 @@ class Playback:
         self._read()
         return group
 
-    def _flat(self, chunks: Iterable[Events]) -> Iterator[Row]:
+    def close(self) -> None:
+        """Let go of what is being read; nothing more happens."""
+        self._rows.close()
+        self._next, self._loop = None, False
+
+    def _flat(self, chunks: Iterable[Events]) -> Generator[Row, None, None]:
         for chunk in chunks:
             yield from chunk.tolist()
 
