@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import time
+from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from depthscope.cli.common import Config, Debug, settings
-from depthscope.cli.replay import NoOpen, Port, Signal, serve_market
+from depthscope.cli.common import Config, Debug, say, settings
+from depthscope.cli.replay import NoOpen, Port, Signal, announce, serve_market
 
 if TYPE_CHECKING:
     from depthscope.config import Settings
+    from depthscope.market.inputs import Notice
     from depthscope.runtime.live import LiveFeed
+    from depthscope.web.app import Address
 
 Followed = Annotated[
     list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="What to follow, such as BTCUSDT ETHUSDT.")
@@ -20,11 +23,24 @@ Followed = Annotated[
 Venue = Annotated[str, typer.Option(metavar="NAME", help="Where: binance.")]
 
 
-def feed_of(venue: str, symbols: list[str] | None, preferences: Settings, record: Path | None) -> LiveFeed:
-    """Make a feed, not started."""
+def feed_of(
+    venue: str, symbols: list[str] | None, preferences: Settings, record: Path | None, *, quiet: bool = False
+) -> LiveFeed:
+    """Make a feed, not started; unless `quiet`, it tells on stderr what happens to it."""
     from depthscope.runtime.live import LiveFeed
 
-    return LiveFeed(venue, symbols or [], settings=preferences, record=record)
+    return LiveFeed(
+        venue, symbols or [], settings=preferences, record=record, on_notice=None if quiet else tell
+    )
+
+
+def tell(notice: Notice) -> None:
+    """Print what changed, or needs attention, as it happens."""
+    if notice.about in ("book", "link", "rest") or notice.state:
+        when = time.strftime("%H:%M:%S", time.gmtime(notice.ts / 1e9))
+        about = f"{notice.subject} {notice.about}" if notice.subject else notice.about
+        what = " ".join(word for word in (about, notice.state) if word)
+        say(f"{when} {what}: {notice.reason}")
 
 
 def live(
@@ -56,7 +72,9 @@ def live(
     from depthscope.runtime.live_session import LiveSession
     from depthscope.runtime.models import model_named
 
-    feed = feed_of(venue, symbols, preferences, record)  # what is wrong with it shows here, not on the page
+    feed = feed_of(
+        venue, symbols, preferences, record, quiet=tui
+    )  # what is wrong with it shows here, not on the page
     if tui:
         from depthscope.cli.terminal import SHOWN, show
 
@@ -69,4 +87,13 @@ def live(
     if tui:
         show(session, preferences.depth_rows)
         return
-    serve_market(session, preferences, port, no_open)
+
+    def ready(address: Address) -> None:
+        announce(address)
+        session.on_failure = address.stop
+        if session.failure is not None:
+            address.stop()
+
+    serve_market(session, preferences, port, no_open, ready)
+    if session.failure is not None:
+        raise session.failure

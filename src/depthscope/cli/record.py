@@ -50,7 +50,7 @@ def record(
     from depthscope.market.times import parse_duration
 
     seconds = None if length is None else parse_duration(length) / 1e9
-    feed = feed_of(venue, symbols, settings(config), to)
+    feed = feed_of(venue, symbols, settings(config), to, quiet=json)
     stop = Event()
     before = {kind: signal.signal(kind, lambda *_: stop.set()) for kind in (signal.SIGINT, signal.SIGTERM)}
     began = time.monotonic()

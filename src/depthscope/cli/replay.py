@@ -11,6 +11,8 @@ from depthscope.cli.common import Config, Debug, Lot, Sources, Tick, increment, 
 from depthscope.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from depthscope.config import Settings
     from depthscope.runtime.market import Market
     from depthscope.web.app import Address
@@ -90,7 +92,13 @@ def serve_page(
         serve_market(session, preferences, port, no_open)
 
 
-def serve_market(session: Market, preferences: Settings, port: int | None, no_open: bool) -> None:
+def serve_market(
+    session: Market,
+    preferences: Settings,
+    port: int | None,
+    no_open: bool,
+    ready: Callable[[Address], None] | None = None,
+) -> None:
     """Serve the page of a market until interrupted, as the settings say."""
     from depthscope.web.app import serve
 
@@ -101,7 +109,7 @@ def serve_market(session: Market, preferences: Settings, port: int | None, no_op
         page_hz=preferences.page_hz,
         depth_rows=preferences.depth_rows,
         history_seconds=preferences.history_seconds,
-        ready=announce,
+        ready=ready or announce,
     )
 
 

@@ -6,7 +6,7 @@ import math
 import signal
 import time
 from collections import deque
-from threading import Event
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.columns import Columns
@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from depthscope.detectors.messages import messages
-from depthscope.errors import DepthscopeError, FeedFailed
+from depthscope.errors import DepthscopeError, FeedFailed, InputError
 from depthscope.signals.reasons import read_signal
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def show(session: Market, depth_rows: int) -> None:
     console = Console()
     try:
         console.print("connecting; Ctrl+C ends it")
-        session.open()
+        _open(session, console, stop)
         with Live(console=console, refresh_per_second=HZ, screen=console.is_terminal) as live:
             while not stop.wait(1 / HZ) and session.status.state == "playing":
                 session.step(time.monotonic())
@@ -103,6 +103,21 @@ def show(session: Market, depth_rows: int) -> None:
     status = session.status
     if not stop.is_set() and status.error:
         raise FeedFailed(status.error)
+
+
+def _open(session: Market, console: Console, stop: Event) -> None:
+    """Open a market, telling how it goes."""
+    opening = Thread(target=session.open, name="depthscope-opening", daemon=True)
+    opening.start()
+    said = ""
+    while opening.is_alive():
+        opening.join(0.1)
+        warm = session.status.warm
+        if warm is not None and warm[0] != said:
+            said = warm[0]
+            console.print(said)
+    if session.status.state == "failed" and not stop.is_set():
+        raise InputError(session.status.error or "The session failed.")
 
 
 def picture(session: Market, follower: Follower, rows: int) -> RenderableType:

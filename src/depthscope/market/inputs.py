@@ -31,7 +31,7 @@ class Kind(IntEnum):
     WS          a message of a stream connection, byte for byte
     REST        a reply: one JSON line ``{"url", "status", "symbol"?}``, then the body
     CLOCK       JSON ``{"wall": ns}``: the receive clock moved on; wall time beside it
-    LINK        JSON ``{"event": "open" | "lost" | "closed", "name", "url"?, "reason"?}``
+    LINK        JSON ``{"event": "open" | "lost" | "closed" | "ended", "name", "reason"?}``
     STATUS      JSON: what the session itself noticed or was told (halt, operator, disk)
     INSTRUMENT  JSON: id, symbol, tick, lot and the rest of one instrument
     CONFIG      JSON: settings in force, with their hash

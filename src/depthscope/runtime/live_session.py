@@ -48,6 +48,13 @@ class LiveSession(Market):
         Who follows another trading calendar than its own.
     epoch : int
         A fresh process should not repeat an old one.
+
+    Attributes
+    ----------
+    on_failure : callable
+        Called, in the thread that drives the session, when it has failed for good.
+    failure : DepthscopeError or None
+        Why.
     """
 
     def __init__(
@@ -61,6 +68,8 @@ class LiveSession(Market):
     ) -> None:
         super().__init__(Status("live", epoch=epoch), features=features, model=model, calendars=calendars)
         self._make_feed = make_feed
+        self.on_failure: Callable[[], object] = lambda: None
+        self.failure: DepthscopeError | None = None
         self._feed: LiveFeed | None = None
         self._engine: Engine | None = None
         self._info: SourceInfo | None = None
@@ -133,7 +142,9 @@ class LiveSession(Market):
             self._begin()
         except DepthscopeError as error:
             self._set(state="failed", error=str(error), warm=None)
+            self.failure = error
             self.close()
+            self.on_failure()
 
     def _await_events(self) -> None:
         feed = self.feed
@@ -150,6 +161,8 @@ class LiveSession(Market):
             self._held = feed.take(timeout=0.1)
 
     def _begin(self) -> None:
+        known = {i.symbol: i for i in self.feed.instruments.values()}
+        self.symbols.register(known[name] for name in self.feed.symbols if name in known)
         start = self._clock = int(self._held["ts_recv"][0]) // SECOND * SECOND
         if self.spectator is not None:
             self.spectator.begin(self, start)
@@ -180,6 +193,8 @@ class LiveSession(Market):
             come = self.feed.take()
         except DepthscopeError as error:
             self._set(state="ended", error=str(error), end=self._clock, events_per_sec=0.0)
+            self.failure = error
+            self.on_failure()
             return False
         if not len(come) and self.feed.ended:
             self._finish()

@@ -225,7 +225,7 @@ class Feed:
                 self._count(f"closed badly: {type(error).__name__}")
         if self._failure is None:
             for number, line in self._lines.items():
-                self._link(number, "closed", line.name, "the session ended")
+                self._link(number, "ended", line.name, "the session ended")
         self._lines.clear()
         await self._transport.close()
 

@@ -269,6 +269,9 @@ class BinanceMachine(Pulse):
                 self._gone(slot, reason, now)
             elif known:
                 self._overtake(now, 0)
+        elif event == "ended":  # books stay as they are: nothing was missed up to here
+            self.links.lost(connection, name, now)
+            self._notice(now, "link", name, "", f"connection {connection} ended: {reason}")
         else:
             self._ignore("damaged link input")
 

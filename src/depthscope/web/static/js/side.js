@@ -51,7 +51,7 @@ export class Side {
     const price = renderer.price(symbol);
     const notes = [];
     const slot = near.head >= 0 ? near.slot(near.head) : -1;
-    const crossed = slot >= 0 && near.ask[slot] <= near.bid[slot];
+    const crossed = slot >= 0 && near.ask[slot] !== NO_TICK && near.bid[slot] !== NO_TICK && near.ask[slot] <= near.bid[slot];
     if (crossed) notes.push('the book is crossed: nothing can be taken at these prices');
     for (const [direction, key] of /** @type {[1 | -1, string][]} */ ([[1, 'b'], [-1, 's']])) {
       const walk = slot >= 0 && !crossed && size > 0 ? walkBook(near, near.head, direction, size) : null;
