@@ -47,7 +47,9 @@ _WORDS: Final[Mapping[str, bool]] = {
 }  # fmt: skip
 
 
-SECTIONS: Final = ("binance",)  # tables of the file: ``[binance] rest_url`` is the setting ``binance_rest_url``
+SECTIONS: Final = (
+    "binance",
+)  # tables of the file: ``[binance] rest_url`` is the setting ``binance_rest_url``
 
 
 def _setting(
@@ -102,7 +104,9 @@ class Settings:
     binance_rest_url: str = _setting(
         "https://fapi.binance.com", form=r"https?://[^/\s]+", example="https://host:port"
     )
-    binance_ws_url: str = _setting("wss://fstream.binance.com", form=r"wss?://[^/\s]+", example="wss://host:port")
+    binance_ws_url: str = _setting(
+        "wss://fstream.binance.com", form=r"wss?://[^/\s]+", example="wss://host:port"
+    )
     binance_depth_speed: str = _setting("100ms", form="100ms|250ms|500ms", example="100ms")
     binance_symbols: str = _setting(
         "BTCUSDT", form=r"[A-Z0-9_]+( *, *[A-Z0-9_]+)*", example="BTCUSDT, ETHUSDT"

@@ -46,9 +46,11 @@ def test_levels_are_the_sums_of_orders(rows: list[tuple[int, int, int, int, int]
         wanted = [BIDS if side == ev.BID else ASKS, price, size]
         if action == ev.CLEAR:
             orders.clear()
-        elif action == ev.ADD or (action == ev.MODIFY and size and not known):
-            orders[order] = wanted
-        elif action == ev.MODIFY and known:
+        elif (
+            action == ev.ADD
+            or (action == ev.MODIFY and size and not known)
+            or (action == ev.MODIFY and known)
+        ):
             orders[order] = wanted
         elif action == ev.CANCEL and known and size:
             known[2] -= size
@@ -124,9 +126,9 @@ def compare_with_engine(source: Any) -> int:
         for (publisher, number), book in books.items():
             of = source.resolve(publisher, number)
             theirs = engine.book(of.symbol)
-            for side, number in (("bid", BIDS), ("ask", ASKS)):
+            for side, which in (("bid", BIDS), ("ask", ASKS)):
                 prices, lots, _ = theirs.raw(side)
-                assert dict(zip(prices.tolist(), lots.tolist(), strict=True)) == book.sides[number]
+                assert dict(zip(prices.tolist(), lots.tolist(), strict=True)) == book.sides[which]
                 compared += len(prices)
     return compared
 

@@ -13,7 +13,19 @@ from depthscope.simulators.binance_exchange import Exchange
 from depthscope.simulators.binance_rules import DAY, MINUTE, Rules
 from depthscope.simulators.binance_wire import Reply
 from tests.simulators.market import (
-    ME, MS, SECOND, START, body, connected, get, messages, played, quiet, quiet_book, run, synthetic,
+    ME,
+    MS,
+    SECOND,
+    START,
+    body,
+    connected,
+    get,
+    messages,
+    played,
+    quiet,
+    quiet_book,
+    run,
+    synthetic,
 )  # fmt: skip
 
 USED = "X-MBX-USED-WEIGHT-1M"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,25 @@ from depthscope.runtime.sources import open_source
 from depthscope.simulators.binance_exchange import Exchange
 from depthscope.simulators.binance_rules import Rules
 from tests.simulators.market import (
-    MS, SECOND, START, LocalBook, body, connected, contiguous, dollars, event, get, messages, played,
-    pulse, quiet, quiet_book, run, steps, synthetic, texts,
+    MS,
+    SECOND,
+    START,
+    LocalBook,
+    body,
+    connected,
+    contiguous,
+    dollars,
+    event,
+    get,
+    messages,
+    played,
+    pulse,
+    quiet,
+    quiet_book,
+    run,
+    steps,
+    synthetic,
+    texts,
 )  # fmt: skip
 
 SMALL = ("AKROUSDT", "KEEPUSDT", "CTKUSDT")  # books that fit in a snapshot
@@ -229,7 +247,7 @@ def test_aggregation_by_price_side_and_100_ms() -> None:
     assert [t["E"] - START // MS for t in told] == [200, 200, 200, 300, 300]
     assert [t["T"] - START // MS for t in told] == [120, 130, 140, 210, 230]
     assert np.diff([t["a"] for t in told]).tolist() == [1] * 4
-    assert [b["f"] - a["l"] for a, b in zip(told, told[1:], strict=False)] == [1] * 4
+    assert [b["f"] - a["l"] for a, b in pairwise(told)] == [1] * 4
     assert [t["nq"] for t in told] == [t["q"] for t in told]
 
 

@@ -80,8 +80,8 @@ def kill_writers(folder: Path, count: int, seed: int) -> str:
     worst = max(ages, default=0.0)
     return (
         f"G3 kill -9 of a writing process: n={count} seed={seed}, 0 wrong prefixes, 0 acknowledged lost "
-        f"({acknowledged_all:,} acknowledged, {recovered_all:,} recovered, {torn} torn ends); the oldest input "
-        f"lost was {np.median(ages or [0]):.1f} ms old (median), {worst:.1f} ms (worst)"
+        f"({acknowledged_all:,} acknowledged, {recovered_all:,} recovered, {torn} torn ends); the oldest "
+        f"input lost was {np.median(ages or [0]):.1f} ms old (median), {worst:.1f} ms (worst)"
     )
 
 

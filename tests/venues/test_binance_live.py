@@ -348,13 +348,36 @@ def test_a_silent_stream_is_stale_within_five_seconds() -> None:
     assert s.state() == "LIVE"
 
 
-def test_a_stream_that_stays_silent_gets_another_connection() -> None:
+def test_a_silent_connection_is_replaced_at_once() -> None:
     s = live()
     beat(s, 40, 100)
     s.requests.clear()
-    s.clock(120)
-    assert [r.reason for r in s.taken(Open)] == ["BTCUSDT stays silent"]
+    s.clock(6)
+    assert [r.reason for r in s.taken(Open)] == ["the connection is silent"]
+    s.clock(60)
     assert s.taken(FetchSnapshot) == []  # a snapshot alone would go out of date unseen
+
+
+def test_a_stream_that_stays_silent_is_woken_then_gets_another_connection() -> None:
+    s = live("BTCUSDT", "ETHUSDT")
+    beat(s, 40, 100)
+    s.requests.clear()
+    beat(s, 75, 0, symbol="ETHUSDT")
+    assert s.state() == "STALE"
+    assert len(s.taken(Send)) == 6
+    assert [r.reason for r in s.taken(Open)] == ["BTCUSDT stays silent"]
+
+
+def test_depth_that_never_spoke_while_the_best_prices_change_is_silent() -> None:
+    s = Session().begin()
+    s.clock(1.2)
+    s.reply(snapshot(95, BIDS, ASKS))
+    assert s.state() == "LIVE"
+    for k in range(80):
+        s.now += SECOND // 10
+        s.ws(message("bookTicker", u=100 + k, b="60000.0", B="1.000", a="60000.1", A="1.000"))
+    assert s.machine.books["BTCUSDT"].reason == "depth silent while the best prices change"
+    assert 4.9 <= (s.machine.books["BTCUSDT"].since - NS) / SECOND <= 5.1
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -54,16 +54,16 @@ def simulate(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    r"""Be a venue: play a recording or the synthetic market over the venue's own protocol, on this machine.
+    r"""Be a venue on this machine: play a recording or the synthetic market over its protocol.
 
-    Clients connect as they would to the venue: REST and streams, limits, bans and, if you like, faults.
-    Everything plays as if it happened now. Ctrl+C ends it.
+    Clients connect as they would to the venue: REST and streams, limits, bans and, if you like,
+    faults. Everything plays as if it happened now. Ctrl+C ends it.
 
     \b
     Examples:
       depthscope simulate binance
       depthscope simulate binance btcusdt.gz --speed 2 --loop
-      depthscope simulate binance synthetic:seed=3 --symbols SYNBTC=BTCUSDT --fault drop:BTCUSDT@30s
+      depthscope simulate binance --symbols SYNBTC=BTCUSDT --fault drop:BTCUSDT@30s
     """
     if venue not in VENUES:
         raise UnknownName(f"There is no simulated venue {venue!r}; there is {', '.join(VENUES)}.")
@@ -145,6 +145,9 @@ async def _serve(exchange: Exchange, port: int, json: bool) -> None:
     async with serve(exchange, port=port) as server:
         _announce(server, json)
         await ended.wait()
+        late = server.late / 1e9
+        if late:
+            say(f"note: this machine is too slow for that speed: the market ran {late:.1f} s late.")
 
 
 def _announce(server: Server, json: bool) -> None:

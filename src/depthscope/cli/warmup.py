@@ -91,17 +91,18 @@ def warmup(json: Json = False, debug: Debug = False) -> None:
     """
     from time import monotonic
 
-    from depthscope import jit, venues
+    from depthscope import jit
     from depthscope.cli.beside import PATIENCE as PATIENCE_BESIDE
     from depthscope.cli.beside import compiling
+    from depthscope.runtime.formats import KERNELS
 
     start = monotonic()
-    with compiling(venues.KERNELS) as beside:
+    with compiling(KERNELS) as beside:
         todo = steps()
         compile_steps(todo, always=True)
         if beside is not None:
             beside.join(PATIENCE_BESIDE)
-        rest = steps(modules=venues.KERNELS)
+        rest = steps(modules=KERNELS)
         compile_steps(rest, always=True)
     ready = {name for name, _ in (*todo, *rest)}
     folder = jit.cache_folder()

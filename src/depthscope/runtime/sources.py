@@ -13,8 +13,9 @@ from depthscope.errors import ConfigError, EmptyData, FormatUnknown, InputError,
 from depthscope.market.instruments import to_fixed
 from depthscope.market.source import SourceOptions
 from depthscope.runtime.capture import CaptureSource, holds_capture
+from depthscope.runtime.formats import FORMATS, recognise
 from depthscope.runtime.sequence import FileSequence, Part, listed
-from depthscope.venues import FORMATS, SPECS, main_file, read_head, recognise, venue
+from depthscope.venues import SPECS, main_file, read_head, venue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from depthscope.market.instruments import to_fixed
 from depthscope.simulators.binance_books import ASKS, BIDS
 from depthscope.simulators.binance_faults import KINDS, Fault
 from depthscope.simulators.binance_names import ROUTES
@@ -68,7 +67,7 @@ class Acts:
                 self._cut(fault)
             case "tick":
                 for listing in self._listings(fault):
-                    listing.tick = to_fixed(fault.value)
+                    listing.tick = fault.value
                     exchange.publisher.contract(listing, now)
             case "delist":
                 for listing in self._listings(fault):
@@ -91,8 +90,8 @@ class Acts:
                 exchange.skew = fault.value
             case "snapshot-behind":
                 active.books = {x.name: x.snapshot() for x in self._listings(fault)}
-            case "crossed" | "beyond":
-                self._hand_made[id(active)] = self._place(fault)
+            case "crossed":
+                self._hand_made[id(active)] = self._cross(fault)
             case "freeze":
                 self._freeze()
             case "storm":
@@ -119,7 +118,7 @@ class Acts:
             case "skew":
                 newest = exchange.desk.find("skew", "*")
                 exchange.skew = newest.fault.value if newest is not None else 0
-            case "crossed" | "beyond":
+            case "crossed":
                 for listing, price, lots in self._hand_made.pop(id(active)):
                     self._take_back(listing, price, lots)
             case "freeze":
@@ -132,7 +131,7 @@ class Acts:
                 if fault.kind == "close":
                     links.end(connection.number, "close", fault.value, "")
                 else:
-                    links.end(connection.number, "abort", 1006, "")
+                    links.end(connection.number, "abort", 0, "")
 
     def _storm(self, active: Active, now: int) -> None:
         if now < active.until:
@@ -143,17 +142,14 @@ class Acts:
         desk = self._exchange.desk
         self._exchange.connections.quiet = {r for r in ROUTES if desk.find("freeze", r) is not None}
 
-    def _place(self, fault: Fault) -> list[tuple[Listing, int, int]]:
-        """Add one lot to a bid that crosses the book, or that lies far below it."""
+    def _cross(self, fault: Fault) -> list[tuple[Listing, int, int]]:
+        """Bid one lot above the best ask."""
         placed = []
         for listing in self._listings(fault):
-            best = listing.book.best(ASKS if fault.kind == "crossed" else BIDS)
+            best = listing.book.best(ASKS)
             if best is None:
                 continue
-            tick = listing.instrument.tick
-            price = best[0] + fault.value * tick if fault.kind == "crossed" else best[0] // 2 // tick * tick
-            if price <= 0:
-                continue
+            price = best[0] + fault.value * listing.instrument.tick
             self._exchange.touch(listing, BIDS, price, listing.book.sides[BIDS].get(price, 0) + 1)
             placed.append((listing, price, 1))
         return placed

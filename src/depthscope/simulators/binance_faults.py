@@ -15,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from depthscope.errors import ConfigError, InputError
+from depthscope.market.instruments import to_fixed
 from depthscope.market.times import parse_duration
 from depthscope.simulators.binance_garbage import VARIANTS
 from depthscope.simulators.binance_rules import MINUTE, MS, NEVER, SECOND
@@ -58,10 +59,18 @@ def _signed(text: str) -> int:
     return sign * parse_duration(text.lstrip("+-"))
 
 
-def _positive(text: str) -> Decimal:
+def _price_step(text: str) -> int:
+    """1e-9 integer of a tick size, within what a price can be."""
     value = Decimal(text)
-    if not value.is_finite() or value <= 0:
-        raise InputError(f"{text!r} is not a positive number.")
+    if not value.is_finite() or not 0 < value < 10**9:
+        raise InputError(f"{text!r} is not a tick size.")
+    return to_fixed(value)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 10**6:
+        raise InputError(f"{text!r} is not a number from 0 to a million.")
     return value
 
 
@@ -92,17 +101,18 @@ KINDS: Final[dict[str, FaultKind]] = {
         "symbol", "Snapshots show the book as it was when the fault struck.", duration=10 * SECOND
     ),
     "beyond": FaultKind(
-        "symbol", "A bid at half the price, far outside every snapshot, for so long.", duration=10 * SECOND
+        "symbol", "Snapshots hold so many levels a side, whatever was asked: the rest only the stream tells.",
+        _count, 10, 10 * SECOND,
     ),
     "crossed": FaultKind(
         "symbol", "A bid so many ticks above the best ask; 100 ms is one message of @100ms.",
-        int, 5, 100 * MS,
+        _count, 5, 100 * MS,
     ),
     "halt": FaultKind(
         "symbol", "Trading stops: exchangeInfo says the value, nothing moves until it ends.",
         str, "SETTLING", 30 * SECOND,
     ),
-    "tick": FaultKind("symbol", "exchangeInfo tells another tick size.", _positive),
+    "tick": FaultKind("symbol", "exchangeInfo tells another tick size.", _price_step),
     "delist": FaultKind("symbol", "The symbol is closed: silent, and unknown to REST but for its status."),
     "disconnect": FaultKind("links", "Connections break without a closing frame."),
     "close": FaultKind("links", "Connections are closed with the code.", int, 1001),
@@ -201,8 +211,8 @@ def parse_fault(text: str) -> Fault:
             _target(kind, found["target"]),
             -1 if found["at"] is None else _time(found["at"]),
             int(found["number"] or 0),
-            _time(found["every"] or "0s"),
-            _time(found["mean"] or "0s"),
+            0 if found["every"] is None else parse_duration(found["every"]),
+            0 if found["mean"] is None else parse_duration(found["mean"]),
             _time(found["duration"] or "0s") or (0 if found["count"] else kind.duration),
             int(found["count"] or 1),
         )

@@ -25,6 +25,7 @@ __all__ = ["Link"]
 _MOST_HEAD: Final = 64 << 10
 _MOST_BODY: Final = 64 << 10
 _MOST_FRAME: Final = 64 << 10  # of a client
+_PATIENCE: Final = 10.0  # seconds until a first request must be there
 _GOING_AWAY: Final = 1001
 
 
@@ -67,6 +68,7 @@ class Link(asyncio.Protocol):
         self._transport = transport
         self._address = str(transport.get_extra_info("peername")[0])
         self._server.links.add(self)
+        asyncio.get_running_loop().call_later(_PATIENCE, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the exchange that the client has gone."""
@@ -96,6 +98,11 @@ class Link(asyncio.Protocol):
                 self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_HEAD)
                 self._http.receive_data(first)
                 self._take_requests()
+
+    def _give_up(self) -> None:
+        """End a connection that has not said what it wants."""
+        if self._socket is None and self._http is None:
+            self.abort()
 
     def goodbye(self) -> None:
         """Close as a server does that ends."""

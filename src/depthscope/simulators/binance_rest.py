@@ -138,6 +138,9 @@ def _depth(exchange: Exchange, query: _Query, rpi: bool = False) -> Any:
     book = behind.books.get(listing.name) if behind is not None else None
     if book is None:
         book = listing.snapshot()
+    shallow = exchange.desk.find("beyond", listing.name)
+    if shallow is not None:
+        limit = min(limit, shallow.fault.value)
     return {
         "lastUpdateId": book.last_id,
         "E": exchange.stamp(exchange.now),

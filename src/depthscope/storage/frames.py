@@ -53,6 +53,7 @@ class FrameKind(IntEnum):
     SEAL = 4  # JSON: the file ends here, as meant
     INSTRUMENT = 5  # JSON: an instrument of the events that follow
     EVENTS = 6  # a block of events
+    ABOUT = 7  # JSON: where the events come from
 
 
 _LAST_KIND: Final = max(FrameKind)
@@ -100,7 +101,7 @@ class Damage:
 
 def crc32c(data: Any, seed: int = 0) -> int:
     """CRC32C of bytes, continued from `seed`."""
-    readable = data if isinstance(data, bytes) else np.frombuffer(data, np.uint8)
+    readable = data if isinstance(data, bytes | np.ndarray) else np.frombuffer(data, np.uint8)
     value: int = google_crc32c.extend(seed, readable)
     return value
 
@@ -189,11 +190,29 @@ class FrameReader:
         finally:
             self._file.close()
 
+    def at(self, offset: int) -> Frame | None:
+        """Return the frame at a place, if a good one begins there."""
+        found = self._frame(offset)
+        return found if isinstance(found, Frame) else None
+
+    def outline(self, offset: int) -> Iterator[tuple[int, int]]:
+        """Yield (kind, place) of the frames from a place on, by their heads alone: nothing is checked."""
+        while True:
+            data, at = self._at(offset, HEAD.size + _PREFIX.size, ahead=False)
+            if len(data) - at < HEAD.size + _PREFIX.size:
+                return
+            yield data[at + HEAD.size], offset
+            offset += HEAD.size + max(HEAD.unpack_from(data, at)[0], _PREFIX.size)
+
+    def close(self) -> None:
+        """Close the file, if it has not been read to its end."""
+        self._file.close()
+
     def _seek(self, offset: int) -> None:
         self._file.seek(offset)
         self._data, self._base = b"", offset  # what is held, and its place in the file
 
-    def _at(self, offset: int, size: int) -> tuple[bytes, int]:
+    def _at(self, offset: int, size: int, ahead: bool = True) -> tuple[bytes, int]:
         """Bytes held and the index in them of `offset`: `size` bytes follow it unless the file ends."""
         index = offset - self._base
         if not 0 <= index <= len(self._data):
@@ -203,7 +222,7 @@ class FrameReader:
             pieces = [self._data[index:]]
             wanted = size - len(pieces[0])
             while wanted > 0:  # what is asked for and more; a call may give less
-                piece = self._file.read(max(min(wanted, 1 << 26), _READ))
+                piece = self._file.read(max(min(wanted, 1 << 26), _READ if ahead else 0))
                 if not piece:
                     break
                 pieces.append(piece)
@@ -221,32 +240,28 @@ class FrameReader:
         if not _PREFIX.size <= length <= _MAX_LENGTH:
             return f"a length that cannot be ({length:,})"
         data, at = self._at(offset, HEAD.size + length)
-        payload = data[at + HEAD.size : at + HEAD.size + length]
-        if len(payload) < length:
-            return f"{len(payload):,} of a frame's {length:,} bytes"
-        if crc32c(payload, crc32c(data[at + 8 : at + 16])) != check:
+        begin, end = at + HEAD.size, at + HEAD.size + length
+        if end > len(data):
+            return f"{len(data) - begin:,} of a frame's {length:,} bytes"
+        view = np.frombuffer(data, np.uint8)  # slices of it copy nothing
+        if crc32c(view[begin:end], crc32c(data[at + 8 : begin])) != check:
             return "a checksum that does not fit"
         if not self.expected <= sequence <= self.expected + _MAX_JUMP:
             return f"sequence {sequence:,} where {self.expected:,} comes next"
-        opened = self._open(payload)
-        if isinstance(opened, str):
-            return opened
-        return Frame(offset, offset + HEAD.size + length, sequence, *opened)
-
-    def _open(self, payload: bytes) -> tuple[FrameKind, bytes] | str:
-        """Kind and content of a payload whose CRC is right, or what is wrong with it."""
-        kind, codec, zero, size = _PREFIX.unpack_from(payload)
+        kind, codec, zero, size = _PREFIX.unpack_from(data, begin)
         if zero or codec > _ZSTD or size > MAX_CONTENT or not 1 <= kind <= _LAST_KIND:
             return "a frame of a kind this version does not know"
-        content = payload[_PREFIX.size :]
+        begin += _PREFIX.size
         if codec == _ZSTD:
             try:
-                content = self._zstd.decompress(content, max_output_size=size)
+                content = self._zstd.decompress(view[begin:end].data, max_output_size=size)
             except zstandard.ZstdError as error:
                 return f"compressed content that cannot be read ({error})"
+        else:
+            content = data[begin:end]
         if len(content) != size:
             return "content of another size than its frame says"
-        return FrameKind(kind), content
+        return Frame(offset, offset + HEAD.size + length, sequence, FrameKind(kind), content)
 
     def _next_good(self, offset: int) -> tuple[int, bool]:
         """Where the next good frame begins; the end of the file and False when there is none."""

@@ -80,9 +80,10 @@ class Core:
         self.requests: list[Request] = []
         self.notices: list[Notice] = []
         self.ignored: dict[str, int] = {}
-        self.config: LiveConfig | None = None
+        self.config = LiveConfig(["NONE"])
+        self.configured = False
         self.books: dict[str, Book] = {}
-        self.links = Links(LiveConfig(["NONE"]), self.requests)
+        self.links = Links(self.config, self.requests)
         self.watch = Watch()
         self.tops = Tops()
         self._joined: frozenset[str] = frozenset()  # slots two connections carry
@@ -118,7 +119,6 @@ class Core:
         decoder.requests.clear()
 
     def _fetch(self, name: str, reason: str, now: int) -> None:
-        assert self.config is not None
         book = self.books[name]
         book.fetched = now
         self.requests.append(FetchSnapshot(name, self.config.snapshot_limit, reason, now, book.attempt))
@@ -178,17 +178,17 @@ class Core:
         slot = self.links.slots.get(self._slot_of.get((name, "public"), ""))
         return slot is not None and bool(self.links.ready(slot))
 
-    def _restart(self, name: str, *kinds: int) -> None:
+    def _restart(self, name: str, now: int, *kinds: int) -> None:
         index = self.decoder.table.index[name]
         for kind in kinds:
-            self.watch.restart(index * w.KINDS + kind)
+            self.watch.restart(index * w.KINDS + kind, now)
 
     def _status(self, name: str, word: str, now: int) -> None:
         book, code = self.books[name], status_code(word)
         if code != book.status and name in self.decoder.table.index:
             book.status = code
             self._row(self.decoder.table.index[name], ev.STATUS, now, code)
-            self._restart(name, b.DEPTH_UPDATE, b.AGGREGATE_TRADE, b.BOOK_TICKER, b.MARK_PRICE)
+            self._restart(name, now, b.DEPTH_UPDATE, b.AGGREGATE_TRADE, b.BOOK_TICKER, b.MARK_PRICE)
             self._notice(now, "instrument", name, "", f"trading status {word[:32]}")
 
     def _row(self, index: int, action: int, now: int, aux: int) -> None:

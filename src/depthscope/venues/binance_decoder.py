@@ -345,7 +345,7 @@ class Decoder:
         elif kind in ("trade", "aggTrade"):
             self._slow_trade(message, ts_recv)
         elif isinstance(kind, str):
-            if kind == "markPriceUpdate":
+            if kind == "markPriceUpdate" and self.tracked:
                 self._met(self._index(j.symbol_of(message)), b.MARK_PRICE, j.sent(message, ts_recv), 0)
             raise Skipped(kind if kind in j.NO_BOOK_EVENT else "other event")
         elif "lastUpdateId" in message:

@@ -54,6 +54,7 @@ class Link:
     sent: int = 0
     asked: int = 0
     ready: int = 0  # when the last subscription was confirmed; 0: not yet
+    heard: int = 0  # when its newest message came
     closing: bool = False
 
 
@@ -145,7 +146,7 @@ class Links:
             return self.slots[link.slot], ""
         return None, ""
 
-    def again(self, stream: str, now: int) -> None:
+    def again(self, stream: str) -> None:
         """Subscribe anew to a stream that fell silent."""
         for link in self.links.values():
             if stream in self.slots[link.slot].streams and not link.closing:

@@ -93,6 +93,7 @@ class BinanceMachine(Pulse):
         if link is None:
             self._ignore("message of a connection that is not open")
             return
+        link.heard = now
         out = decoder.out
         before = out.n
         decoder.step(payload, now)
@@ -125,9 +126,11 @@ class BinanceMachine(Pulse):
             self._notice(now, "link", str(connection), "alarm", f"control message refused: {wrong}")
         if slot is not None:
             self._notice(now, "link", slot.name, "LIVE", f"connection {connection} carries its streams")
-            if slot.route == "market":
-                for name in slot.symbols:
+            for name in slot.symbols:
+                if slot.route == "market":
                     self._tape(name, "LIVE", "subscribed", now)
+                elif self.books[name].state != "LIVE":
+                    self._restart(name, now, b.DEPTH_UPDATE, b.BOOK_TICKER)
 
     def _beside(self, index: int, now: int) -> None:
         """While two connections carry a symbol: go on with what was ahead and follows now."""
@@ -183,7 +186,7 @@ class BinanceMachine(Pulse):
                 found = listing(envelope(body))
             except (Rejected, Skipped):
                 good = False
-        if self.config is None:
+        if not self.configured:
             self._ignore("instruments before the configuration")
         elif not good or not found:
             self.facts["info attempt"] += 1
@@ -195,7 +198,6 @@ class BinanceMachine(Pulse):
 
     def _settle(self, found: Mapping[str, tuple[dict[str, int], str]], now: int) -> None:
         """Fix the grids of symbols that have none; compare those of the others."""
-        assert self.config is not None
         for name in self.config.symbols:
             book = self.books[name]
             if name not in found:
@@ -281,12 +283,13 @@ class BinanceMachine(Pulse):
         if slot.route == "market":
             for name in slot.symbols:
                 self._tape(name, "STALE", why, now)
-                self._restart(name, b.AGGREGATE_TRADE, b.MARK_PRICE)
+                self._restart(name, now, b.AGGREGATE_TRADE, b.MARK_PRICE)
             return
         for name in slot.symbols:
             if not self.books[name].quarantined:
                 self.decoder.lose(name, now, why)
-                self._restart(name, b.DEPTH_UPDATE, b.BOOK_TICKER)
+                self._restart(name, now, b.DEPTH_UPDATE, b.BOOK_TICKER)
+                self.books[name].silent = 0
                 if self.books[name].state == "SYNCING":
                     self._book(name, "SYNCING", why, now)
         self._follow(now)
@@ -341,12 +344,12 @@ class BinanceMachine(Pulse):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, ValueError):
             self._ignore("configuration that cannot be used")
             return
-        if self.config is not None:
+        if self.configured:
             if config != self.config:
                 self._ignore("second configuration")
                 self._notice(now, "session", "", "alarm", "a second configuration was ignored")
             return
-        self.config = config
+        self.config, self.configured = config, True
         self.links = Links(config, self.requests)
         self.watch.hold(len(config.symbols))
         self.decoder.wanted = frozenset()
@@ -379,7 +382,7 @@ class BinanceMachine(Pulse):
         """Everything the machine knows, as plain values; events not taken yet are not part of it."""
         return copy.deepcopy({
             "decoder": self.decoder.snapshot(), "requests": self.requests, "notices": self.notices,
-            "ignored": self.ignored, "config": self.config, "books": self.books, "links": self.links.save(),
+            "ignored": self.ignored, "config": self.config, "configured": self.configured, "books": self.books, "links": self.links.save(),
             "watch": self.watch.rows, "tops": self.tops.save(), "slot_of": self._slot_of,
             "times": self._times, "facts": self.facts, "last": self._last, "look": self._look,
         })  # fmt: skip
@@ -390,7 +393,8 @@ class BinanceMachine(Pulse):
         self.decoder.restore(state["decoder"])
         self.requests[:], self.notices[:] = state["requests"], state["notices"]
         self.ignored, self.config, self.books = state["ignored"], state["config"], state["books"]
-        self.links = Links(self.config or self.links.config, self.requests)
+        self.configured = state["configured"]
+        self.links = Links(self.config, self.requests)
         self.links.load(state["links"])
         self.watch.load(state["watch"])
         self.tops.load(state["tops"])

@@ -28,7 +28,7 @@ class Pulse(Core):
 
     def _tick(self, now: int) -> None:
         self._look = now + LOOK_NS
-        if self.config is None:
+        if not self.configured:
             return
         paused = now - self._last
         if self._last and paused > STALL_NS:
@@ -37,13 +37,18 @@ class Pulse(Core):
             self._notice(now, "session", "", "alarm", f"nothing was taken in for {paused / 1e9:.1f} s")
         self.links.tick(now)
         for place in self.watch.silent(now):
-            self._silence(place, now)
+            seconds = (now - int(self.watch.rows[place, w.W_LAST])) / 1e9
+            self._silence(place, f"{w.STREAMS[place % w.KINDS]} silent for {seconds:.1f} s", now)
+        for place in self.watch.contradicted():
+            self._silence(place, "depth silent while the best prices change", now)
         if self._joined:
             self._overtake(now, AHEAD_NS)
         self._crossing(now)
         for name, book in self.books.items():
-            if book.state != "LIVE" or book.silent:
+            if book.state != "LIVE":
                 self._waiting(name, book, now)
+            if book.tape == "STALE":
+                self._untold(name, now)
         times, config = self._times, self.config
         if now >= times["minute"]:
             times["minute"] = now + 60 * SECOND
@@ -58,32 +63,33 @@ class Pulse(Core):
             times["time"] = now + int(config.time_seconds * SECOND)
             self.requests.append(FetchTime("from time to time", now))
 
-    def _silence(self, place: int, now: int) -> None:
-        """A stream that spoke steadily is silent."""
+    def _silence(self, place: int, reason: str, now: int) -> None:
+        """A stream that should speak is silent."""
         index, kind = divmod(place, w.KINDS)
         name = self.decoder.table.names[index]
         book = self.books[name]
-        seconds = (now - int(self.watch.rows[place, w.W_LAST])) / 1e9
-        if book.status == ev.STATUS_TRADING and not book.quarantined:
-            reason = f"{w.STREAMS[kind]} silent for {seconds:.1f} s"
-            if kind == b.DEPTH_UPDATE:
-                self.decoder.lose(name, now, reason)
-                self._follow(now)
-                book.silent, book.woken = now, 0
-                self._wake(name, book, now)
-            elif kind == b.MARK_PRICE:
-                self._tape(name, "STALE", reason, now)
-                self.links.again(f"{name.lower()}@markPrice@1s", now)
-                self.links.again(f"{name.lower()}@aggTrade", now)
-        self.watch.restart(place)
+        self.watch.restart(place, now)
+        if book.status != ev.STATUS_TRADING or book.quarantined:
+            return
+        if kind == b.MARK_PRICE:
+            self._tape(name, "STALE", reason, now)
+            self.links.again(f"{name.lower()}@markPrice@1s")
+            self.links.again(f"{name.lower()}@aggTrade")
+        elif book.state == "LIVE":
+            self.decoder.lose(name, now, reason)
+            self._follow(now)
+            book.woken = 0
+            self._wake(name, book, now)
 
     def _wake(self, name: str, book: Book, now: int) -> None:
-        assert self.config is not None
+        """Try to have a silent stream speak: subscribe anew, and now and then connect anew."""
         book.silent = now
         book.woken += 1
         slot = self.links.slots[self._slot_of[name, "public"]]
-        if book.woken % (MOST_AGAIN + 1):
-            self.links.again(depth_stream(name, self.config.depth_speed), now)
+        if all(now - link.heard >= w.SILENT_NS for link in self.links.of(slot)):
+            self.links.replace(slot, "the connection is silent", now)
+        elif book.woken % (MOST_AGAIN + 1):
+            self.links.again(depth_stream(name, self.config.depth_speed))
         else:
             self.links.replace(slot, f"{name} stays silent", now)
 
@@ -106,6 +112,15 @@ class Pulse(Core):
             self.decoder.ask(name, "nothing has changed since it was subscribed")
             self._follow(now)
 
+    def _untold(self, name: str, now: int) -> None:
+        """Whether a silent tape is told again."""
+        index = self.decoder.table.index.get(name)
+        slot = self.links.slots.get(self._slot_of.get((name, "market"), ""))
+        if index is None or slot is None or self.books[name].quarantined or not self.links.ready(slot):
+            return
+        if self.watch.rows[index * w.KINDS + b.MARK_PRICE, w.W_SINCE]:
+            self._tape(name, "LIVE", "markPrice speaks again", now)
+
     def _minute(self, now: int) -> None:
         for place, count, usual in self.watch.minute():
             index, kind = divmod(place, w.KINDS)
@@ -121,8 +136,6 @@ class Pulse(Core):
 
     def _crossing(self, now: int) -> None:
         """Fetch books anew that have been crossed for too long."""
-        if self.config is None:
-            return
         for index in self.tops.crossed(now, int(self.config.crossed_seconds * SECOND)):
             name = self.decoder.table.names[index]
             self.tops.forget(index)

@@ -165,7 +165,7 @@ def follow(place: Any, tops_at: Any, start: Any, stop: Any) -> Any:
             if (word7 >> 48) & LAST:
                 bid, ask = _best(top[:SIDE], np.int64(-1)), _best(top[SIDE : 2 * SIDE], np.int64(1))
                 none = np.int64(2**63 - 1)
-                if bid == none or ask == none or -bid < ask:
+                if none in (bid, ask) or -bid < ask:
                     top[T_CROSSED] = 0
                 elif top[T_CROSSED] == 0:
                     top[T_CROSSED] = rows[n, 1]

@@ -40,6 +40,8 @@ MEDIANS: Final = 20
 LONGESTS: Final = 3
 KNOWN_NS: Final = 30_000_000_000  # how long a stream is listened to before its silence means anything
 KNOWN: Final = RING // 2
+CHANGES: Final = 20  # of the best prices, after which depth must have spoken
+SECOND: Final = 1_000_000_000
 BUSY: Final = 300  # messages a minute that make its rate worth a warning
 
 
@@ -144,21 +146,44 @@ class Watch:
         """Take the `rows` of another watch."""
         self.rows, self.at = rows, rows.ctypes.data
 
-    def restart(self, place: int) -> None:
+    def restart(self, place: int, now: int) -> None:
         """A stream begins anew (connected, subscribed or heard again): its silence means nothing yet."""
         self.rows[place, [W_SINCE, W_MINUTE, W_USUAL, W_SLOW, W_MINUTES]] = 0
+        self.rows[place, W_LAST] = now
 
     def excuse(self, ns: int) -> None:
         """Nobody listened for so long: no stream was silent."""
-        spoke = self.rows[:, W_SINCE] > 0
-        self.rows[spoke, W_LAST] += ns
-        self.rows[spoke, W_FIRST] += ns
+        begun = self.rows[:, W_LAST] > 0
+        self.rows[begun, W_LAST] += ns
+        self.rows[begun, W_FIRST] += ns
 
     def silent(self, now: int) -> list[int]:
-        """Rows whose silence is longer than their own limit."""
+        """Rows of depth and mark price whose silence is longer than their own limit."""
         rows = self.rows
         quiet = np.nonzero((rows[:, W_SINCE] > KNOWN) & (now - rows[:, W_LAST] >= SILENT_NS))[0]
-        return [place for place in quiet.tolist() if now - rows[place, W_LAST] >= self.limit(place)]
+        return [
+            place
+            for place in quiet.tolist()
+            if place % KINDS in (b.DEPTH_UPDATE, b.MARK_PRICE)
+            and now - rows[place, W_LAST] >= self.limit(place)
+        ]
+
+    def contradicted(self) -> list[int]:
+        """Rows of depth that said nothing for 5 s in which the best prices changed many times.
+
+        Whatever changes the best prices changes the depth, so this needs no knowledge of how often either
+        speaks.
+        """
+        depth, quotes = self.rows[b.DEPTH_UPDATE :: KINDS], self.rows[b.BOOK_TICKER :: KINDS]
+        since = quotes[:, W_LAST] - depth[:, W_LAST]
+        spoke = (depth[:, W_LAST] > 0) & (since >= SILENT_NS) & (quotes[:, W_SINCE] > CHANGES)
+        found = []
+        for index in np.nonzero(spoke)[0].tolist():
+            n = int(quotes[index, W_SINCE]) - 1
+            newest = [W_RING + k % RING for k in range(n - CHANGES, n)]
+            if int(quotes[index, newest].sum()) < since[index] - SECOND:
+                found.append(index * KINDS + b.DEPTH_UPDATE)
+        return found
 
     def limit(self, place: int) -> int:
         """Ns of silence after which a stream counts as lost.

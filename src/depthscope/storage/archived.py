@@ -1,0 +1,173 @@
+"""What both kinds of event archive share: instruments in JSON, and what an archive says of itself."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from depthscope.errors import ConfigError, UnknownInstrument, UnknownName
+from depthscope.market.instruments import Capability, Instrument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from depthscope.market.source import Key, Source, SourceOptions
+
+__all__ = ["About", "Instruments", "instrument_from_json", "instrument_to_json"]
+
+
+def instrument_to_json(key: Key, instrument: Instrument) -> str:
+    """JSON of an instrument and its key; numbers of 1e-9 units stay integers."""
+    capabilities = [one.name for one in Capability if one in instrument.capabilities]
+    told = {
+        "publisher": key[0],
+        "id": key[1],
+        "venue": instrument.venue,
+        "symbol": instrument.symbol,
+        "tick": instrument.tick,
+        "lot": instrument.lot,
+        "multiplier": str(instrument.multiplier),
+        "currency": instrument.currency,
+        "calendar": instrument.calendar,
+        "capabilities": capabilities,
+        "allows_negative": instrument.allows_negative,
+    }
+    return json.dumps(told, ensure_ascii=False, sort_keys=True)
+
+
+def instrument_from_json(text: str | bytes) -> tuple[Key, Instrument]:
+    """Read what `instrument_to_json` wrote.
+
+    Raises
+    ------
+    ValueError
+        When it is nothing of the kind.
+    """
+    try:
+        told = json.loads(text)
+        capabilities = Capability(0)
+        for name in told["capabilities"]:
+            capabilities |= Capability[name]
+        instrument = Instrument(
+            str(told["venue"]),
+            str(told["symbol"]),
+            int(told["tick"]),
+            int(told["lot"]),
+            multiplier=Decimal(told["multiplier"]),
+            currency=str(told["currency"]),
+            calendar=str(told["calendar"]),
+            capabilities=capabilities,
+            allows_negative=bool(told["allows_negative"]),
+        )
+        return (int(told["publisher"]), int(told["id"])), instrument
+    except (KeyError, TypeError, ArithmeticError) as error:
+        raise ValueError(f"no instrument: {error!r}") from error
+
+
+@dataclass(slots=True)
+class About:
+    """Where archived events come from.
+
+    Parameters
+    ----------
+    format, schema, dataset : str
+        As `SourceInfo` has them.
+    warnings : list of str
+        What its reader had to say.
+    skipped : dict of str to int
+        Records that gave no event, by reason.
+    """
+
+    format: str = ""
+    schema: str = ""
+    dataset: str = ""
+    warnings: list[str] = field(default_factory=list)
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, source: Source) -> About:
+        """What a source says of itself by now."""
+        info = source.info
+        return cls(info.format, info.schema, info.dataset, list(info.warnings), dict(info.skipped))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> About:
+        """Read them back; what is not there is empty."""
+        return cls(**{name: told[name] for name in cls.__slots__ if name in told})
+
+
+class Instruments:
+    """The instruments of an archive, as a caller wants them.
+
+    Parameters
+    ----------
+    options : SourceOptions
+        A `tick` wins over the archived one. A `lot` must be the archived one: sizes are counted in it.
+    path : str
+        Of the archive, for messages.
+
+    Raises
+    ------
+    ConfigError
+        When `options.extra` names an option (archives have none).
+    """
+
+    def __init__(self, options: SourceOptions, path: str) -> None:
+        if options.extra:
+            raise ConfigError(f"Archives take no option {', '.join(sorted(options.extra))}.")
+        self._options, self._path = options, path
+        self.found: dict[Key, Instrument] = {}
+
+    def add(self, key: Key, instrument: Instrument) -> None:
+        """Enter an instrument; of two with one key the first stays.
+
+        Raises
+        ------
+        ConfigError
+            When a lot is asked for that is not its own.
+        """
+        lot, tick = self._options.lot, self._options.tick
+        if lot is not None and lot != instrument.lot:
+            its = Decimal(instrument.lot).scaleb(-9)
+            raise ConfigError(
+                f"{self._path} counts sizes of {instrument.symbol} in lots of {its:f}: "
+                f"another lot would change them. Leave --lot out, or archive the original again with it."
+            )
+        if tick is not None:
+            instrument = replace(instrument, tick=tick)
+        self.found.setdefault(key, instrument)
+
+    def resolve(self, publisher: int, instrument_id: int) -> Instrument:
+        """Return the instrument of a key.
+
+        Raises
+        ------
+        UnknownInstrument
+            When the archive does not name it.
+        """
+        found = self.found.get((publisher, instrument_id))
+        if found is None:
+            raise UnknownInstrument(
+                f"{self._path} names no instrument {instrument_id} of publisher {publisher}."
+            )
+        return found
+
+    def check_symbols(self, names: Iterable[str]) -> None:
+        """Refuse symbols that are not in the archive.
+
+        Raises
+        ------
+        UnknownName
+            With the nearest names.
+        """
+        there = sorted({instrument.symbol for instrument in self.found.values()})
+        for name in sorted(set(names) - set(there)):
+            near = difflib.get_close_matches(name, there, n=3) or there[:3]
+            raise UnknownName(f"{self._path} holds no symbol {name}. It holds {', '.join(near)}.")

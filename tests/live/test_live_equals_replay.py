@@ -1,0 +1,95 @@
+"""Law 2, over real sockets: what a live session showed, a replay of its recording shows, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import depthscope as ds
+from depthscope.runtime.sources import open_source
+from tests.live.venue import Venue
+
+OPTIONS: dict[str, Any] = {"detectors": None, "signal": "10s"}
+
+
+def shown(frame: ds.Frame) -> str:
+    """All a frame says, as text in which every bit of a number counts."""
+    said = [(d.id, d.phase, d.ts, sorted(d.evidence.items())) for d in frame.detections]
+    return repr((frame.to_dict(), said, frame.book.bids(20), frame.book.asks(20)))
+
+
+def digest(frames: list[str]) -> str:
+    return hashlib.sha256("\n".join(frames).encode()).hexdigest()
+
+
+AGAIN = """
+import sys
+from tests.live.test_live_equals_replay import OPTIONS, digest, shown
+import depthscope as ds
+print(digest([shown(f) for f in ds.replay(sys.argv[1], **OPTIONS)]))
+"""
+
+
+@pytest.mark.untraced
+def test_a_session_with_a_gap_and_a_reconnect_replays_to_the_same_bytes(tmp_path: Path) -> None:
+    """In this process, in another with another hash seed, and in chunks of any size."""
+    with Venue(["drop:SYNES@4s", "disconnect@7s", "malformed:SYNBTC@3s", "duplicate:SYN3@3s"]) as venue:
+        live = []
+        states = set()
+        for frame in ds.live(venue.symbols, duration="12s", record=tmp_path, config=venue.settings, **OPTIONS):
+            live.append(shown(frame))
+            states.add((frame.symbol, frame.state))
+    assert {(name, "STALE") for name in venue.symbols} <= states  # the disconnect
+    assert {(name, "LIVE") for name in venue.symbols} <= states
+    assert len(live) > 250
+
+    assert [shown(f) for f in ds.replay(tmp_path, **OPTIONS)] == live
+    for chunk in (1, 997):
+        source = open_source(tmp_path, chunk=chunk)
+        assert digest([shown(f) for f in ds.replay(source, **OPTIONS)]) == digest(live)
+    environment = {**os.environ, "PYTHONHASHSEED": "4711"}
+    other = subprocess.run(
+        [sys.executable, "-c", AGAIN, str(tmp_path)], capture_output=True, text=True, check=True, env=environment
+    )
+    assert other.stdout.strip() == digest(live)
+
+    table = ds.features(tmp_path, every="100ms")
+    assert table.num_rows == len(live)
+
+
+@pytest.mark.untraced
+def test_a_recording_is_a_source_like_any_other(tmp_path: Path) -> None:
+    with Venue() as venue:
+        frames = list(ds.live("SYNES", duration="4s", record=tmp_path, config=venue.settings, features=["mid"]))
+    assert {f.symbol for f in frames} == {"SYNES"}
+    source = open_source(tmp_path)
+    counted = sum(len(chunk) for chunk in source.chunks())
+    assert counted > 100
+    assert source.info.format == "capture"
+    assert not source.info.warnings
+    assert [i.symbol for i in source.instruments.values()] == ["SYNES"]
+    with pytest.raises(ds.DepthscopeError, match="has no SYNBTC"):
+        open_source(tmp_path, symbols=["SYNBTC"])
+    with pytest.raises(ds.DepthscopeError, match="leave out tick"):
+        open_source(tmp_path, tick="0.5")
+    (segment,) = tmp_path.glob("*.cap")
+    assert open_source(segment).info.format == "capture"
+
+
+def test_the_last_row_of_a_clean_end_is_live(tmp_path: Path) -> None:
+    """Ending a session is no gap: nothing was missed up to there."""
+    with Venue() as venue:
+        frames = list(ds.live("SYNES", duration="3s", record=tmp_path, config=venue.settings, features=["mid"]))
+    assert frames[-1].state == "LIVE"
+    told = subprocess.run(
+        [sys.executable, "-m", "depthscope", "info", "--json", str(tmp_path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(told.stdout)["gaps"] == 0
