@@ -14,6 +14,7 @@ from depthscope.market.instruments import to_fixed
 from depthscope.market.source import SourceOptions
 from depthscope.runtime.formats import FORMATS, recognise
 from depthscope.runtime.sequence import FileSequence, Part, listed
+from depthscope.storage.manifest import FOLDER as MANIFESTS
 from depthscope.venues import SPECS, main_file, read_head, venue
 
 if TYPE_CHECKING:
@@ -139,6 +140,8 @@ class _Found:
         if not str(item).strip():
             raise SourceMissing("The name of a file is empty. Give a file, a folder or a glob.")
         path = Path(item).expanduser()
+        if (path / MANIFESTS).is_dir():  # an archive: each of its runs is one source, whatever its files
+            path = path / MANIFESTS
         if path.is_dir():
             self._sweep(sorted(path.iterdir()))
         elif path.exists():
