@@ -191,7 +191,7 @@ def flip_bits(path: Path, count: int, seed: int) -> str:
 @pytest.mark.untraced
 def test_flipped_bits(tmp_path: Path, record_property: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "BLOCK_ROWS", 256)
-    record_property("proof", flip_bits(tmp_path / "x.events", 10_000, 77))
+    record_property("proof", flip_bits(tmp_path / "x.events", 6_000, 77))
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ __all__ = ["FORMATS", "KERNELS", "recognise"]
 # ── ADD AN ARCHIVE: one line; the module offers what a venue's does. Asked before the venues. ──
 ARCHIVES: Final[dict[str, str]] = {
     "events": "depthscope.storage.events",
+    "parquet": "depthscope.storage.parquet_source",
 }
 
 FORMATS: Final[dict[str, str]] = ARCHIVES | venues.FORMATS

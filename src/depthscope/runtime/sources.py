@@ -15,6 +15,7 @@ from depthscope.market.source import SourceOptions
 from depthscope.runtime.capture import CaptureSource, holds_capture
 from depthscope.runtime.formats import FORMATS, recognise
 from depthscope.runtime.sequence import FileSequence, Part, listed
+from depthscope.storage.manifest import FOLDER as MANIFESTS
 from depthscope.venues import SPECS, main_file, read_head, venue
 
 if TYPE_CHECKING:
@@ -142,6 +143,8 @@ class _Found:
         if not str(item).strip():
             raise SourceMissing("The name of a file is empty. Give a file, a folder or a glob.")
         path = Path(item).expanduser()
+        if (path / MANIFESTS).is_dir():  # an archive: each of its runs is one source, whatever its files
+            path = path / MANIFESTS
         if path.is_dir():
             self._sweep(sorted(path.iterdir()))
         elif path.exists():

@@ -1,0 +1,270 @@
+"""Parquet archives: events by venue, symbol and day, for other programs and for the long run.
+
+Files are written beside, made durable, renamed, read back and compared; the manifest that says the
+run is complete comes last. Only then may what was archived be deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import numpy as np
+
+from depthscope.errors import CorruptData
+from depthscope.storage.archived import About, instrument_to_json
+from depthscope.storage.disk import DISK
+from depthscope.storage.manifest import FOLDER, ArchivedFile, Manifest, Piece, checksum
+from depthscope.storage.outputs import Whole, whole_file, write_error
+from depthscope.storage.parquet_rows import META, columns_of, digest_of, events_of, meta_of, schema_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from depthscope.market.events import Events
+    from depthscope.market.instruments import Instrument
+    from depthscope.market.source import Key, Source
+
+__all__ = ["write_parquet"]
+
+GROUP_ROWS: Final = 65_536  # of a row group
+HELD_ROWS: Final = 1 << 20  # of all symbols together: 64 MB; then the longest is written as it is
+DAY: Final = 86_400 * 10**9
+_PACKED: Final = ("row", "ts_event", "ts_recv", "price_fixed", "lots", "order_id", "sequence")
+
+
+@dataclass(slots=True, eq=False)
+class _Part:
+    """One file of a run while it is written."""
+
+    path: Path
+    name: str  # from the root
+    key: Key
+    instrument: Instrument
+    out: Whole | None = None
+    writer: Any = None
+    held: list[tuple[Any, Events]] = field(default_factory=list)
+    held_rows: int = 0
+    rows: int = 0
+    spans: list[tuple[int, int]] = field(default_factory=list)  # first and last place, a row group each
+    digests: list[int] = field(default_factory=list)
+
+    @property
+    def told(self) -> str:
+        return instrument_to_json(self.key, self.instrument)
+
+    def flush(self) -> None:
+        """Write what is held as one row group."""
+        import pyarrow.parquet as pq
+
+        if not self.held_rows:
+            return
+        rows = np.concatenate([rows for rows, _ in self.held])
+        events = np.concatenate([events for _, events in self.held])
+        self.held, self.held_rows = [], 0
+        try:
+            if self.out is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.out = Whole(self.path)
+                self.writer = pq.ParquetWriter(
+                    self.out.stream,
+                    schema_of(),
+                    compression="zstd",
+                    write_page_checksum=True,
+                    use_dictionary=["action", "side", "price", "size"],
+                    column_encoding=dict.fromkeys(_PACKED, "DELTA_BINARY_PACKED"),
+                )
+            self.writer.write_table(columns_of(rows, events, self.instrument), row_group_size=len(rows))
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        self.rows += len(rows)
+        self.spans.append((int(rows[0]), int(rows[-1])))
+        self.digests.append(digest_of(rows, events))
+
+    def end(self) -> None:
+        """Write the file's end and give it its name."""
+        self.flush()
+        if self.out is None:
+            return
+        try:
+            self.writer.add_key_value_metadata({META: meta_of(self.told, self.digests)})
+            self.writer.close()
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        self.out.end()
+
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        if self.writer is not None:
+            with suppress(OSError, ValueError):  # it wants to finish its file even so
+                self.writer.close()
+        if self.out is not None:
+            self.out.abandon()
+            self.path.unlink(missing_ok=True)
+
+
+class _Run:
+    """Events of all symbols into their files."""
+
+    def __init__(self, source: Source, root: Path, run: str) -> None:
+        self._source, self._root, self.run = source, root, run
+        self.parts: dict[tuple[int, int, int], _Part] = {}
+        self._held = 0
+        self.events = 0
+        self.start = 0
+
+    def add(self, events: Events) -> None:
+        """Take a chunk."""
+        if not len(events):
+            return
+        if not self.events:
+            self.start = int(events["ts_recv"][0])
+        rows = np.arange(self.events, self.events + len(events))
+        self.events += len(events)
+        day = events["ts_recv"] // DAY
+        code = events["publisher"].astype(np.uint64) << np.uint64(32) | events["instrument_id"]
+        order = np.lexsort((day, code))  # stable: places stay in order within each
+        same = (np.diff(code[order]) == 0) & (np.diff(day[order]) == 0)
+        cuts = [0, *(np.flatnonzero(~same) + 1).tolist(), len(events)]
+        for begin, end in pairwise(cuts):
+            which = order[begin:end]
+            first = events[which[0]]
+            place = (int(first["publisher"]), int(first["instrument_id"]), int(day[which[0]]))
+            part = self.parts.get(place)
+            if part is None:
+                part = self.parts[place] = self._part(*place)
+            part.held.append((rows[which], events[which]))
+            part.held_rows += len(which)
+            self._held += len(which)
+            if part.held_rows >= GROUP_ROWS:
+                self._flush(part)
+        while self._held > HELD_ROWS:
+            self._flush(max(self.parts.values(), key=lambda one: one.held_rows))
+
+    def _flush(self, part: _Part) -> None:
+        self._held -= part.held_rows
+        part.flush()
+
+    def _part(self, publisher: int, number: int, day: int) -> _Part:
+        instrument = self._source.resolve(publisher, number)
+        date = str(np.datetime64(day, "D"))
+        venue, symbol = quote(instrument.venue, safe=""), quote(instrument.symbol, safe="")
+        name = f"venue={venue}/symbol={symbol}/date={date}/{self.run}-{publisher}-{number}.parquet"
+        return _Part(self._root / name, name, (publisher, number), instrument)
+
+
+def write_parquet(
+    source: Source, root: Path, progress: Callable[[float, float], None] | None = None
+) -> Manifest:
+    """Write all events of a source to a Parquet archive, beside what other runs have put there.
+
+    The run appears whole, durable and read back, or not at all.
+
+    Parameters
+    ----------
+    source : Source
+    root : Path
+        Folder of the archive, made if it is not there.
+    progress : callable, optional
+        Called with bytes of the source read and in all.
+
+    Returns
+    -------
+    Manifest
+        Of the run, which :mod:`~depthscope.storage.parquet_source` reads.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    CorruptData
+        When the source is damaged, or what was written does not read back as it was.
+    UnknownInstrument
+        When the tick of an instrument is not known.
+    """
+    run = _Run(source, root, secrets.token_hex(6))
+    done = False
+    try:
+        for events in source.chunks():
+            run.add(events)
+            if progress is not None:
+                progress(source.info.bytes_read, source.info.bytes_total)
+        for part in run.parts.values():
+            part.end()
+        about = About.of(source)
+        files = [_described(one) for one in run.parts.values()]
+        manifest = Manifest(run.run, run.events, run.start, about, files)
+        folder = root / FOLDER
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            DISK.sync_folder(root)
+        except OSError as error:
+            raise write_error(folder, error) from error
+        with whole_file(folder / f"{run.run}.json") as out:
+            out.write(manifest.to_bytes())
+        done = True
+        return manifest
+    finally:
+        if not done:
+            for part in run.parts.values():
+                part.abandon()
+            _remove_empty(root, [part.path.parent for part in run.parts.values()])
+
+
+def _described(part: _Part) -> ArchivedFile:
+    """Read a file back, compare its events with what was to be written, and note its checksums."""
+    import pyarrow.parquet as pq
+
+    size = part.path.stat().st_size
+    with pq.ParquetFile(part.path, page_checksum_verification=True) as file:
+        layout = file.metadata
+        read = [digest_of(*events_of(file.read_row_group(n))) for n in range(layout.num_row_groups)]
+        spans = [_bytes_of(layout.row_group(n)) for n in range(layout.num_row_groups)]
+    if read != part.digests:
+        raise CorruptData(
+            f"{part.path} did not read back as it was written, and was removed. See to the disk."
+        )
+    groups, rest, at = [], [], 0
+    for (begin, end), (first, last) in zip(spans, part.spans, strict=True):
+        if begin > at:
+            rest.append(_piece(part.path, at, begin))
+        groups.append(_piece(part.path, begin, end, first, last))
+        at = end
+    rest.append(_piece(part.path, at, size))
+    return ArchivedFile(part.name, part.rows, json.loads(part.told), groups, rest)
+
+
+def _bytes_of(group: Any) -> tuple[int, int]:
+    """Where a row group begins and ends in its file."""
+    columns = [group.column(n) for n in range(group.num_columns)]
+    starts = [
+        min(c.data_page_offset, c.dictionary_page_offset) if c.has_dictionary_page else c.data_page_offset
+        for c in columns
+    ]
+    ends = [start + c.total_compressed_size for start, c in zip(starts, columns, strict=True)]
+    return min(starts), max(ends)
+
+
+def _piece(path: Path, begin: int, end: int, first: int = -1, last: int = -1) -> Piece:
+    crc = checksum(path, begin, end - begin)
+    if crc is None:
+        raise CorruptData(f"{path} has become shorter than it was written. See to the disk.")
+    return Piece(begin, end - begin, crc, first, last)
+
+
+def _remove_empty(root: Path, folders: list[Path]) -> None:
+    """Remove folders that an abandoned run has made."""
+    for folder in folders:
+        for one in (folder, *folder.parents):
+            if one == root.parent:
+                break
+            try:
+                one.rmdir()
+            except OSError:  # it is not empty
+                break

@@ -1,0 +1,287 @@
+"""Parquet archives as sources: a whole run with its symbols in their order, or one file of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from depthscope.errors import CorruptData
+from depthscope.market.events import empty_events
+from depthscope.market.source import SourceInfo
+from depthscope.storage.archived import Instruments, instrument_from_json
+from depthscope.storage.manifest import FOLDER, HEAD, checksum, read_manifest
+from depthscope.storage.parquet_rows import META, digest_of, events_of, meta_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from depthscope.market.events import Events
+    from depthscope.market.instruments import Instrument
+    from depthscope.market.source import Key, SourceOptions
+    from depthscope.storage.manifest import ArchivedFile, Piece
+
+__all__ = ["FORMAT", "ParquetSource", "open_file", "sniff"]
+
+FORMAT: Final = "parquet"
+PARQUET: Final = b"PAR1"
+MOST_FOOTER: Final = 64 << 20
+ADVICE: Final = "What came before the damage is good."
+
+
+def sniff(path: Path, head: bytes) -> bool:
+    """Whether a file is a manifest of an archive, or a Parquet file of one (others are none of ours)."""
+    if path.parent.name == FOLDER and path.suffix == ".json":
+        return True
+    if head.startswith(HEAD):
+        return True
+    if not head.startswith(PARQUET):
+        return False
+    if any(part.startswith("venue=") for part in path.absolute().parts):
+        return True
+    with path.open("rb") as file:
+        file.seek(-8, 2)
+        size = int.from_bytes(file.read(4), "little")
+        there = file.tell() - 4
+        if size > min(there, MOST_FOOTER):
+            return False
+        file.seek(there - size)
+        return META in file.read(size)
+
+
+def open_file(path: Path, options: SourceOptions) -> ParquetSource | LoneFile:
+    """Open a run by its manifest, or one Parquet file of an archive.
+
+    Raises
+    ------
+    CorruptData
+        When the manifest, or the file, is damaged or not there.
+    FormatUnknown
+        When a later version wrote it.
+    ConfigError
+        When `options.extra` names an option (this format has none), or a lot that is not the archived one.
+    UnknownName
+        When a symbol asked for is not in it.
+    """
+    return ParquetSource(path, options) if path.suffix == ".json" else LoneFile(path, options)
+
+
+class _Archive:
+    """What runs and single files have in common."""
+
+    def __init__(self, path: Path, options: SourceOptions) -> None:
+        self.path = path
+        self._options = options
+        self._instruments = Instruments(options, str(path))
+        self.info = SourceInfo(str(path), FORMAT)
+
+    @property
+    def instruments(self) -> Mapping[Key, Instrument]:
+        """Instruments of the archive."""
+        return self._instruments.found
+
+    def resolve(self, publisher: int, instrument_id: int) -> Instrument:
+        """Return the instrument of a key met in the events.
+
+        Raises
+        ------
+        UnknownInstrument
+            When the archive does not name it.
+        """
+        return self._instruments.resolve(publisher, instrument_id)
+
+    def _corrupt(self, what: str, done: int = 0) -> CorruptData:
+        return CorruptData(f"{what}. {done:,} events were read up to there. {ADVICE}", done)
+
+
+@dataclass(slots=True, eq=False)
+class _Cursor:
+    """A file of a run being read: the events of its current row group."""
+
+    file: ArchivedFile
+    path: Path
+    layout: Any = None
+    group: int = 0  # to read next
+    rows: Any = field(default_factory=lambda: np.zeros(0, np.int64))
+    events: Events = field(default_factory=lambda: empty_events(0))
+
+    @property
+    def next(self) -> Piece | None:
+        """The row group to read next."""
+        return self.file.groups[self.group] if self.group < len(self.file.groups) else None
+
+    def advance(self) -> str:
+        """Read the next row group; what is wrong with it, or nothing."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        piece = self.file.groups[self.group]
+        if checksum(self.path, piece.offset, piece.size) != piece.crc:
+            return f"{self.path}: the bytes from {piece.offset:,} on do not fit their checksum"
+        try:
+            with pq.ParquetFile(self.path, metadata=self.layout, page_checksum_verification=True) as file:
+                self.layout = file.metadata
+                self.rows, self.events = events_of(file.read_row_group(self.group))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            return f"{self.path}: {error}"
+        self.group += 1
+        return ""
+
+
+class ParquetSource(_Archive):
+    """One run of a Parquet archive as a source: all symbols, in the order they were archived.
+
+    Parameters
+    ----------
+    path : Path
+        Its manifest.
+    options : SourceOptions
+
+    Attributes
+    ----------
+    info : SourceInfo
+        Filled in as the run is read.
+    """
+
+    def __init__(self, path: Path, options: SourceOptions) -> None:
+        super().__init__(path, options)
+        self._manifest = manifest = read_manifest(path)
+        self._root = path.parent.parent
+        for file in manifest.files:
+            self._instruments.add(*instrument_from_json(json.dumps(file.instrument)))
+        if options.symbols:
+            self._instruments.check_symbols(options.symbols)
+        info, about = self.info, manifest.about
+        info.bytes_total = sum(file.size for file in manifest.files)
+        info.schema, info.dataset = about.schema, about.dataset
+        info.notes["archived from"] = about.format
+        info.warnings += about.warnings
+        for reason, count in about.skipped.items():
+            info.notes[f"left out: {reason}"] = f"{count:,}"
+
+    def chunks(self) -> Iterator[Events]:
+        """Yield EVENT arrays; each stays valid.
+
+        May be called again: reading starts over.
+
+        Raises
+        ------
+        CorruptData
+            After all that came before the damage.
+        """
+        self.info.records = self.info.bytes_read = 0
+        waiting = sorted(self._manifest.files, key=lambda file: file.groups[0].first, reverse=True)
+        active: list[_Cursor] = []
+        done, end = 0, self._manifest.events
+        while done < end:
+            # Up to here every file has been read; what the next row groups hold comes later.
+            wrong = ""
+            bound = end
+            while waiting and waiting[-1].groups[0].first <= done:
+                cursor = _Cursor(waiting[-1], self._root / waiting.pop().path)
+                active.append(cursor)
+                wrong = wrong or self._check(cursor)
+            for cursor in active:
+                if not wrong and not len(cursor.rows) and cursor.next and cursor.next.first <= done:
+                    wrong = cursor.advance()
+                    self.info.bytes_read += cursor.file.groups[cursor.group - 1].size
+                if cursor.next:
+                    bound = min(bound, cursor.next.first)
+            if waiting:
+                bound = min(bound, waiting[-1].groups[0].first)
+            if wrong:
+                raise self._corrupt(wrong, done)
+            block = self._merge(active, done, bound)
+            active = [cursor for cursor in active if len(cursor.rows) or cursor.next]
+            for start in range(0, len(block), self._options.chunk):
+                piece = block[start : start + self._options.chunk]
+                self.info.records = done = done + len(piece)
+                yield piece
+
+    def _check(self, cursor: _Cursor) -> str:
+        """What is wrong with a file apart from its row groups, which are checked as they are read."""
+        try:
+            size, right = cursor.path.stat().st_size, cursor.file.size
+            if size != right:
+                return f"{cursor.path}: {size:,} bytes, where {right:,} were written"
+            for piece in cursor.file.rest:
+                self.info.bytes_read += piece.size
+                if checksum(cursor.path, piece.offset, piece.size) != piece.crc:
+                    return f"{cursor.path}: the bytes from {piece.offset:,} on do not fit their checksum"
+        except OSError as error:
+            return f"{cursor.path}: {error.strerror or error}"
+        return ""
+
+    def _merge(self, active: list[_Cursor], done: int, bound: int) -> Events:
+        """The events of places from `done` up to `bound`, each of which is in one file."""
+        block = empty_events(bound - done)
+        there = np.zeros(bound - done, bool)
+        for cursor in active:
+            n = int(np.searchsorted(cursor.rows, bound))
+            places = cursor.rows[:n] - done
+            if n and (places[0] < 0 or there[places].any()):
+                raise self._corrupt(f"{cursor.path}: events at places that are others'", done)
+            block[places], there[places] = cursor.events[:n], True
+            cursor.rows, cursor.events = cursor.rows[n:], cursor.events[n:]
+        if not there.all():
+            raise self._corrupt(f"{self.path}: events that are in none of its files", done)
+        return block
+
+
+class LoneFile(_Archive):
+    """One Parquet file of an archive as a source: one instrument and day, without the manifest.
+
+    Parameters
+    ----------
+    path : Path
+    options : SourceOptions
+    """
+
+    def __init__(self, path: Path, options: SourceOptions) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        super().__init__(path, options)
+        self.info.bytes_total = path.stat().st_size
+        try:
+            with pq.ParquetFile(path) as file:
+                self._groups = file.metadata.num_row_groups
+                key, instrument, self._digests = meta_from((file.metadata.metadata or {}).get(META, b""))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise self._corrupt(f"{path}: {error}") from error
+        self._instruments.add(key, instrument)
+        if options.symbols:
+            self._instruments.check_symbols(options.symbols)
+        self.info.dataset = instrument.venue
+
+    def chunks(self) -> Iterator[Events]:
+        """Yield EVENT arrays; each stays valid.
+
+        Raises
+        ------
+        CorruptData
+            After all that came before the damage.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        done = self.info.records = 0
+        if self._groups != len(self._digests):
+            wrong = f"{self._groups} row groups, where {len(self._digests)} were written"
+            raise self._corrupt(f"{self.path}: {wrong}")
+        for group, digest in enumerate(self._digests):
+            try:
+                with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+                    rows, events = events_of(file.read_row_group(group))
+            except (OSError, ValueError, pa.ArrowException) as error:
+                raise self._corrupt(f"{self.path}: {error}", done) from error
+            if digest_of(rows, events) != digest:
+                raise self._corrupt(f"{self.path}: row group {group} does not fit its checksum", done)
+            done += len(events)
+            self.info.records = done
+            self.info.bytes_read = self.info.bytes_total * (group + 1) // len(self._digests)
+            for start in range(0, len(events), self._options.chunk):
+                yield events[start : start + self._options.chunk]
