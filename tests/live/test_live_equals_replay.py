@@ -40,7 +40,8 @@ print(digest([shown(f) for f in ds.replay(sys.argv[1], **OPTIONS)]))
 @pytest.mark.untraced
 def test_a_session_with_a_gap_and_a_reconnect_replays_to_the_same_bytes(tmp_path: Path) -> None:
     """In this process, in another with another hash seed, and in chunks of any size."""
-    with Venue(["drop:SYNES@4s", "disconnect@7s", "malformed:SYNBTC@3s", "duplicate:SYN3@3s"]) as venue:
+    faults = ["drop:SYNES@4s", "disconnect@7s", "refuse@7s+2s", "malformed:SYNBTC@3s", "duplicate:SYN3@3s"]
+    with Venue(faults) as venue:
         live = []
         states = set()
         for frame in ds.live(venue.symbols, duration="12s", record=tmp_path, config=venue.settings, **OPTIONS):

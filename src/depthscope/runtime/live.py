@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
-from depthscope.errors import DepthscopeError, FeedFailed
+from depthscope.errors import DepthscopeError, FeedFailed, UnknownName
 from depthscope.market.events import empty_events
 from depthscope.market.inputs import Input, Kind
 from depthscope.runtime.clock import SessionClock
@@ -39,6 +39,7 @@ __all__ = ["LiveFeed"]
 
 MOST_BYTES: Final = 256 << 20  # of events that wait to be taken
 KEPT: Final = 1_000  # notices
+UNLISTED: Final = "quarantined: the venue does not list"  # how a machine says that of a symbol
 PATIENCE: Final = 10.0  # seconds the thread may take to end
 
 
@@ -91,6 +92,7 @@ class LiveFeed:
         self.notices: deque[Notice] = deque(maxlen=KEPT)
         self._on_notice = on_notice
         self._most_bytes = most_bytes
+        self._listed = set(self.symbols)  # those the venue has not said it does not list
         self._links: dict[int, Input] = {}
         self._held: list[Events] = []
         self._bytes = 0
@@ -176,6 +178,8 @@ class LiveFeed:
         if machine.notices:
             for notice in machine.take_notices():
                 self.notices.append(notice)
+                if notice.about == "book" and notice.reason.startswith(UNLISTED):
+                    self._listed.discard(notice.subject)
                 if self._on_notice is not None:
                     self._on_notice(notice)
 
@@ -229,6 +233,8 @@ class LiveFeed:
         ------
         FeedFailed
             When the feed has ended by itself.
+        UnknownName
+            When the venue lists none of the symbols.
         DepthscopeError
             What ended it, where that is one of ours.
         """
@@ -240,6 +246,10 @@ class LiveFeed:
         if full and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it has ended meanwhile
                 self._loop.call_soon_threadsafe(self.feed.room.set)
+        if not self._listed:
+            raise UnknownName(
+                f"{self.venue} lists no {', '.join(self.symbols)}. Correct the symbol; they look like BTCUSDT."
+            )
         if held:
             return np.concatenate(held) if len(held) > 1 else held[0]
         failure = self._failure

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from depthscope.errors import BookUnavailable, DepthscopeError, UnknownInstrument, UnknownName
+from depthscope.errors import BookUnavailable, DepthscopeError, UnknownInstrument
 from depthscope.market.events import empty_events
 from depthscope.market.source import SourceInfo
 from depthscope.runtime.market import Market
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from depthscope.engine import Engine
     from depthscope.market.events import Events
-    from depthscope.market.inputs import Notice
     from depthscope.market.instruments import Instrument
     from depthscope.runtime.live import LiveFeed
     from depthscope.signals.model import Model
@@ -151,11 +150,6 @@ class LiveSession(Market):
         while not len(self._held):
             if self._cancelled:
                 raise BookUnavailable("The session was closed before the venue answered.")
-            unlisted = {n.subject for n in feed.notices if _unlisted(n)}
-            if unlisted >= set(feed.symbols):
-                raise UnknownName(
-                    f"{feed.venue} lists no {', '.join(sorted(unlisted))}. Correct the symbol; they look like BTCUSDT."
-                )
             said = feed.notices[-1].reason if feed.notices else f"waiting for {feed.venue}"
             self._set(state="connecting", warm=(said, 0, 1))
             self._held = feed.take(timeout=0.1)
@@ -247,6 +241,3 @@ class LiveSession(Market):
         changes["lag_ms"] = max(0.0, (self.feed.clock.now() - self._clock - 2 * COLUMN) / 1e6)
         self._set(**changes)
 
-
-def _unlisted(notice: Notice) -> bool:
-    return notice.about == "book" and notice.reason.startswith("quarantined: the venue does not list")

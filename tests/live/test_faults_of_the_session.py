@@ -1,0 +1,163 @@
+"""What strikes a session itself: kill −9, a full disk, a venue that is not there, symbols that do not exist."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import depthscope as ds
+from depthscope.config import Settings
+from depthscope.errors import UnknownName
+from depthscope.market import events as ev
+from depthscope.runtime.live import LiveFeed
+from depthscope.runtime.live_session import LiveSession
+from depthscope.runtime.sources import open_source
+from depthscope.storage.capture import verify
+from tests.live.venue import Venue
+
+
+def command(*words: str, environment: dict[str, str], **options: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "depthscope", *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, **environment}, **options,  # type: ignore[call-overload]
+    )  # fmt: skip
+
+
+def bytes_in(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("*.cap"))
+
+
+def wait_for(what: object, seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not what():  # type: ignore[operator]
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_killed_recording_goes_on_in_a_new_segment_and_shows_the_gap(tmp_path: Path) -> None:
+    with Venue() as venue:
+        for run in range(2):
+            begun = bytes_in(tmp_path)
+            process = command("record", "SYNES", "--to", str(tmp_path), environment=venue.environment)
+            wait_for(lambda: bytes_in(tmp_path) > begun + 60_000)  # noqa: B023 - called at once
+            if run == 0:
+                process.send_signal(signal.SIGKILL)
+                process.wait(20)
+            else:
+                process.send_signal(signal.SIGTERM)
+                _, said = process.communicate(timeout=20)
+                assert process.returncode == 0, said
+                assert "recorded" in said
+    found = verify(tmp_path)
+    assert found.sound
+    assert len(found.segments) == 2
+    assert [gap.reason for gap in found.gaps] in (["unsealed", "restart"], ["torn", "restart"])
+    source = open_source(tmp_path)
+    events = np.concatenate(list(source.chunks()))
+    snapshots = np.flatnonzero(events["action"] == ev.CLEAR)
+    (lost,) = np.flatnonzero(events["action"] == ev.LOST)
+    assert snapshots[0] < lost < snapshots[1]  # what was known before the gap is given up before it is known anew
+    assert len({int(n) for n in events["instrument_id"]}) == 1
+    assert any("restart" in text or "another session" in text or "anew" in text for text in source.info.warnings)
+    states = [f.state for f in ds.replay(tmp_path, every="100ms", features=["mid"])]
+    assert "STALE" in states
+    assert [s for s in states if s != "SYNCING"][0] == "LIVE" == states[-1]
+
+
+def test_a_full_disk_stops_the_recording_and_not_the_session(tmp_path: Path) -> None:
+    """A limit of 64 KiB a file stands for the disk: writes beyond it fail as they would there."""
+    limited = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16)); "
+        "from depthscope.cli.app import run; run(sys.argv[1:])"
+    )
+    with Venue() as venue:
+        process = subprocess.run(
+            [sys.executable, "-c", limited, "record", *venue.symbols, "--to", str(tmp_path), "--for", "8s"],
+            capture_output=True, text=True, env={**os.environ, **venue.environment}, timeout=120,
+        )  # fmt: skip
+    assert process.returncode == 1
+    assert "File too large" in process.stderr or "cannot be written" in process.stderr
+    assert "Traceback" not in process.stderr
+    source = open_source(tmp_path)
+    assert sum(len(chunk) for chunk in source.chunks()) > 0  # what came before is good
+
+
+def test_a_symbol_that_is_not_listed_ends_the_command(tmp_path: Path) -> None:
+    with Venue() as venue:
+        for words in (["live", "NOSUCH", "--no-open", "--port", "0"], ["live", "NOSUCH", "--tui"]):
+            process = command(*words, environment=venue.environment)
+            _, said = process.communicate(timeout=120)
+            assert process.returncode == 2, said
+            assert "binance lists no NOSUCH" in said
+        with pytest.raises(UnknownName, match="lists no NOSUCH"):
+            list(ds.live("NOSUCH", config=venue.settings, duration="5s"))
+
+
+@pytest.mark.parametrize("words", [["record", "--to", "x", "BTC/USDT"], ["live", "BTC USDT"], ["live", "--venue", "binnance"]])
+def test_bad_words_are_refused_at_once(words: list[str], tmp_path: Path) -> None:
+    process = command(*words, environment={}, cwd=tmp_path)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said.startswith("error: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_venue_that_is_not_there_is_waited_for_and_told() -> None:
+    nowhere = Settings(binance_rest_url="http://127.0.0.1:9", binance_ws_url="ws://127.0.0.1:9")
+    session = LiveSession(lambda: LiveFeed("binance", ["BTCUSDT"], settings=nowhere))
+    import threading
+
+    opening = threading.Thread(target=session.open)
+    opening.start()
+    try:
+        wait_for(lambda: session.status.warm is not None and "onnect" in session.status.warm[0])
+        assert session.status.state == "connecting"
+    finally:
+        session.cancel()
+        opening.join(30)
+    assert not opening.is_alive()
+    assert session.status.state == "failed"
+
+
+def test_the_page_s_book_is_the_venue_s(tmp_path: Path) -> None:
+    """Stepped as the page does it, the book is the exchange's own, and STALE with a reason when muted."""
+    with Venue() as venue:
+        session = LiveSession(lambda: LiveFeed("binance", venue.symbols, settings=venue.settings))
+        session.open()
+        assert session.status.state == "playing"
+        assert [i.symbol for i in session.symbols] == venue.symbols
+        until = time.monotonic() + 12  # the watchdog learns what is usual
+        while time.monotonic() < until:
+            session.step(time.monotonic())
+            time.sleep(0.05)
+        assert session.book("SYNBTC").state == "LIVE"
+        assert session.status.lag_ms < 1_000
+        venue.inject("mute:SYNBTC@0s+20s")
+        wait_for(lambda: (session.step(time.monotonic()), session.book("SYNBTC").state)[1] == "STALE", 12)
+        assert "silent" in (session.reason("SYNBTC") or "")
+        assert session.book("SYNES").state == "LIVE"
+        session.close()
+        session.step(time.monotonic())
+        wait_for(lambda: (session.step(time.monotonic()), session.status.state)[1] == "ended", 5)
+
+
+def test_json_of_a_recording(tmp_path: Path) -> None:
+    with Venue() as venue:
+        process = command(
+            "record", "SYNES", "SYN3", "--to", str(tmp_path), "--for", "3s", "--json", environment=venue.environment
+        )
+        told, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    summary = json.loads(told)
+    assert summary["symbols"] == ["SYNES", "SYN3"]
+    assert summary["inputs"] == summary["acknowledged"] > 50
+    assert summary["lost"] == 0
