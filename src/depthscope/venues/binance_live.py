@@ -165,8 +165,8 @@ class BinanceMachine(Pulse):
             return
         book, sync = self.books[name], decoder.syncs[decoder.table.index[name]]
         book.fetched = 0
-        if book.quarantined or (good and not self._carried(name)):
-            sync.asked = False
+        if book.quarantined or not (sync.pending or self._carried(name)):
+            sync.asked = False  # nothing would follow it
             return
         if good:
             before = decoder.out.n
