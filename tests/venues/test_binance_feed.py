@@ -81,8 +81,10 @@ def test_a_fault_never_gives_a_wrong_live_book_and_ends(fault: str) -> None:
 
 
 def test_faults_together() -> None:
-    faults = ["drop@~4s", "lag=1s@~15s+5s", "503:depth@~20s+4s", "disconnect@~25s", "malformed@~9s", "duplicate@~1s",
-              "snapshot-behind@~20s+3s", "mute:BTCUSDT@~60s+12s", "slow=2s@~15s+5s"]  # fmt: skip
+    faults = [
+        "drop@~4s", "lag=1s@~15s+5s", "503:depth@~20s+4s", "disconnect@~25s", "malformed@~9s",
+        "duplicate@~1s", "snapshot-behind@~20s+3s", "mute:BTCUSDT@~60s+12s", "slow=2s@~15s+5s",
+    ]  # fmt: skip
     for seed in range(3):
         world = World([*TWO, "SOLUSDT"], faults, seed=seed).run(240)
         assert world.compared > 500

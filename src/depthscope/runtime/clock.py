@@ -15,7 +15,7 @@ class SystemClock:
         self._start = time.time_ns()
         self._zero = time.monotonic_ns()
 
-    def now(self) -> int:
+    def receive_time(self) -> int:
         """Receive time, UTC ns."""
         return self._start + time.monotonic_ns() - self._zero
 

@@ -214,7 +214,7 @@ class Core:
         self.ignored[reason] = self.ignored.get(reason, 0) + 1
 
     def _overtake(self, now: int, patience: int) -> None:
-        """Give up waiting for the slower of two connections where that has been for longer than `patience`."""
+        """Give up waiting for the slower of two connections after `patience` ns."""
         for index, sync in enumerate(self.decoder.syncs):
             name = self.decoder.table.names[index]
             book = self.books[name]

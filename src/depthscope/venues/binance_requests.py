@@ -8,7 +8,8 @@ from typing import Literal
 import msgspec
 
 __all__ = [
-    "Close", "FetchInstruments", "FetchSnapshot", "FetchTime", "LiveConfig", "Notice", "Open", "Request", "Send",
+    "Close", "FetchInstruments", "FetchSnapshot", "FetchTime", "LiveConfig", "Notice", "Open", "Request",
+    "Send",
 ]  # fmt: skip
 
 Route = Literal["public", "market"]
