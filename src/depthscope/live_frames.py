@@ -134,7 +134,7 @@ def _batches(feed: LiveFeed, engine: Engine, length: int | None) -> Iterator[Bat
             yield from engine.frames(events)
         elif feed.ended:
             break
-        if end is not None and not stopping and feed.clock.now() >= end:
+        if end is not None and not stopping and feed.clock.receive_time() >= end:
             stopping = True
             feed.stop()
     yield from engine.finish_frames()

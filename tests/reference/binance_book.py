@@ -1,7 +1,7 @@
 """The venue's rule for a local book, slowly and in plain words, straight from its documentation.
 
 1. buffer the stream; 2. get a snapshot; 3. drop events with ``u < lastUpdateId``; 4. the first event has
-``U <= lastUpdateId <= u`` (or follows it exactly: ``pu == lastUpdateId``); 5. each further ``pu`` is the ``u``
+``U <= lastUpdateId <= u`` (or follows exactly: ``pu == lastUpdateId``); 5. each further ``pu`` is the ``u``
 before it, else start over; 6. sizes are absolute, 0 removes. Repeated events change nothing.
 """
 

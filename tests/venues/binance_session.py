@@ -22,7 +22,7 @@ from depthscope.venues.binance_requests import (
     Request,
     Send,
 )
-from tests.venues.binance_feed import NS, depth, dump, snapshot
+from tests.venues.binance_feed import NS, depth, dump, message, snapshot
 from tests.venues.dict_book import DictBook, as_dicts
 
 SECOND = 1_000_000_000
@@ -31,18 +31,15 @@ GRIDS = {"BTCUSDT": ("0.10", "0.001"), "ETHUSDT": ("0.01", "0.001"), "NEWUSDT": 
 
 def info(names: Iterable[str], status: str = "TRADING", **grids: tuple[str, str]) -> dict[str, Any]:
     """An exchangeInfo body."""
-    return {
-        "symbols": [
-            {
-                "symbol": name, "status": status,
-                "filters": [
-                    {"filterType": "PRICE_FILTER", "tickSize": (grids.get(name) or GRIDS.get(name, ("0.1", "0.001")))[0]},
-                    {"filterType": "LOT_SIZE", "stepSize": (grids.get(name) or GRIDS.get(name, ("0.1", "0.001")))[1]},
-                ],
-            }
-            for name in names
+    entries = []
+    for name in names:
+        tick, lot = grids.get(name) or GRIDS.get(name, ("0.1", "0.001"))
+        filters = [
+            {"filterType": "PRICE_FILTER", "tickSize": tick},
+            {"filterType": "LOT_SIZE", "stepSize": lot},
         ]
-    }  # fmt: skip
+        entries.append({"symbol": name, "status": status, "filters": filters})
+    return {"symbols": entries}
 
 
 class Session:
@@ -148,18 +145,36 @@ class Session:
         return other
 
 
+BIDS: Any = [["60000.0", "1.000"]]
+ASKS: Any = [["60000.1", "1.000"]]
+
+
+def live(*symbols: str, **config: Any) -> Session:
+    """A session whose first book is LIVE at id 100."""
+    s = Session(*symbols, **config).begin()
+    s.ws(depth(90, 100, 89, BIDS, ASKS))
+    assert s.reply(snapshot(95, BIDS, ASKS)) == "RLLLL"
+    assert s.state() == "LIVE"
+    s.requests.clear()
+    return s
+
+
+def beat(
+    s: Session, seconds: float, last: int, connection: int = 1, *, step: float = 0.1, symbol: str = "BTCUSDT"
+) -> int:
+    """An empty depth update every `step`; the last id."""
+    for _ in range(round(seconds / step)):
+        s.now += int(step * SECOND)
+        s.ws(depth(last + 1, last + 2, last, s=symbol, T=s.now // 1_000_000), connection)
+        last += 2
+    return last
+
+
+def trade(number: int, **more: Any) -> bytes:
+    return message("aggTrade", a=number, p="60000.0", q="1.000", nq="1.000", m=True, **more)
+
+
 __all__ = [
-    "SECOND",
-    "Close",
-    "FetchInstruments",
-    "FetchSnapshot",
-    "FetchTime",
-    "Open",
-    "Send",
-    "Session",
-    "depth",
-    "dump",
-    "ev",
-    "info",
-    "snapshot",
+    "ASKS", "BIDS", "SECOND", "Close", "FetchInstruments", "FetchSnapshot", "FetchTime", "Open", "Send",
+    "Session", "beat", "depth", "dump", "ev", "info", "live", "message", "snapshot", "trade",
 ]  # fmt: skip

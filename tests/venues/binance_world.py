@@ -59,11 +59,11 @@ class VirtualClock:
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop, self.skew = loop, 0
 
-    def now(self) -> int:
+    def receive_time(self) -> int:
         return START + round(self.loop.time() * 1e9)
 
     def wall(self) -> int:
-        return self.now() + self.skew
+        return self.receive_time() + self.skew
 
     async def wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -256,19 +256,21 @@ class World:
 
         async def main() -> None:
             clock = VirtualClock(loop)
-            transport = MemoryTransport(self.exchange, clock.now)
+            transport = MemoryTransport(self.exchange, clock.receive_time)
             self.clock, self.transport = clock, transport
             pump = asyncio.create_task(transport.pump())
             self.feed = Feed(self.config, self.machine, self.sink, transport, clock, random.Random(1).random)
             task = asyncio.create_task(self.feed.run())
             acting = asyncio.create_task(script(self)) if script else None
-            await asyncio.sleep(seconds)
-            self.final = self.states()
-            self.feed.stop()
-            await task
-            for other in (pump, *([acting] if acting else [])):
-                other.cancel()
-                await asyncio.gather(other, return_exceptions=True)
+            try:
+                await asyncio.sleep(seconds)
+                self.final = self.states()
+                self.feed.stop()
+                await task
+            finally:
+                for other in (pump, *([acting] if acting else [])):
+                    other.cancel()
+                    await asyncio.gather(other, return_exceptions=True)
 
         try:
             loop.run_until_complete(main())

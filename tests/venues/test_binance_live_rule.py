@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -134,7 +134,6 @@ def test_interleavings_of_snapshots_and_stream() -> None:
     live = 0
     for _ in range(10_000):
         messages, _, snapshots, truths = trace(line.exchange, 6)
-        line.session.open.clear()
         line.give(Kind.STATUS, b'{"event":"resync","symbol":"BTCUSDT"}')
         steps: list[tuple[Kind, bytes]] = [(Kind.WS, m) for m in messages]
         for _ in range(rnd.randint(1, 3)):
@@ -159,8 +158,9 @@ def test_interleavings_of_snapshots_and_stream() -> None:
 # ── damaged messages ──
 
 PIECES = [
-    b'"', b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-1", b"1e999", b"NaN", b"0", b"9" * 25, b"\x00", b"\xff",
-    b'"u":1', b'"pu":0', b'"b":[]', b'"s":"ETHUSDT"', b'"e":"trade"', b"\\u0000", b" ", b"1_000", b"-0.0", b'"data":',
+    b'"', b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-1", b"1e999", b"NaN", b"0", b"9" * 25,
+    b"\x00", b"\xff", b'"u":1', b'"pu":0', b'"b":[]', b'"s":"ETHUSDT"', b'"e":"trade"', b"\\u0000", b" ",
+    b"1_000", b"-0.0", b'"data":',
 ]  # fmt: skip
 
 
@@ -200,8 +200,6 @@ def fuzz(seed: int, n: int) -> tuple[int, int, int]:
     rule = RuleBook()
     rule.live, rule.last, rule.time = True, line.sequence, int(decoder.table.columns[0, 3]) // 10**6
     rule.fresh = bool(decoder.table.columns[0, 7])
-    from decimal import Decimal
-
     for side, own in ((rule.bids, line.bids), (rule.asks, line.asks)):
         side |= {Decimal(p).scaleb(-9): Decimal(q).scaleb(-3) for p, q in own.items()}
     taken = checks = 0
@@ -211,11 +209,7 @@ def fuzz(seed: int, n: int) -> tuple[int, int, int]:
             line.machine.take_notices()
             body = dump(line.exchange.snapshot())
             body = mutate(rnd, body) if rnd.random() < 0.1 else body
-            before = (
-                decoder.counters()["snapshots"],
-                sum(decoder.rejected.values()),
-                len(decoder.syncs[0].pending),
-            )
+            before = decoder.counters()["snapshots"], sum(decoder.rejected.values())
             useless = sum(decoder.skipped.values())
             line.answer(body)
             if sum(decoder.rejected.values()) == before[1] and (
@@ -259,15 +253,15 @@ def test_damaged_messages(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1_000, 2_000))
+@pytest.mark.parametrize("seed", range(100, 110))
 def test_damaged_messages_at_length(seed: int) -> None:
     """Ten million in all."""
-    fuzz(seed, 10_000)
+    fuzz(seed, 1_000_000)
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_random_inputs_of_every_kind(seed: int) -> None:
-    """2,000 inputs in each run, sound ones of every kind with any damage, in any order: no crash, bounded output."""
+    """2,000 inputs in each run, of every kind, with any damage, in any order: no crash, bounded output."""
     rnd = random.Random(seed)
     session = Session("BTCUSDT", "ETHUSDT").begin()
     exchange = Exchange(seed)
@@ -283,7 +277,8 @@ def test_random_inputs_of_every_kind(seed: int) -> None:
         (Kind.INSTRUMENT, b'{"symbol":"BTCUSDT","tick":100000000,"lot":1000000}'),
         (Kind.WS, b'{"e":"contractInfo","E":1,"s":"BTCUSDT","cs":"SETTLING"}'),
         (Kind.WS, b'{"e":"markPriceUpdate","E":1723161256000,"s":"BTCUSDT","p":"1","T":1}'),
-        (Kind.WS, b'{"e":"aggTrade","E":1723161256000,"s":"BTCUSDT","a":5,"p":"1.0","q":"1","T":1723161256000,"m":true}'),
+        (Kind.WS, b'{"e":"aggTrade","E":1723161256000,"s":"BTCUSDT","a":5,"p":"1.0","q":"1",'
+         b'"T":1723161256000,"m":true}'),
     ]  # fmt: skip
     for _ in range(2_000):
         kind, payload = rnd.choice(known) if rnd.random() < 0.7 else (Kind.WS, dump(exchange.update()[0]))
@@ -303,7 +298,7 @@ def test_random_inputs_of_every_kind(seed: int) -> None:
     assert np.all(session.machine.watch.rows[:, 0] >= 0)
 
 
-def test_the_reference_itself(rule: Any = None) -> None:
+def test_the_reference_itself() -> None:
     """By hand: buffered, too old, first applied, gap."""
     book = RuleBook()
     book.stream(b'{"U":1,"u":5,"pu":0,"b":[["1","1"]],"a":[]}')

@@ -1,30 +1,28 @@
-"""The clock of a live session: wall time where it starts, monotonic from there on."""
+"""The clock of a live session: UTC at the start, and monotonic time since."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 
-__all__ = ["SessionClock"]
+__all__ = ["SystemClock"]
 
 
-class SessionClock:
-    """Receive time: UTC at the start plus monotonic elapsed time.
-
-    A wall clock that is set moves nothing here: what it says is recorded beside, never applied.
-    """
+class SystemClock:
+    """Receive time that never goes back: a step of the wall clock is seen beside it, never in it."""
 
     def __init__(self) -> None:
-        self._start = time.time_ns() - time.monotonic_ns()
+        self._start = time.time_ns()
+        self._zero = time.monotonic_ns()
 
-    def now(self) -> int:
-        """Receive time, UTC ns. It never goes back."""
-        return self._start + time.monotonic_ns()
+    def receive_time(self) -> int:
+        """Receive time, UTC ns."""
+        return self._start + time.monotonic_ns() - self._zero
 
     def wall(self) -> int:
         """Wall time, UTC ns."""
         return time.time_ns()
 
     async def wait(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Sleep."""
         await asyncio.sleep(seconds)

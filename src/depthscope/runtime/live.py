@@ -20,7 +20,7 @@ import numpy as np
 from depthscope.errors import DepthscopeError, FeedFailed, UnknownName
 from depthscope.market.events import empty_events
 from depthscope.market.inputs import Input, Kind
-from depthscope.runtime.clock import SessionClock
+from depthscope.runtime.clock import SystemClock
 from depthscope.runtime.machines import feed_for
 from depthscope.storage.capture import CaptureWriter
 from depthscope.storage.redaction import redacted
@@ -80,7 +80,7 @@ class LiveFeed:
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self.venue = venue
-        self.clock = SessionClock()
+        self.clock = SystemClock()
         self.feed, self.machine, self.symbols = feed_for(
             venue, symbols, settings, self._sink, self.clock, random.random
         )
@@ -268,7 +268,7 @@ class LiveFeed:
             return {}
 
         async def ask() -> dict[str, Any]:
-            return self.machine.health(self.clock.now())
+            return self.machine.health(self.clock.receive_time())
 
         try:
             return asyncio.run_coroutine_threadsafe(ask(), loop).result(timeout)

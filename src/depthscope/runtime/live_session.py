@@ -238,6 +238,6 @@ class LiveSession(Market):
         rates = self._meter.read(now, self._clock, self._events)
         if rates is not None:
             changes["effective_speed"], changes["events_per_sec"] = rates
-        changes["lag_ms"] = max(0.0, (self.feed.clock.now() - self._clock - 2 * COLUMN) / 1e6)
+        changes["lag_ms"] = max(0.0, (self.feed.clock.receive_time() - self._clock - 2 * COLUMN) / 1e6)
         self._set(**changes)
 

@@ -32,6 +32,7 @@ __all__ = ["Book", "Core", "State"]
 State = Literal["SYNCING", "LIVE", "STALE"]
 
 STEADY_NS: Final = 10_000_000_000  # a book that held so long has no bad history
+MOST_SHORT: Final = 3  # attempts that count against one that did not hold so long, but was there
 
 
 @dataclass(slots=True)
@@ -109,8 +110,7 @@ class Core:
                 self._book(name, "LIVE", reason, now)
             else:
                 book.gaps += 1
-                if now - book.since >= STEADY_NS:
-                    book.attempt = 0
+                book.attempt = 0 if now - book.since >= STEADY_NS else min(book.attempt, MOST_SHORT)
                 self._book(name, "STALE", reason, now)
         decoder.moves.clear()
         for request in decoder.requests:
@@ -215,7 +215,7 @@ class Core:
         self.ignored[reason] = self.ignored.get(reason, 0) + 1
 
     def _overtake(self, now: int, patience: int) -> None:
-        """Give up waiting for the slower of two connections where that has been for longer than `patience`."""
+        """Give up waiting for the slower of two connections after `patience` ns."""
         for index, sync in enumerate(self.decoder.syncs):
             name = self.decoder.table.names[index]
             book = self.books[name]

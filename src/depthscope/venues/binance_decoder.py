@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -37,7 +36,7 @@ from depthscope.venues.binance_json import Rejected, Skipped
 from depthscope.venues.binance_levels import plain_rows
 from depthscope.venues.binance_scan import scan_lines, scan_message
 from depthscope.venues.binance_symbols import PUBLISHER, SymbolTable
-from depthscope.venues.binance_sync import BookSync, Snapshot, Update
+from depthscope.venues.binance_sync import BookSync, Request, Snapshot, Update
 from depthscope.venues.lines import PADDING
 from depthscope.venues.rows import RowRing
 
@@ -55,25 +54,6 @@ MOST_BYTES: Final = 4 << 20  # of one message
 TOO_LONG: Final = "longer than 4 MiB"
 MOST_STRANGE: Final = 64
 OFF_BOOK: Final = ev.COND_OFF_BOOK | ev.COND_NOT_LAST | ev.COND_NOT_VOLUME | ev.COND_NOT_HIGH_LOW
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the decoder needs from its feed.
-
-    Parameters
-    ----------
-    kind : {"snapshot", "instrument"}
-        A new REST snapshot, or a tick and lot.
-    symbol : str
-        Of what.
-    reason : str
-        Why.
-    """
-
-    kind: Literal["snapshot", "instrument"]
-    symbol: str
-    reason: str
 
 
 class Decoder:
@@ -98,6 +78,8 @@ class Decoder:
         The only symbols taken; all when None.
     strange : dict of str to int
         Messages of the first 64 symbols that are not wanted.
+    place : int
+        Address of the state that scanner and decoder share, for compiled code beside them.
     moves : list of (str, bool, str)
         Symbol, whether its book is LIVE now, and why; append-only until taken, empty unless `tracked`.
     requests : list of Request
@@ -116,21 +98,16 @@ class Decoder:
         self.moves: list[tuple[str, bool, str]] = []
         self._state = np.zeros(b.STATE, np.int64)
         self._state[b.T_LAG_LEAST], self._state[b.T_LAG_MOST] = b.MOST_NS, -b.MOST_NS
-        self._place: int = self._state.ctypes.data
+        self.place: int = self._state.ctypes.data
         self.table = SymbolTable(self._state, tick, lot)
         self._hold(16_384)
         self._scan_message: Any = None  # compiled when the first message comes
-        self.out = RowRing(capacity, self._place)
+        self.out = RowRing(capacity, self.place)
         self.requests: list[Request] = []
         self.skipped: dict[str, int] = {}
         self.rejected: dict[str, int] = {}
         self.syncs: list[BookSync] = []
         self._books = {"gaps": 0, "snapshots": 0}
-
-    @property
-    def place(self) -> int:
-        """Address of the state that scanner and decoder share, for compiled code beside them."""
-        return self._place
 
     @property
     def instruments(self) -> Mapping[tuple[int, int], Instrument]:

@@ -103,7 +103,7 @@ class Transport(Protocol):
 class Clock(Protocol):
     """Time of a session."""
 
-    def now(self) -> int:
+    def receive_time(self) -> int:
         """Receive time, UTC ns: start plus monotonic elapsed time. It never goes back."""
         ...
 
@@ -243,7 +243,7 @@ class Feed:
     # ── inputs ──
 
     def _put(self, kind: Kind, connection: int, payload: bytes) -> None:
-        now = max(self._clock.now(), self._latest)
+        now = max(self._clock.receive_time(), self._latest)
         self._latest = now
         self._count(kind.name)
         self._count("bytes", len(payload))
@@ -263,7 +263,7 @@ class Feed:
         """CLOCK inputs: every 100 ms when nothing else comes, else every second."""
         while True:
             await self._clock.wait(TICK_SECONDS)
-            now = self._clock.now()
+            now = self._clock.receive_time()
             if now - self._latest >= TICK_SECONDS * 1e9 - 1_000_000 or now - self._clocked >= CLOCK_NS:
                 self._clocked = now
                 self._put(Kind.CLOCK, 0, b'{"wall":%d}' % self._clock.wall())
@@ -286,7 +286,7 @@ class Feed:
                 line.sends.append(request.payload)
                 line.more.set()
         else:
-            self._rest.add(request, self._clock.now())
+            self._rest.add(request, self._clock.receive_time())
             self._rest_more.set()
 
     async def _hang_up(self, line: _Line) -> None:
@@ -326,9 +326,9 @@ class Feed:
         """Read until the end; say why it ended."""
         while True:
             if not self.room.is_set():
-                began = self._clock.now()
+                began = self._clock.receive_time()
                 await self.room.wait()
-                self._count("ns without room", self._clock.now() - began)
+                self._count("ns without room", self._clock.receive_time() - began)
             try:
                 payload = await connection.receive()
             except Lost as error:
@@ -353,7 +353,7 @@ class Feed:
     async def _replies(self) -> None:
         """Send REST requests as the budget allows."""
         while True:
-            now = self._clock.now()
+            now = self._clock.receive_time()
             while (call := self._rest.take(now)) is not None:
                 self._spawn(self._fetch(call))
             at = self._rest.wake_at(now)
@@ -380,12 +380,12 @@ class Feed:
         await self._rest_more.wait()
 
     async def _fetch(self, call: Call) -> None:
-        sent = self._clock.now()
+        sent = self._clock.receive_time()
         try:
             reply = await self._transport.get(call.path)
         except Lost as error:
             reply = Reply(0, {}, str(error).encode())
-        self._rest.done(reply.status, reply.headers, reply.body, self._clock.now())
+        self._rest.done(reply.status, reply.headers, reply.body, self._clock.receive_time())
         self._count(f"replies {reply.status // 100}xx" if reply.status else "replies that never came")
         head = {"url": call.path, "status": reply.status, "sent": sent}
         if call.symbol:

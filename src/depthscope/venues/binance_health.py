@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 SHOWN: Final = (b.DEPTH_UPDATE, b.AGGREGATE_TRADE, b.BOOK_TICKER, b.MARK_PRICE)
 WORDS: Final = {
-    ev.STATUS_TRADING: "TRADING", ev.STATUS_HALT: "HALT", ev.STATUS_AUCTION: "AUCTION", ev.STATUS_CLOSED: "CLOSED",
+    ev.STATUS_TRADING: "TRADING", ev.STATUS_HALT: "HALT",
+    ev.STATUS_AUCTION: "AUCTION", ev.STATUS_CLOSED: "CLOSED",
 }  # fmt: skip
 
 
@@ -49,7 +50,8 @@ def _stream(watch: w.Watch, place: int, now: int) -> dict[str, int | None]:
     row = watch.rows[place]
     count = int(row[w.W_COUNT])
     return {
-        "messages": count, "age": now - int(row[w.W_LAST]) if count else None, "median": watch.median(place) or None,
-        "missed": max(0, int(row[w.W_MISSED])), "repeated": int(row[w.W_REPEATED]), "ahead": int(row[w.W_AHEAD]),
+        "messages": count, "age": now - int(row[w.W_LAST]) if count else None,
+        "median": watch.median(place) or None, "missed": max(0, int(row[w.W_MISSED])),
+        "repeated": int(row[w.W_REPEATED]), "ahead": int(row[w.W_AHEAD]),
         "lag_p50": watch.lag(place, 0.5), "lag_p99": watch.lag(place, 0.99),
     }  # fmt: skip

@@ -165,8 +165,8 @@ class BinanceMachine(Pulse):
             return
         book, sync = self.books[name], decoder.syncs[decoder.table.index[name]]
         book.fetched = 0
-        if book.quarantined or (good and not self._carried(name)):
-            sync.asked = False
+        if book.quarantined or not (sync.pending or self._carried(name)):
+            sync.asked = False  # nothing would follow it
             return
         if good:
             before = decoder.out.n
@@ -304,7 +304,7 @@ class BinanceMachine(Pulse):
                     self.decoder.syncs[self.decoder.table.index[name]].joined = slot.name in self._joined
 
     def _told(self, now: int, payload: bytes) -> None:
-        """Take what the session noticed: ``halt``, ``resume`` and ``resync`` act, anything else is kept as a remark."""
+        """Take what the session noticed: ``halt``, ``resume``, ``resync``; anything else is a remark."""
         try:
             told = envelope(payload)
         except (Rejected, Skipped):
@@ -382,7 +382,8 @@ class BinanceMachine(Pulse):
         """Everything the machine knows, as plain values; events not taken yet are not part of it."""
         return copy.deepcopy({
             "decoder": self.decoder.snapshot(), "requests": self.requests, "notices": self.notices,
-            "ignored": self.ignored, "config": self.config, "configured": self.configured, "books": self.books, "links": self.links.save(),
+            "ignored": self.ignored, "config": self.config, "configured": self.configured,
+            "books": self.books, "links": self.links.save(),
             "watch": self.watch.rows, "tops": self.tops.save(), "slot_of": self._slot_of,
             "times": self._times, "facts": self.facts, "last": self._last, "look": self._look,
         })  # fmt: skip

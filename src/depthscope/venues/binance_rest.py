@@ -86,17 +86,17 @@ class Budget:
         self.most = int(limit * share)
         self.peak = 0
         self._spent: deque[tuple[int, int]] = deque()  # (time, weight)
-        self._sum = 0
         self._others = 0  # weight the venue counted beyond ours
         self._others_until = 0
         self.blocked_until = 0
         self._bans = 0
 
     def used(self, now: int) -> int:
-        """Weight used in the last minute."""
-        while self._spent and self._spent[0][0] <= now - MINUTE:
-            self._sum -= self._spent.popleft()[1]
-        return self._sum + (self._others if now < self._others_until else 0)
+        """Weight used in the minute before `now`, which may lie ahead."""
+        return self._own(now) + (self._others if now < self._others_until else 0)
+
+    def _own(self, now: int) -> int:
+        return sum(weight for at, weight in self._spent if at > now - MINUTE)
 
     def free_at(self, weight: int, now: int) -> int:
         """When a request of that weight may be sent; `now` when at once."""
@@ -107,15 +107,16 @@ class Budget:
             return now
         soonest = self._others_until if now < self._others_until else 0
         for at, spent in self._spent:
-            over -= spent
+            over -= spent if at > now - MINUTE else 0
             if over <= 0:
                 return max(at + MINUTE, now + 1)
         return max(soonest, now + 1)
 
     def spend(self, weight: int, now: int) -> None:
         """Note that a request is sent."""
+        while self._spent and self._spent[0][0] <= now - MINUTE:
+            self._spent.popleft()
         self._spent.append((now, weight))
-        self._sum += weight
         self.peak = max(self.peak, self.used(now))
 
     def learn(self, status: int, headers: Mapping[str, str], body: bytes, now: int) -> None:
@@ -134,8 +135,7 @@ class Budget:
         """
         said = headers.get("x-mbx-used-weight-1m", "")
         if said.isascii() and said.isdigit():
-            own = self.used(now) - (self._others if now < self._others_until else 0)
-            self._others = max(0, int(said[:9]) - own)
+            self._others = max(0, int(said[:9]) - self._own(now))
             self._others_until = now + MINUTE
             self.peak = max(self.peak, self.used(now))
         if status not in (418, 429):

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
@@ -33,6 +33,25 @@ if TYPE_CHECKING:
 UNUSED: Final = "depth update without a snapshot that fits"
 MOST_AHEAD: Final = 4_096  # updates of one connection that wait for another one's
 MOST_BUFFERED: Final = 262_144  # rows and updates (16 MiB) a symbol holds while it waits for a snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the decoder needs from its feed.
+
+    Parameters
+    ----------
+    kind : {"snapshot", "instrument"}
+        A new REST snapshot, or a tick and lot.
+    symbol : str
+        Of what.
+    reason : str
+        Why.
+    """
+
+    kind: Literal["snapshot", "instrument"]
+    symbol: str
+    reason: str
 
 
 @dataclass(slots=True)
