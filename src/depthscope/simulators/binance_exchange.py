@@ -182,6 +182,8 @@ class Exchange:
         self._moved(listing)
 
     def _moved(self, listing: Listing) -> None:
+        if listing.closed:
+            return
         listing.mark_changed(self.now)
         self.publisher.changed(listing, self.now)
 

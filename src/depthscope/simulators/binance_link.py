@@ -14,6 +14,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from depthscope.simulators.binance_rules import NEVER
+from depthscope.simulators.binance_strikes import refusal
 from depthscope.simulators.binance_wire import Reply
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _MOST_HEAD: Final = 64 << 10
 _MOST_BODY: Final = 64 << 10
 _MOST_FRAME: Final = 64 << 10  # of a client
 _PATIENCE: Final = 10.0  # seconds until a first request must be there
+_FAREWELL: Final = 5.0  # seconds a client may take to answer a close
 _GOING_AWAY: Final = 1001
 
 
@@ -144,6 +146,7 @@ class Link(asyncio.Protocol):
             socket.send_ping(out.payload)
         elif out.kind == "close":
             socket.send_close(out.code, out.payload.decode())
+            asyncio.get_running_loop().call_later(_FAREWELL, self.abort)
         else:
             self.abort()
             return
@@ -219,8 +222,13 @@ class Link(asyncio.Protocol):
         path, _, query = request.target.decode("latin-1").partition("?")
         now = self._server.now()
         method = request.method.decode("latin-1")
-        reply = self._server.exchange.request(method, path, query, self._address, now, bytes(self._body))
-        self._server.pump()
+        if method != "GET" and any(name == b"origin" for name, _ in request.headers):
+            # A web page may ask the venue what it likes, and may not make it fail.
+            reply = refusal(403, -1002, "Not for web pages.")
+        else:
+            body = bytes(self._body)
+            reply = self._server.exchange.request(method, path, query, self._address, now, body)
+            self._server.pump()
         if reply.delay >= NEVER:
             return  # the client waits until it gives up
         if reply.delay:
