@@ -82,5 +82,6 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_a_fault_of_no_symbol_is_refused() -> None:
     with pytest.raises(UnknownName, match="NOSUCH"):
         quiet(faults=["drop:NOSUCH@5s"])
-    with pytest.raises(UnknownName):
-        quiet().inject("mute:NOSUCH", START)
+    for text in ("mute:NOSUCH", "disconnect:nowhere", "503:nothing", "slow=1s:NOSUCH"):
+        with pytest.raises(UnknownName):
+            quiet().inject(text, START)

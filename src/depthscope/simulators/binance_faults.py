@@ -156,6 +156,9 @@ KINDS: Final[dict[str, FaultKind]] = {
     "418": FaultKind(
         "rest", "Requests are answered 418; Retry-After is what is left of it.", duration=2 * MINUTE
     ),
+    "403": FaultKind(
+        "rest", "Requests are answered 403 and a web page, as by a firewall.", duration=10 * SECOND
+    ),
     "503": FaultKind("rest", "Requests are answered 503, outcome unknown.", duration=10 * SECOND),
     "slow": FaultKind("rest", "Replies take so long.", _duration, 3 * SECOND, 10 * SECOND),
     "stall": FaultKind("rest", "Replies never come.", duration=10 * SECOND),

@@ -27,6 +27,7 @@ _MOST_HEAD: Final = 64 << 10
 _MOST_BODY: Final = 64 << 10
 _MOST_FRAME: Final = 64 << 10  # of a client
 _PATIENCE: Final = 10.0  # seconds until a first request must be there
+_STALLED: Final = 600.0  # seconds until a connection whose reply never comes breaks
 _FAREWELL: Final = 5.0  # seconds a client may take to answer a close
 _GOING_AWAY: Final = 1001
 
@@ -189,10 +190,18 @@ class Link(asyncio.Protocol):
         socket.send_response(answer)
 
     def _take_frame(self, frame: Frame) -> None:
-        kinds = {Opcode.TEXT: "text", Opcode.BINARY: "text", Opcode.PING: "ping", Opcode.PONG: "pong"}
-        kind = kinds.get(frame.opcode)
-        if kind is not None and self._number:
-            self._server.exchange.receive(self._number, bytes(frame.data), self._server.now(), kind)
+        if frame.opcode in (Opcode.PING, Opcode.PONG):
+            self._receive(bytes(frame.data), frame.opcode.name.lower())
+        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            self._body += frame.data
+            if frame.fin:
+                message = bytes(self._body)
+                self._body.clear()
+                self._receive(message, "text")
+
+    def _receive(self, payload: bytes, kind: str) -> None:
+        if self._number:
+            self._server.exchange.receive(self._number, payload, self._server.now(), kind)
 
     # ── HTTP ──
 
@@ -229,15 +238,20 @@ class Link(asyncio.Protocol):
             body = bytes(self._body)
             reply = self._server.exchange.request(method, path, query, self._address, now, body)
             self._server.pump()
-        if reply.delay >= NEVER:
-            return  # the client waits until it gives up
-        if reply.delay:
-            asyncio.get_running_loop().call_later(reply.delay / 1e9, self._late, reply)
-        else:
+        if not reply.delay:
             self._reply(reply)
+        elif self._transport is not None:
+            self._transport.pause_reading()  # whatever else the client sends waits with it
+            loop = asyncio.get_running_loop()
+            if reply.delay >= NEVER:
+                loop.call_later(_STALLED, self.abort)
+            else:
+                loop.call_later(reply.delay / 1e9, self._late, reply)
 
     def _late(self, reply: Reply) -> None:
         self._reply(reply)
+        if self._transport is not None:
+            self._transport.resume_reading()
         self._take_requests()
 
     def _reply(self, reply: Reply, *, last: bool = False) -> None:

@@ -326,6 +326,8 @@ def _sim_status(exchange: Exchange) -> Any:
         ],
         "addresses": exchange.limits.report(),
         "faults": exchange.desk.report(),
+        "unlisted": exchange.unlisted,
+        "damage": None if exchange.playback.damage is None else str(exchange.playback.damage),
     }  # fmt: skip
 
 
