@@ -119,3 +119,12 @@ def test_trades_alone_are_refused(command: Command, data_dir: Path) -> None:
     outcome = command("simulate", "binance", str(data_dir / "databento" / "esu4-trades-20240701.dbn.zst"))
     assert outcome.code == 2
     assert "no depth" in " ".join(outcome.err.split())
+
+
+def test_a_damaged_recording_ends_it_with_the_reason(command: Command, small_file: Path) -> None:
+    whole = small_file.read_bytes()
+    small_file.write_bytes(whole[:-20])
+    outcome = command("simulate", "binance", small_file, "--speed", "1000", "--port", "0")
+    assert outcome.code == 2
+    assert "listed: ESH4" in outcome.err
+    assert "error: " in outcome.err

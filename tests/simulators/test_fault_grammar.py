@@ -58,7 +58,8 @@ def _fields(fault: Fault) -> dict[str, Any]:
         "", "nothing", "drop:", "drop@", "drop=5", "drop@#0", "drop x0", "drop@5", "mute@#3", "mute x3",
         "skew", "skew=fast", "skew=1h:BTCUSDT", "skew=nan", "malformed=odd", "tick=NaN:BTCUSDT", "tick=0",
         "tick=-1:BTCUSDT", "tick=1e999", "tick=0.0000000001", "lag=-2s", "crossed=much", "drop@~0s",
-        "drop@30s/", "drop@30s/0s", "drop@-5s", "drop;rm", "429:depth=7",
+        "drop@30s/", "drop@30s/0s", "drop@-5s", "drop;rm", "close=1005", "close=x", "storm=1us",
+        "skew=99999999h", "drop@1s/1us", "drop@~10us", "mute@9999999h", "429:depth=7",
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused(text: str) -> None:
@@ -81,5 +82,6 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_a_fault_of_no_symbol_is_refused() -> None:
     with pytest.raises(UnknownName, match="NOSUCH"):
         quiet(faults=["drop:NOSUCH@5s"])
-    with pytest.raises(UnknownName):
-        quiet().inject("mute:NOSUCH", START)
+    for text in ("mute:NOSUCH", "disconnect:nowhere", "503:nothing", "slow=1s:NOSUCH"):
+        with pytest.raises(UnknownName):
+            quiet().inject(text, START)

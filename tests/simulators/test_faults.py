@@ -399,13 +399,13 @@ def test_life() -> None:
 # ── requests and the clock ──
 
 
-@pytest.mark.parametrize("kind", ["429", "418", "503"])
+@pytest.mark.parametrize("kind", ["403", "429", "418", "503"])
 def test_refused_requests(kind: str) -> None:
     exchange = quiet(faults=[f"{kind}:depth@2s+5s"])
     run(exchange, 3)
     reply = get(exchange, "/fapi/v1/depth", symbol="BTCUSDT")
     assert reply.status == int(kind)
-    assert reply.headers.get("Retry-After") == (None if kind == "503" else "4")
+    assert reply.headers.get("Retry-After") == ("4" if kind in ("429", "418") else None)
     assert get(exchange, "/fapi/v1/ping").status == 200
     run(exchange, 5)
     assert get(exchange, "/fapi/v1/depth", symbol="BTCUSDT").status == 200

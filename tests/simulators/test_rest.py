@@ -122,7 +122,8 @@ def test_history_is_what_was_streamed() -> None:
 
 
 def test_history_pages_by_id(busy: Exchange) -> None:
-    everything = list(busy.listings["SYNBTC"].trades)
+    listing = busy.listings["SYNBTC"]
+    everything = [listing.told(t) for t in listing.trades]
     first = everything[0]["a"]
     pages, at = [], first
     while page := history(busy, fromId=at, limit=700):
@@ -132,7 +133,8 @@ def test_history_pages_by_id(busy: Exchange) -> None:
 
 
 def test_history_by_time_is_inclusive(busy: Exchange) -> None:
-    everything = list(busy.listings["SYNBTC"].trades)
+    listing = busy.listings["SYNBTC"]
+    everything = [listing.told(t) for t in listing.trades]
     start, end = everything[10]["T"], everything[200]["T"]
     wanted = [t for t in everything if start <= t["T"] <= end]
     assert history(busy, startTime=start, endTime=end, limit=1000) == wanted

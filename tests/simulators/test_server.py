@@ -91,6 +91,17 @@ def test_pipelined_requests_and_a_body() -> None:
     on_server(body)
 
 
+def test_a_web_page_can_make_nothing_fail() -> None:
+    async def body(server: Server) -> None:
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            headers = {"Origin": "http://example.invalid"}
+            reply = await client.post("/sim/fault", content="disconnect", headers=headers)
+            assert reply.status_code == 403
+            assert (await client.get("/fapi/v1/ping", headers=headers)).status_code == 200
+
+    on_server(body)
+
+
 def test_time_follows_the_wall_clock() -> None:
     async def body(server: Server) -> None:
         async with connect(server.ws_url + DEPTH) as link:
@@ -262,12 +273,11 @@ def test_hostile_bytes_end_their_own_connection_only(sent: bytes) -> None:
 
 def test_a_market_too_dense_runs_late_and_blocks_nobody() -> None:
     async def body(server: Server) -> None:
-        for _ in range(20):
+        while not server.late:
             began = asyncio.get_running_loop().time()
             assert (await fetch(server, "/fapi/v1/time")).status_code == 200
-            assert asyncio.get_running_loop().time() - began < 2
+            assert asyncio.get_running_loop().time() - began < 5
             await asyncio.sleep(0.1)
-        assert server.late > 0
 
     on_server(body, synthetic(symbols=20, minutes=60, speed=1_000))
 
@@ -283,6 +293,15 @@ def test_a_handshake_in_small_pieces() -> None:
         assert b" 101 " in await reader.readline()
         await reader.readuntil(b"depthUpdate")
         writer.close()
+
+    on_server(body)
+
+
+def test_a_message_in_fragments() -> None:
+    async def body(server: Server) -> None:
+        async with connect(server.ws_url + "/public/ws") as link:
+            await link.send(iter(['{"method":"LIST_', 'SUBSCRIPTIONS",', '"id":7}']))
+            assert json.loads(await link.recv()) == {"result": [], "id": 7}
 
     on_server(body)
 

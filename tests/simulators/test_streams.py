@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from depthscope.errors import CorruptData, EmptyData, NoBookData, UnknownInstrument
 from depthscope.market import events as ev
+from depthscope.market.instruments import Capability, Instrument
 from depthscope.runtime.sources import open_source
 from depthscope.simulators.binance_exchange import Exchange
+from depthscope.simulators.binance_playback import EventSource
 from depthscope.simulators.binance_rules import Rules
 from tests.simulators.market import (
     MS,
@@ -24,7 +28,9 @@ from tests.simulators.market import (
     contiguous,
     dollars,
     event,
+    events,
     get,
+    instrument,
     messages,
     played,
     pulse,
@@ -427,3 +433,44 @@ def test_same_seed_and_calls_same_bytes() -> None:
 
 def test_how_often_time_is_told_changes_nothing() -> None:
     assert bytes_of(7 * MS) == bytes_of(1_300 * MS)
+
+
+# ── recordings that are not what they should be ──
+
+
+def test_damage_ends_the_recording_and_is_told() -> None:
+    class Damaged(EventSource):
+        def chunks(self) -> Iterator[ev.Events]:
+            yield from super().chunks()
+            raise CorruptData("cut short")
+
+    rows = events([event(0, ev.NONE), *quiet_book(), *pulse(2)])
+    exchange = Exchange(lambda: Damaged([rows], {(1, 1): instrument()}), start=START, loop=True)
+    connected(exchange, "public", "btcusdt@depth@100ms")
+    assert len(messages(exchange, 10)) == 20
+    assert body(get(exchange, "/sim/status"))["damage"] == "cut short"
+    assert get(exchange, "/fapi/v1/depth", symbol="BTCUSDT").status == 200
+
+
+def test_what_cannot_be_listed_is_said() -> None:
+    class Half(EventSource):
+        def resolve(self, publisher: int, instrument_id: int) -> Instrument:
+            if instrument_id == 2:
+                raise UnknownInstrument("no tick is known for ETHUSDT")
+            return super().resolve(publisher, instrument_id)
+
+    rows = events([*quiet_book(), *quiet_book(2), *quiet_book(3)])
+    thin = Instrument("x", "SOLUSDT", 10**8, capabilities=Capability.TRADES)
+    exchange = Exchange(lambda: Half([rows], {(1, 1): instrument(), (1, 3): thin}), start=START)
+    assert list(exchange.listings) == ["BTCUSDT"]
+    assert len(exchange.unlisted) == 2
+    with pytest.raises(NoBookData, match="no depth"):
+        Exchange(lambda: EventSource([rows], {(1, 1): thin, (1, 2): thin, (1, 3): thin}), start=START)
+    with pytest.raises(EmptyData):
+        Exchange(lambda: EventSource([], {}), start=START)
+
+
+def test_rows_that_change_nothing_make_no_message() -> None:
+    exchange = played([*quiet_book(), event(SECOND, ev.CANCEL, ev.BID, dollars("100"), 5, order=9)])
+    connected(exchange, "public", "btcusdt@depth@100ms")
+    assert len(messages(exchange, 3)) == 1

@@ -79,11 +79,12 @@ def simulate(
         rpi=rpi,
     )
     import asyncio
+    import contextlib
 
-    try:
+    with contextlib.closing(exchange), contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(exchange, port, json))
-    finally:
-        exchange.close()
+    if exchange.playback.damage is not None:
+        raise exchange.playback.damage
 
 
 def _symbols(text: str | None) -> dict[str, str] | None:
@@ -115,7 +116,6 @@ def _exchange(
     from depthscope.runtime.sources import open_source
     from depthscope.simulators.binance_exchange import Exchange
     from depthscope.simulators.binance_faults import parse_fault
-    from depthscope.simulators.binance_playback import check_depth
     from depthscope.simulators.binance_rules import Rules
 
     for text in settings["faults"]:
@@ -125,7 +125,6 @@ def _exchange(
         # Small chunks: decoding one delays the streams by a few milliseconds at most.
         return open_source(files, chunk=2_048, symbols=list(symbols) if symbols else None, **options)
 
-    check_depth(opened())
     return Exchange(opened, start=time.time_ns, symbols=symbols, rules=Rules(rpi=rpi), **settings)
 
 
@@ -137,14 +136,13 @@ async def _serve(exchange: Exchange, port: int, json: bool) -> None:
 
     from depthscope.simulators.binance_server import serve
 
-    ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for kind in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C interrupts the loop itself
-            loop.add_signal_handler(kind, ended.set)
     async with serve(exchange, port=port) as server:
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C interrupts the loop itself
+                loop.add_signal_handler(kind, server.ended.set)
         _announce(server, json)
-        await ended.wait()
+        await server.ended.wait()
         late = server.late / 1e9
         if late:
             say(f"note: this machine is too slow for that speed: the market ran {late:.1f} s late.")

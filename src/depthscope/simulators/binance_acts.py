@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from depthscope.errors import UnknownName
 from depthscope.simulators.binance_books import ASKS, BIDS
 from depthscope.simulators.binance_faults import KINDS, Fault
-from depthscope.simulators.binance_names import ROUTES
+from depthscope.simulators.binance_names import ENDPOINT_NAMES, ROUTES
 from depthscope.simulators.binance_rules import NEVER, Chance
 
 if TYPE_CHECKING:
@@ -35,10 +36,9 @@ class Acts:
         Raises
         ------
         UnknownName
-            When it is about a symbol that is not listed.
+            When it is about a symbol, route or endpoint that is not there.
         """
-        if KINDS[fault.kind].about in _ABOUT_SYMBOLS and fault.target != "*":
-            self._exchange.find(fault.target)
+        self._check_target(fault)
         self._count += 1
         chance = Chance(self._exchange.seed, "fault", self._count)
 
@@ -56,6 +56,19 @@ class Acts:
             self._exchange.at(self._exchange.start + fault.at, strike)
         else:
             strike(now)
+
+    def _check_target(self, fault: Fault) -> None:
+        about = KINDS[fault.kind].about
+        if fault.target == "*":
+            return
+        if about in _ABOUT_SYMBOLS:
+            self._exchange.find(fault.target)
+        elif about == "links" and fault.target not in ROUTES:
+            raise UnknownName(f"There is no route {fault.target!r}; there are {', '.join(ROUTES)}.")
+        elif about == "rest" and fault.target not in {*self._exchange.listings, *ENDPOINT_NAMES}:
+            raise UnknownName(
+                f"{fault.target!r} is neither a symbol listed here nor one of {', '.join(ENDPOINT_NAMES)}."
+            )
 
     def _listings(self, fault: Fault) -> list[Listing]:
         return [x for x in self._exchange.listings.values() if fault.hits(x.name) and not x.closed]

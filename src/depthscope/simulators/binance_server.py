@@ -37,6 +37,8 @@ class Server:
     host, port : str, int
     most_waiting : int
         Bytes a client may leave unread before it is cut.
+    ended : asyncio.Event
+        Set when the recording turned out to be damaged; the books stand still from there.
     late : int
         Ns by which exchange time has fallen behind, in all, because the machine was too slow.
     """
@@ -46,8 +48,9 @@ class Server:
         self.most_waiting = most_waiting
         self.links: set[Link] = set()
         self.by_number: dict[int, Link] = {}
+        self.ended = asyncio.Event()
         self.late = 0
-        self._slice = _LONGEST
+        self._slice = _SHORTEST  # until it is known how long that takes
         self._zero = exchange.now
         self._began = time.monotonic_ns()
 
@@ -97,6 +100,8 @@ class Server:
         """Keep the exchange going until cancelled."""
         while True:
             self.pump()
+            if self.exchange.playback.damage is not None:
+                self.ended.set()
             behind = self._due() - self.exchange.now
             if behind > _MOST_BEHIND:
                 self.late += behind
