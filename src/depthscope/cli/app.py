@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from depthscope.cli import common
+from depthscope.cli.archive import archive
 from depthscope.cli.book import book
+from depthscope.cli.capture import capture
 from depthscope.cli.demo import demo
 from depthscope.cli.detections import detections
 from depthscope.cli.features import features
@@ -61,10 +63,12 @@ for _command in (
     score,
     fit,
     info,
+    archive,
     warmup,
     version,
 ):
     app.command(help=help_of(_command))(_command)
+app.add_typer(capture)
 
 
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:
