@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import inspect
 import os
 import sys
 import traceback
@@ -31,7 +30,7 @@ from depthscope.cli.warmup import warmup
 from depthscope.errors import DepthscopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no fault of ours
 
@@ -44,11 +43,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def help_of(function: Callable[..., object]) -> str:
-    """Help text of a command: its docstring, where a backspace line keeps a paragraph's line breaks."""
-    return inspect.cleandoc(function.__doc__ or "").replace("\\b\n", "\b\n")
 
 
 for _command in (
@@ -67,7 +61,7 @@ for _command in (
     warmup,
     version,
 ):
-    app.command(help=help_of(_command))(_command)
+    app.command(help=common.help_of(_command))(_command)
 app.add_typer(capture)
 
 
@@ -102,7 +96,7 @@ def root(
     """
 
 
-app.callback(help=help_of(root))(root)
+app.callback(help=common.help_of(root))(root)
 
 
 def _let_go_of_stdout() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from depthscope.cli.archive import archive_source, check_target
-from depthscope.cli.common import Debug, Json, print_json, progress, say
+from depthscope.cli.common import Debug, Json, help_of, print_json, progress, say
 from depthscope.errors import CorruptData, OutputError
 
 if TYPE_CHECKING:
@@ -252,12 +251,19 @@ def _export_events(path: Path, target: Path) -> dict[str, Any]:
     return {**told, "skipped": done.skipped, "gaps": len(done.gaps)}
 
 
+def group(debug: Debug = False) -> None:
+    r"""Look after the capture log of a live session.
+
+    \b
+    Examples:
+      depthscope capture verify recordings/btcusdt
+      depthscope capture export recordings/btcusdt --out btcusdt.gz
+    """
+
+
 capture = typer.Typer(
-    name="capture",
-    help="Look after the capture log of a live session: verify, repair, export, info.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    name="capture", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
+capture.callback(help=help_of(group))(group)
 for _command in (verify, repair, export, info):
-    capture.command(help=inspect.cleandoc(_command.__doc__ or "").replace("\\b\n", "\b\n"))(_command)
+    capture.command(help=help_of(_command))(_command)
