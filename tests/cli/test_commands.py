@@ -43,14 +43,16 @@ COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-def
 
 def test_the_commands() -> None:
     assert COMMANDS == [
-        "book", "demo", "detections", "features", "fit", "footprint",
-        "info", "liquidity", "replay", "score", "simulate", "state", "version", "warmup",
+        "archive", "book", "capture", "demo", "detections", "doctor", "features", "fit", "footprint",
+        "info", "liquidity", "live", "record", "replay", "score", "simulate", "state", "version", "warmup",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name", [*COMMANDS, *(f"capture {name}" for name in ("verify", "repair", "info", "export"))]
+)
 def test_help_has_an_example_and_fits_a_terminal(command: Command, name: str) -> None:
-    done = command(name, "--help")
+    done = command(*name.split(), "--help")
     assert done.code == 0
     assert f"\n    depthscope {name}" in done.out
     assert "\\b" not in done.out

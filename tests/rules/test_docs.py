@@ -83,7 +83,11 @@ def test_commands_and_options_exist(where: str, line: str) -> None:
     if not words or words[0].startswith("-"):
         return
     assert words[0] in group.commands, f"{where}: no command {words[0]}"
-    known = {o for p in group.commands[words[0]].params for o in (*p.opts, *p.secondary_opts)} | {
+    command = group.commands[words[0]]
+    if hasattr(command, "commands"):  # a group of commands: the second word names one
+        assert words[1] in command.commands, f"{where}: no command {words[0]} {words[1]}"
+        command = command.commands[words[1]]
+    known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)} | {
         "--help",
         "-h",
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import inspect
 import os
 import sys
 import traceback
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from depthscope.cli import common
+from depthscope.cli.archive import archive
 from depthscope.cli.book import book
+from depthscope.cli.capture import capture
 from depthscope.cli.demo import demo
 from depthscope.cli.detections import detections
 from depthscope.cli.features import features
@@ -32,7 +33,7 @@ from depthscope.cli.warmup import warmup
 from depthscope.errors import DepthscopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no fault of ours
 
@@ -45,11 +46,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def help_of(function: Callable[..., object]) -> str:
-    """Help text of a command: its docstring, where a backspace line keeps a paragraph's line breaks."""
-    return inspect.cleandoc(function.__doc__ or "").replace("\\b\n", "\b\n")
 
 
 for _command in (
@@ -67,10 +63,12 @@ for _command in (
     fit,
     simulate,
     info,
+    archive,
     warmup,
     version,
 ):
-    app.command(help=help_of(_command))(_command)
+    app.command(help=common.help_of(_command))(_command)
+app.add_typer(capture)
 
 
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -104,7 +102,7 @@ def root(
     """
 
 
-app.callback(help=help_of(root))(root)
+app.callback(help=common.help_of(root))(root)
 
 
 def _let_go_of_stdout() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import textwrap
 from contextlib import contextmanager
@@ -59,6 +60,11 @@ Sources = Annotated[
     typer.Argument(metavar="FILE", help="Files, folders or globs; several are read in order of time."),
 ]
 OneSource = Annotated[str, typer.Argument(metavar="FILE", help="A file, folder or glob.")]
+
+
+def help_of(function: Callable[..., object]) -> str:
+    """Help text of a command: its docstring, where a backspace line keeps a paragraph's line breaks."""
+    return inspect.cleandoc(function.__doc__ or "").replace("\\b\n", "\b\n")
 
 
 def say(text: str) -> None:

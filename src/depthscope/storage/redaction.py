@@ -27,7 +27,7 @@ _NAMES: Final = (
 _QUERY: Final = re.compile(rb"(?i)(?<![A-Za-z0-9])(%s)(=|%%3D)[^&\s\"'\\<>#]+" % _NAMES)
 _MEMBER: Final = re.compile(rb"(?i)(\\?\"(?:[A-Za-z0-9_-]*[_-])?(?:%s)\\?\"\s*:\s*\\?\")[^\"\\]+" % _NAMES)
 # A listen key as the last part of a stream's path: long, and nothing but letters and digits.
-_PATH: Final = re.compile(rb"(wss?:\\?/\\?/[^\s\"]*?/(?:ws|stream|private)/)[A-Za-z0-9]{32,}")
+_PATH: Final = re.compile(rb"(wss?:\\?/\\?/[^\s\"]*?/(?:ws|stream|private)\\?/)[A-Za-z0-9]{32,}")
 _STREAMS: Final = re.compile(rb"(streams=(?:[^&\s\"]*/)?)[A-Za-z0-9]{48,}")
 _SIGNS: Final = re.compile(
     rb"(?i)key|token|secret|signature|passphrase|password|authorization|wss?:|streams="
