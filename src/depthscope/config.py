@@ -72,6 +72,10 @@ class Settings:
     calendars : str
         Who follows another trading calendar than the shipped table says:
         ``venue=calendar`` or ``venue/symbol=calendar``, separated by commas. Default empty.
+    log_level : str
+        What is logged: debug, info, warning, error or critical and worse. Default info.
+    log_file : str
+        File that logs go to as JSON lines, beside stderr. Default empty, for none.
     """
 
     port: int = _setting(8050, 0, 65535)
@@ -81,6 +85,8 @@ class Settings:
     history_seconds: int = _setting(86_400, 60, 86_400)
     threads: int = _setting(2, 1, 2)
     calendars: str = _setting("")
+    log_level: str = _setting("info")
+    log_file: str = _setting("")
 
 
 def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from depthscope.errors import DepthscopeError
+from depthscope.ops.redact import redact_text
 from depthscope.runtime.readahead import last_time
 from depthscope.web import messages
 from depthscope.web.client import Client
@@ -364,7 +365,7 @@ class Hub:
 
 
 def _failed(status: Status, error: Exception) -> Status:
-    first = (str(error).splitlines() or [""])[0][:200]
+    first = redact_text((str(error).splitlines() or [""])[0])[:200]
     return replace(
         status, state="failed", error=f"The market stopped: {type(error).__name__}: {first}", warm=None
     )
