@@ -151,6 +151,8 @@ HEAVY = (
     "databento",
     "databento_dbn",
     "websockets",
+    "structlog",
+    "prometheus_client",
 )
 
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from depthscope.errors import UnknownName
 from depthscope.ops.doctor import Check
+from depthscope.ops.redact import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,16 +133,21 @@ def _get(venue: Target, path: str, patience: float) -> tuple[Any, dict[str, str]
         return json.loads(body), headers
     except ValueError as error:
         raise _Unreachable(
-            f"{url} answers, but not with JSON: {body[:40]!r}.",
+            f"{url} answers, but not with JSON: {_words(body, 40)!r}.",
             "Something else is at that address, perhaps a proxy's page: check the address and the network.",
         ) from error
+
+
+def _host(url: str) -> str:
+    """Host and port of an address, without whom it names as its user."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _silent(error: Exception, url: str) -> _Unreachable:
     """Say why no reply came."""
     reason = getattr(error, "reason", None)
     cause = reason if isinstance(reason, BaseException) else error
-    host = urlsplit(url).netloc
+    host = _host(url)
     text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
     if isinstance(cause, ssl.SSLError):
         return _Unreachable(
@@ -167,7 +173,7 @@ def _refused(status: int, headers: dict[str, str], url: str, body: bytes) -> _Un
     """Say what a reply that is no success means."""
     after = {key.lower(): value for key, value in headers.items()}.get("retry-after", "")
     wait = f"Wait {after} s" if after.isdigit() else "Wait some minutes"
-    host, path = urlsplit(url).netloc, urlsplit(url).path
+    host, path = _host(url), urlsplit(url).path
     if status == 418:
         return _Unreachable(
             f"{host} has banned this address (418) for asking on after it was told to slow down.",
@@ -192,7 +198,7 @@ def _refused(status: int, headers: dict[str, str], url: str, body: bytes) -> _Un
             "Wait some minutes; check that no proxy changes requests.",
             leave_alone=True,
         )
-    said = body[:120].decode("utf-8", "replace")
+    said = _words(body, 120)
     if status == 404:
         return _Unreachable(
             f"{host} has nothing at {path} (404): {said}", "Check the venue's REST address in the settings."
@@ -201,6 +207,11 @@ def _refused(status: int, headers: dict[str, str], url: str, body: bytes) -> _Un
         f"{host} answers {path} with status {status}: {said}",
         "Try again in a minute; look at its status page.",
     )
+
+
+def _words(body: bytes, length: int) -> str:
+    """Return the beginning of a reply; redacted before it is cut, or half a secret would be none."""
+    return redact_text(body[:4096].decode("utf-8", "replace"))[:length]
 
 
 def _ping(venue: Target, patience: float) -> Iterator[Check]:

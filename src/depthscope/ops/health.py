@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from depthscope.ops.redact import redact_text
+from depthscope.ops.redact import redact, redact_text
 from depthscope.ops.snapshot import Snapshot  # noqa: TC001 - the schema is made of it at run time
 
 if TYPE_CHECKING:
@@ -175,8 +175,8 @@ def assess(snapshot: Snapshot, limits: Limits = _USUAL) -> Health:
 
 
 def document(health: Health) -> dict[str, Any]:
-    """JSON form of a verdict, as ``docs/health.schema.json`` describes it."""
-    plain: dict[str, Any] = msgspec.to_builtins(health)
+    """JSON form of a verdict, as ``docs/health.schema.json`` describes it, without secrets."""
+    plain: dict[str, Any] = redact(msgspec.to_builtins(health))
     return plain
 
 

@@ -43,18 +43,22 @@ _TEXT_NAME: Final = (
     r"[\w\-]{0,40}?(?:api[-_]?key|api[-_]?secret|secret(?:[-_]?key)?|listen[-_]?key|signature|token|passw(?:or)?d|"
     r"passphrase|private[-_]?key|access[-_]?key|credential|session[-_]?id)s?"
 )
-# name=value, "name": "value", name%3Dvalue; up to what ends a value in a query, in JSON or in prose.
+# name=value, "name": "value", ("name", "value"), name%3Dvalue; the value up to what ends it in a query, in
+# JSON or in prose, or an opening bracket, which stands for everything up to where it is closed.
+_JOIN: Final = r"(?:\\?[\"']?\s{0,8}(?:=|:|%3[Dd])|\\?[\"']\s{0,8},)\s{0,8}(?:b(?=\\?[\"']))?"
+_VALUE: Final = r"(?P<nest>[\[({])|(?P<quote>\\?[\"'])(?P<quoted>.*?)(?:(?P=quote)|\Z)"  # texts are cut off
 _PAIR: Final = re.compile(
-    rf"(?P<name>(?<![A-Za-z0-9]){_TEXT_NAME})(?P<gap>\\?[\"']?\s{{0,8}}(?:=|:|%3[Dd])\s{{0,8}}(?:b(?=[\"']))?)"
-    r"(?:(?P<quote>\\?[\"'])(?P<quoted>.*?)(?P=quote)|(?P<bare>(?:(?!%26)[^\s\"'&,;<>])+))",
+    rf"(?P<name>(?<![A-Za-z0-9]){_TEXT_NAME})(?P<gap>{_JOIN})"
+    rf"(?:{_VALUE}|(?P<bare>(?:(?!%26)[^\s\"'&,;<>])+))",
     re.IGNORECASE | re.DOTALL,
 )
 # Headers: everything to the end of the line, or of the quoted text they stand in.
 _HEADER: Final = re.compile(
-    r"(?P<name>(?:proxy-)?authorization|(?:set-)?cookie)(?P<gap>\\?[\"']?\s{0,8}[:=,]\s{0,8}(?:b(?=[\"']))?)"
-    r"(?:(?P<quote>\\?[\"'])(?P<quoted>.*?)(?P=quote)|(?P<bare>[^\r\n\"'}\]]+))",
+    rf"(?P<name>(?:proxy-)?authorization|(?:set-)?cookie)(?P<gap>{_JOIN})"
+    rf"(?:{_VALUE}|(?P<bare>[^\r\n\"'}}\]]+))",
     re.IGNORECASE | re.DOTALL,
 )
+_BRACKET: Final = re.compile(r"[\[\](){}]")
 _SCHEME: Final = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{6,}", re.IGNORECASE)
 _USERINFO: Final = re.compile(r"(?<=://)[^/\s@\"']+(?=@)")
 _KEY_PATH: Final = re.compile(r"(?<=/)(ws|stream|private)/(?!ws/|stream\b)[A-Za-z0-9]{24,}")
@@ -113,9 +117,24 @@ def is_secret_name(name: str) -> bool:
     return _NAME.search(re.sub(r"[^a-z0-9]", "", name.lower())) is not None
 
 
-def _hide(match: re.Match[str]) -> str:
-    mark = match["quote"] or ""
-    return f"{match['name']}{match['gap']}{mark}{HIDDEN}{mark}"
+def _hide(pattern: re.Pattern[str], text: str) -> str:
+    """Replace the value of each match."""
+    kept, place = [], 0
+    while (match := pattern.search(text, place)) is not None:
+        mark = match["quote"] or ""
+        kept += [text[place : match.start()], match["name"], match["gap"], mark, HIDDEN, mark]
+        place = _closed(text, match.start("nest")) if match["nest"] else match.end()
+    return "".join([*kept, text[place:]])
+
+
+def _closed(text: str, start: int) -> int:
+    """Where the bracket at `start` is closed: behind its partner, or the end of the text."""
+    depth = 0
+    for bracket in _BRACKET.finditer(text, start):
+        depth += 1 if bracket[0] in "[({" else -1
+        if depth == 0:
+            return bracket.end()
+    return len(text)
 
 
 def redact_text(text: str) -> str:
@@ -129,8 +148,8 @@ def redact_text(text: str) -> str:
     if _all is not None:
         text = _all.sub(HIDDEN, text)
     text = _PEM.sub(HIDDEN, text)
-    text = _HEADER.sub(_hide, text)
-    text = _PAIR.sub(_hide, text)
+    text = _hide(_HEADER, text)
+    text = _hide(_PAIR, text)
     text = _SCHEME.sub(rf"\1 {HIDDEN}", text)
     text = _USERINFO.sub(HIDDEN, text)
     text = _KEY_PATH.sub(rf"\1/{HIDDEN}", text)
