@@ -182,5 +182,12 @@ def test_a_stream_that_says_nothing(venue: Venue) -> None:
 def test_only_venues_that_exist_are_known() -> None:
     assert target("binance").rest_url.startswith("https://")
     assert list(VENUES) == ["binance"]
+    settings = {
+        "binance_rest_url": "http://a:1",
+        "binance_ws_url": "ws://a:2",
+        "binance_symbols": "ETHUSDT, X",
+    }
+    assert target("binance", settings) == Target("binance", "http://a:1", "ws://a:2", "ETHUSDT")
+    assert target("binance", {"binance_symbols": ""}) == target("binance", {}) == VENUES["binance"]
     with pytest.raises(UnknownName, match="nearest is 'binance'"):
         target("binnance")

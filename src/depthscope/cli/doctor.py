@@ -55,11 +55,16 @@ def doctor(
       depthscope doctor --venue binance
       depthscope doctor day.mbo.dbn.zst --json
     """
+    from dataclasses import asdict
+
+    from depthscope.ops.checks import settings_or_defaults
     from depthscope.ops.checks_venue import VENUES, target
     from depthscope.ops.doctor import examine, report
 
+    named = asdict(settings_or_defaults(config))
+
     names = venue or (list(VENUES) if network else [])
-    targets = [_with(target(name), symbol, rest_url, ws_url) for name in names]
+    targets = [_with(target(name, named), symbol, rest_url, ws_url) for name in names]
     with progress("doctor") as advance:
         found = list(examine(_checks(file, targets, recording, config, advance)))
     document = report(found)

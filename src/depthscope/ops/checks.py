@@ -230,7 +230,9 @@ def check_folder(name: str, folder: Path, *, write: bool = True, hint: str = "")
                 os.fsync(probe.fileno())
         except OSError as error:
             what = (
-                "make room there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "give it to this user"
+                "make room there"
+                if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+                else "give it to this user"
             )
             yield Check(
                 label,

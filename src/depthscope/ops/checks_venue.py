@@ -22,7 +22,7 @@ from depthscope.ops.doctor import Check
 from depthscope.ops.redact import redact_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["VENUES", "Target", "check_venue", "target"]
 
@@ -65,8 +65,16 @@ class _Unreachable(Exception):
         self.finding, self.advice, self.leave_alone = finding, advice, leave_alone
 
 
-def target(name: str) -> Target:
-    """Look a venue up.
+def target(name: str, settings: Mapping[str, object] | None = None) -> Target:
+    """Look a venue up, as the settings reach it.
+
+    Parameters
+    ----------
+    name : str
+        Of the venue.
+    settings : mapping, optional
+        Settings by name: `<venue>_rest_url`, `<venue>_ws_url` and `<venue>_symbols`, of which the first
+        is asked for. What they do not name is the real venue's.
 
     Raises
     ------
@@ -78,7 +86,14 @@ def target(name: str) -> Target:
         raise UnknownName(
             f"No live venue is called {name!r}. The nearest is {near!r}; known: {', '.join(VENUES)}."
         )
-    return VENUES[name]
+    found, given = VENUES[name], settings or {}
+    symbols = str(given.get(f"{name}_symbols") or found.symbol)
+    return Target(
+        name,
+        str(given.get(f"{name}_rest_url") or found.rest_url),
+        str(given.get(f"{name}_ws_url") or found.ws_url),
+        symbols.split(",", maxsplit=1)[0].strip(),
+    )
 
 
 def check_venue(venue: Target, *, patience: float = PATIENCE) -> Iterator[Check]:
@@ -223,7 +238,7 @@ def _ping(venue: Target, patience: float) -> Iterator[Check]:
 
 def _clock(venue: Target, patience: float) -> Iterator[Check]:
     """Compare this machine's clock with the venue's, the way NTP does: the reply's middle counts."""
-    name, best = f"{venue.name}: clock", None
+    name, readings = f"{venue.name}: clock", []
     for _ in range(3):
         sent, began = time.time(), time.monotonic()
         reply, _headers = _get(venue, "/fapi/v1/time", patience)
@@ -234,10 +249,8 @@ def _clock(venue: Target, patience: float) -> Iterator[Check]:
                 f"{venue.rest_url} does not tell its time.", "Check the venue's REST address in the settings."
             )
         offset = server / 1e3 - (sent + took / 2)
-        if best is None or took < best[0]:
-            best = (took, offset)
-    assert best is not None  # noqa: S101 - three times asked  # nosec B101
-    took, offset = best
+        readings.append((took, offset))
+    took, offset = min(readings)  # the quickest reply leaves least open
     side = "ahead of" if offset > 0 else "behind"
     text = f"The venue's clock is {abs(offset):,.3f} s {side} this machine's (± {took / 2:.3f} s)."
     sure = max(abs(offset) - took / 2, 0.0)
@@ -267,7 +280,10 @@ def _symbols(venue: Target, patience: float) -> Iterator[Check]:
         near = get_close_matches(venue.symbol, states, 1, 0.0)
         hint = f" The nearest is {near[0]}." if near else ""
         yield Check(
-            name, "fail", f"{venue.symbol} is not among its {len(states):,} symbols.{hint}", "Correct it."
+            name,
+            "fail",
+            f"{venue.symbol} is not among its {len(states):,} symbols.{hint}",
+            "Name a listed one: --symbol.",
         )
     elif state != "TRADING":
         yield Check(

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections import deque
 from math import ceil
 from statistics import median
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Final
 
 __all__ = ["LatencyHistogram", "MemoryWatch", "RateWatch", "RecentLatency"]
 
 SECOND: Final = 1_000_000_000
 _SUB_BITS: Final = 5
 _SUB: Final = 1 << _SUB_BITS  # buckets an octave: a bound is at most 1/32 above the value
-_BUCKETS: Final = _SUB * (64 - _SUB_BITS)
 
 
 def _bucket(value: int) -> int:
@@ -35,6 +31,14 @@ def _upper(bucket: int) -> int:
     return (bucket - _SUB * shift + 1) << shift
 
 
+def _bound(bucket: int) -> int:
+    """Largest value of a bucket; those of negative values count down from -1."""
+    if bucket >= 0:
+        return _upper(bucket)
+    nearer = -bucket - 2  # the bucket of magnitudes below this one's
+    return -(_upper(nearer) + 1) if nearer >= 0 else -1
+
+
 class LatencyHistogram:
     """Counts of durations in logarithmic buckets: 32 an octave, exact counts, fixed memory.
 
@@ -49,56 +53,38 @@ class LatencyHistogram:
         Smallest and largest one, exact; None before the first.
     """
 
-    __slots__ = ("_above", "_below", "count", "high", "low", "total")
+    __slots__ = ("_counts", "count", "high", "low", "total")
 
     def __init__(self) -> None:
-        self._above = [0] * _BUCKETS
-        self._below: list[int] | None = None  # few feeds need it
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
-        self._above = [0] * _BUCKETS
-        self._below = None
+        self._counts: dict[int, int] = {}  # by bucket, negative ones below zero; at most 2 × 1,888 of them
         self.count = self.total = 0
         self.low: int | None = None
         self.high: int | None = None
 
     def record(self, ns: int, times: int = 1) -> None:
         """Count a duration in nanoseconds, `times` times."""
-        if ns >= 0:
-            self._above[_bucket(ns)] += times
-        else:
-            if self._below is None:
-                self._below = [0] * _BUCKETS
-            self._below[_bucket(-ns)] += times
+        bucket = _bucket(ns) if ns >= 0 else -_bucket(-ns) - 1
+        counts = self._counts
+        counts[bucket] = counts.get(bucket, 0) + times
         self.count += times
         self.total += ns * times
-        self.low = ns if self.low is None or ns < self.low else self.low
-        self.high = ns if self.high is None or ns > self.high else self.high
+        if self.low is None or ns < self.low:
+            self.low = ns
+        if self.high is None or ns > self.high:
+            self.high = ns
 
     def add(self, other: LatencyHistogram) -> None:
         """Take in what another one counted."""
-        for bucket, times in enumerate(other._above):
-            self._above[bucket] += times
-        if other._below is not None:
-            self._below = self._below or [0] * _BUCKETS
-            for bucket, times in enumerate(other._below):
-                self._below[bucket] += times
+        for bucket, times in other._counts.items():
+            self._counts[bucket] = self._counts.get(bucket, 0) + times
         self.count += other.count
         self.total += other.total
         self.low = min((v for v in (self.low, other.low) if v is not None), default=None)
         self.high = max((v for v in (self.high, other.high) if v is not None), default=None)
-
-    def _filled(self) -> Iterator[tuple[int, int]]:
-        """(largest value, count) of each bucket in use, in order of value."""
-        if self._below is not None:
-            for bucket in range(_BUCKETS - 1, -1, -1):
-                if self._below[bucket]:
-                    yield -(_upper(bucket - 1) + 1 if bucket else 1), self._below[bucket]
-        for bucket, times in enumerate(self._above):
-            if times:
-                yield _upper(bucket), times
 
     def percentile(self, share: float) -> int | None:
         """Smallest bound that at least `share` (0…1) of the durations do not exceed, in ns.
@@ -106,21 +92,18 @@ class LatencyHistogram:
         By nearest rank, at most 1/32 of its value above the exact one; None before the first
         duration.
         """
-        if not self.count:
-            return None
         wanted, seen = max(1, ceil(round(share * self.count, 6))), 0
-        for bound, times in self._filled():
-            seen += times
+        for bucket in sorted(self._counts):
+            seen += self._counts[bucket]
             if seen >= wanted:
-                return min(bound, self.high) if self.high is not None else bound
+                bound = _bound(bucket)
+                return bound if self.high is None else min(bound, self.high)
         return self.high
 
     def at_most(self, octave: int) -> int:
         """How many durations were at most 2 to the power `octave` ns: exact, for Prometheus."""
-        limit = 1 << octave
-        end = _bucket(limit) + 1
-        below = 0 if self._below is None else sum(self._below)
-        return below + sum(self._above[:end])
+        last = _bucket(1 << octave)
+        return sum(times for bucket, times in self._counts.items() if bucket <= last)
 
 
 class RecentLatency:

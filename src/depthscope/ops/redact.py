@@ -43,6 +43,7 @@ _TEXT_NAME: Final = (
     r"[\w\-]{0,40}?(?:api[-_]?key|api[-_]?secret|secret(?:[-_]?key)?|listen[-_]?key|signature|token|passw(?:or)?d|"
     r"passphrase|private[-_]?key|access[-_]?key|credential|session[-_]?id)s?"
 )
+_TELLING: Final = ("key", "secret", "signature", "token", "passw", "passphrase", "credential", "session")
 # name=value, "name": "value", ("name", "value"), name%3Dvalue; the value up to what ends it in a query, in
 # JSON or in prose, or an opening bracket, which stands for everything up to where it is closed.
 _JOIN: Final = r"(?:\\?[\"']?\s{0,8}(?:=|:|%3[Dd])|\\?[\"']\s{0,8},)\s{0,8}(?:b(?=\\?[\"']))?"
@@ -114,7 +115,10 @@ def forget(secret: str) -> None:
 
 def is_secret_name(name: str) -> bool:
     """Whether a field of this name holds a secret."""
-    return _NAME.search(re.sub(r"[^a-z0-9]", "", name.lower())) is not None
+    low = name.lower()
+    if not any(word in low for word in _TELLING) and "authorization" not in low and "cookie" not in low:
+        return False
+    return _NAME.search(re.sub(r"[^a-z0-9]", "", low)) is not None
 
 
 def _hide(pattern: re.Pattern[str], text: str) -> str:
@@ -147,13 +151,21 @@ def redact_text(text: str) -> str:
     """
     if _all is not None:
         text = _all.sub(HIDDEN, text)
-    text = _PEM.sub(HIDDEN, text)
-    text = _hide(_HEADER, text)
-    text = _hide(_PAIR, text)
-    text = _SCHEME.sub(rf"\1 {HIDDEN}", text)
-    text = _USERINFO.sub(HIDDEN, text)
-    text = _KEY_PATH.sub(rf"\1/{HIDDEN}", text)
-    return _KEY_64.sub(HIDDEN, text)
+    # Searching for a word is a hundred times quicker than for what may stand around it.
+    low = text.lower()
+    if "-----begin" in low:
+        text = _PEM.sub(HIDDEN, text)
+    if "authorization" in low or "cookie" in low:
+        text = _hide(_HEADER, text)
+    if any(word in low for word in _TELLING):
+        text = _hide(_PAIR, text)
+    if "bearer" in low or "basic" in low:
+        text = _SCHEME.sub(rf"\1 {HIDDEN}", text)
+    if "://" in low:
+        text = _USERINFO.sub(HIDDEN, text)
+    if "/" in low:
+        text = _KEY_PATH.sub(rf"\1/{HIDDEN}", text)
+    return _KEY_64.sub(HIDDEN, text) if len(low) >= 64 else text
 
 
 def redact(value: Any) -> Any:
