@@ -17,10 +17,11 @@ from typing import Any
 import httpx
 import pytest
 import structlog
+import websockets
 from websockets.exceptions import InvalidURI
 
 from depthscope.cli.app import run
-from depthscope.errors import OutputError
+from depthscope.errors import OutputError, SourceMissing
 from depthscope.ops.audit import AuditWriter, config_hash
 from depthscope.ops.checks_venue import Target, check_venue
 from depthscope.ops.doctor import Check, examine, report
@@ -29,6 +30,8 @@ from depthscope.ops.logs import setup_logging
 from depthscope.ops.metrics import Metrics
 from depthscope.ops.redact import forget, protect
 from depthscope.ops.snapshot import RecorderPart
+from depthscope.runtime.session import Session
+from depthscope.web.app import Address
 from tests.ops.test_health import feed, snapshot
 from tests.ops.venue import running
 from tests.web.conftest import make_session, serving
@@ -205,16 +208,20 @@ def test_the_page_and_its_server(tmp_path: Path, capfd: pytest.CaptureFixture[st
     (tmp_path / "index.html").write_text("<!doctype html><title>t</title>", encoding="utf-8")
     path = tmp_path / "log.jsonl"
     with setup_logging("debug", path, repeats=10_000):
-        for _, shape in EVERY[::17]:
-            session = make_session()
+        for number, (_, shape) in enumerate(EVERY[::9]):
+            opening = number % 2 == 1
 
-            def fail(*_: Any, shape: Any = shape) -> None:
+            def fail(*_: Any, shape: Any = shape, opening: bool = opening) -> Any:
+                if opening:
+                    raise SourceMissing(str(shape))
                 raise shape if isinstance(shape, Exception) else RuntimeError(str(shape))
 
-            session.step = fail  # type: ignore[method-assign, assignment]
+            session = Session(fail) if opening else make_session()
+            session.step = fail  # type: ignore[method-assign]
             with serving(session, folder=tmp_path) as address:
                 bearer = {"Authorization": f"Bearer {address.token}"}
                 told = asyncio.run(_until_failed(address.url, bearer))
+                told += asyncio.run(_greeting(address))
                 told += httpx.get(f"{address.url}metrics", headers=bearer).text
                 told += httpx.get(f"{address.url}api/v1/book?token={PLAIN}", headers=bearer).text
                 assert address.token not in told
@@ -223,6 +230,14 @@ def test_the_page_and_its_server(tmp_path: Path, capfd: pytest.CaptureFixture[st
             assert hits(text) == [] and address.token not in text
     said = capfd.readouterr()
     assert hits(said.out + said.err) == []
+
+
+async def _greeting(address: Address) -> str:
+    """What a page is told when it comes."""
+    url = address.url.replace("http", "ws") + "stream"
+    headers = {"Authorization": f"Bearer {address.token}", "Origin": address.url.rstrip("/")}
+    async with websockets.connect(url, additional_headers=headers) as socket:
+        return f"{await socket.recv()!r}{await socket.recv()!r}"
 
 
 async def _until_failed(url: str, headers: dict[str, str]) -> str:

@@ -299,7 +299,8 @@ class Hub:
             try:
                 await self.do(command)
             except DepthscopeError as error:
-                client.control(messages.encode({"t": "error", "code": "refused", "message": str(error)}))
+                message = redact_text(str(error))
+                client.control(messages.encode({"t": "error", "code": "refused", "message": message}))
 
     async def do(self, command: messages.SessionCommand) -> None:
         """Carry out a session command for everyone.
