@@ -316,11 +316,12 @@ def test_a_check_that_breaks_is_a_finding_and_hides_secrets() -> None:
         raise RuntimeError("https://h/?token=cAnArY123")
 
     def leaking() -> list[Check]:
-        return [Check("b", "warn", "signature=cAnArY123", "try listenKey=cAnArY123")]
+        return [Check("b", "warn", "signature=cAnArY123 \x1b[2J", "try listenKey=cAnArY123")]
 
     first, second = examine([("a", broken), ("b", leaking)])
     assert first.status == "fail" and "RuntimeError" in first.finding
     assert "cAnArY" not in first.finding + second.finding + second.advice
+    assert "\x1b" not in second.finding
 
 
 def test_a_report_is_as_bad_as_its_worst_check() -> None:

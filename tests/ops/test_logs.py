@@ -117,6 +117,42 @@ def test_repeats_are_counted_instead_of_shown(desk: Desk) -> None:
     assert desk.records[-1]["suppressed"] == 190
 
 
+def test_repeats_are_counted_by_symbol(desk: Desk) -> None:
+    for k in range(50):
+        desk.log.warning("stale", symbol=f"S{k % 10}")
+        logging.getLogger("depthscope.feed").warning("gap", extra={"symbol": f"S{k % 10}"})
+    assert len(desk.records) == 100
+
+
+def test_fields_of_pythons_own_records(desk: Desk) -> None:
+    log = logging.getLogger("depthscope.feed")
+    for _ in range(7):
+        log.warning("book is stale", extra={"symbol": "BTCUSDT", "listenKey": CANARY})
+    desk.now = 100.0
+    log.warning("book is stale", extra={"symbol": "BTCUSDT", "listenKey": CANARY})
+    record = desk.records[0]
+    del record["timestamp"]
+    assert record == {
+        "event": "book is stale", "symbol": "BTCUSDT", "listenKey": HIDDEN,
+        "level": "warning", "logger": "depthscope.feed",
+    }  # fmt: skip
+    assert desk.records[-1]["repeats_not_shown"] == 2
+
+
+def test_what_a_venue_says_does_not_steer_the_terminal(desk: Desk) -> None:
+    desk.log.warning("refused\x1b[2J", reply="a\nforged line\x1b]0;title\x07\x9b31m", why="größer\t→")
+    line = desk.console.getvalue()
+    assert line.count("\n") == 1
+    assert not {"\x1b", "\x07", "\x9b"} & set(line)
+    assert "größer" in line and "→" in line
+    assert desk.records[0]["reply"].startswith("a\nforged")
+    try:
+        raise ValueError("\x1b[31m")
+    except ValueError:
+        desk.log.exception("failed")
+    assert "\x1b" not in desk.console.getvalue() and desk.console.getvalue().count("\n") > 4
+
+
 def test_what_is_critical_always_passes_and_memory_stays_bounded(desk: Desk) -> None:
     for _ in range(20):
         desk.log.critical("stop")

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from depthscope.errors import InputError
-from depthscope.ops.redact import redact_text
+from depthscope.ops.redact import printable, redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ def say(text: str) -> None:
 
 def say_error(message: str) -> None:
     """Print one clear paragraph on stderr."""
-    text = redact_text(f"error: {message}")
+    text = printable(redact_text(f"error: {message}"), lines=True)
     say("\n".join(textwrap.wrap(text, 96, break_long_words=False, break_on_hyphens=False)))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from depthscope.ops.redact import redact_text
+from depthscope.ops.redact import printable, redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -51,7 +51,7 @@ def examine(checks: Iterable[tuple[str, Callable[[], Iterable[Check]]]]) -> Iter
     Yields
     ------
     Check
-        Without secrets.
+        Without secrets and control characters.
     """
     for name, check in checks:
         try:
@@ -66,9 +66,8 @@ def examine(checks: Iterable[tuple[str, Callable[[], Iterable[Check]]]]) -> Iter
                 )
             ]
         for item in found:
-            yield msgspec.structs.replace(
-                item, finding=redact_text(item.finding), advice=redact_text(item.advice)
-            )
+            finding, advice = (printable(redact_text(text)) for text in (item.finding, item.advice))
+            yield msgspec.structs.replace(item, finding=finding, advice=advice)
 
 
 def report(checks: Iterable[Check]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Logs: one set-up for ours and everybody else's, for people on stderr and as JSON lines in a file.
 
-Use ``structlog.get_logger("depthscope.…")`` and say things as an event and fields:
-``log.warning("book is stale", symbol=…, reason=…)``. What libraries say through Python's `logging`
-goes the same way. On that way secrets are redacted, in fields, texts and tracebacks, and repeats are
-counted instead of shown.
+Above this layer, use ``structlog.get_logger("depthscope.…")`` and say things as an event and fields:
+``log.warning("book is stale", symbol=…, reason=…)``. Below it, and in libraries, Python's `logging`
+does: ``log.warning("book is stale", extra={"symbol": …, "reason": …})`` gives the same record. On the
+way out secrets are redacted, in fields, texts and tracebacks, and repeats are counted instead of shown.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import msgspec
 import structlog
 
 from depthscope.errors import ConfigError, OutputError
-from depthscope.ops.redact import redact, redact_text
+from depthscope.ops.redact import printable, redact, redact_text
 from depthscope.ops.snapshot import LogPart
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class _Seen:
 
 
 class _Repeats(logging.Filter):
-    """Lets a message through so many times a window, and counts what it holds back.
+    """Lets a message (of one symbol) through so many times a window, and counts what it holds back.
 
     Asked by every handler, it decides once a record. What is critical always passes.
     """
@@ -61,7 +61,7 @@ class _Repeats(logging.Filter):
     def __init__(self, limit: int, seconds: float, clock: Callable[[], float]) -> None:
         super().__init__()
         self._limit, self._seconds, self._clock = limit, seconds, clock
-        self._keys: OrderedDict[tuple[str, int, str], _Seen] = OrderedDict()
+        self._keys: OrderedDict[tuple[str, int, str, str], _Seen] = OrderedDict()
         self._guard = threading.Lock()
         self.suppressed = 0
         self.records: Counter[str] = Counter()
@@ -78,8 +78,9 @@ class _Repeats(logging.Filter):
         self.records[record.levelname.lower()] += 1
         if record.levelno >= logging.CRITICAL:
             return True
-        said = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
-        key = (record.name, record.levelno, str(said)[:200])
+        fields = record.msg if isinstance(record.msg, dict) else vars(record)
+        said = fields["event"] if isinstance(record.msg, dict) else record.msg
+        key = (record.name, record.levelno, str(said)[:200], str(fields.get("symbol", ""))[:32])
         now = self._clock()
         seen = self._keys.get(key)
         if seen is None or now - seen.since >= self._seconds:
@@ -228,7 +229,7 @@ def setup_logging(
     limiter = _Repeats(repeats, repeat_seconds, clock)
     coloured = stream.isatty() if colors is None else colors
     people = structlog.dev.ConsoleRenderer(colors=coloured, exception_formatter=structlog.dev.plain_traceback)
-    handlers: list[Any] = [_prepared(_Console(stream), limiter, people)]
+    handlers: list[Any] = [_prepared(_Console(stream), limiter, _for_people, people)]
     if file:
         path = Path(file)
         try:
@@ -262,18 +263,18 @@ _COMMON: Final[list[Any]] = [
 ]
 
 
-def _prepared(handler: Any, limiter: _Repeats, renderer: Any) -> Any:
+def _prepared(handler: Any, limiter: _Repeats, *last: Any) -> Any:
     """Give a handler its filter and the last steps of the way."""
     handler.addFilter(limiter)
     handler.setFormatter(
         _Redacting(
-            foreign_pre_chain=_COMMON,
+            foreign_pre_chain=[*_COMMON, structlog.stdlib.ExtraAdder()],
             processors=[
                 _hidden_repeats,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 _redact_event,
-                renderer,
+                *last,
             ],
         )
     )
@@ -294,6 +295,8 @@ class _Redacting(structlog.stdlib.ProcessorFormatter):
 
 
 def _hidden_repeats(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event.pop("depthscope_shown", None)
+    event.pop("depthscope_hidden", None)
     hidden = getattr(event.get("_record"), "depthscope_hidden", 0)
     return {**event, "repeats_not_shown": hidden} if hidden else event
 
@@ -301,6 +304,14 @@ def _hidden_repeats(_: Any, __: str, event: MutableMapping[str, Any]) -> Mutable
 def _redact_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     plain: dict[str, Any] = redact(event)
     return {name: _short(value) if isinstance(value, str) else value for name, value in plain.items()}
+
+
+def _for_people(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Spell out what would steer a terminal, or look like a line of its own."""
+    return {
+        name: printable(value, lines=name in ("exception", "stack")) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
 
 
 def _short(text: str) -> str:

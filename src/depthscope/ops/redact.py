@@ -20,7 +20,7 @@ from urllib.parse import quote, quote_plus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["HIDDEN", "forget", "is_secret_name", "protect", "redact", "redact_text"]
+__all__ = ["HIDDEN", "forget", "is_secret_name", "printable", "protect", "redact", "redact_text"]
 
 HIDDEN: Final = "[redacted]"
 MIN_SECRET: Final = 6  # shorter values stand in ordinary text by chance
@@ -166,6 +166,21 @@ def redact_text(text: str) -> str:
     if "/" in low:
         text = _KEY_PATH.sub(rf"\1/{HIDDEN}", text)
     return _KEY_64.sub(HIDDEN, text) if len(low) >= 64 else text
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Return `text` with control characters spelled out: what a venue says must not steer a terminal.
+
+    Parameters
+    ----------
+    text : str
+    lines : bool
+        Whether it may have lines of its own; tabs stay in any case.
+    """
+    if text.isprintable():
+        return text
+    kept = "\t\n" if lines else "\t"
+    return "".join(c if c in kept or c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def redact(value: Any) -> Any:
