@@ -52,7 +52,11 @@ GOOD: dict[str, Any] = {
         feed(symbol="ETHUSDT"),
     ),
     "recorder": RecorderPart(
-        queue=3, queue_limit=1000, durable_age_ns=10**8, disk_free_bytes=90 * GIB, bytes_per_second=1e5
+        queue_bytes=3,
+        queue_limit_bytes=1000,
+        durable_age_ns=10**8,
+        disk_free_bytes=90 * GIB,
+        bytes_per_second=1e5,
     ),
     "engine": EnginePart(events=10, latency=LatencyPart(count=1, p99_ns=10**6)),
     "process": ProcessPart(rss_bytes=10**8, baseline_bytes=10**8, growth=0.0),
@@ -123,10 +127,14 @@ CASES = [
     Case("lag", feeds(lag_p99_ns=2 * SECOND), feeds(lag_p99_ns=2 * SECOND + 1), ("lag", D)),
     Case("clock", feeds(lag_p50_ns=-5 * SECOND), feeds(lag_p50_ns=-5 * SECOND - 1), ("clock_ahead", D)),
     Case("record failed", recorder(), recorder(failures=1, last_failure="disk"), ("record_failed", F)),
+    Case("lost", recorder(), recorder(lost=3), ("record_failed", F)),
     Case(
-        "queue", recorder(queue=49, queue_limit=100), recorder(queue=50, queue_limit=100), ("record_queue", D)
+        "queue",
+        recorder(queue_bytes=49, queue_limit_bytes=100),
+        recorder(queue_bytes=50, queue_limit_bytes=100),
+        ("record_queue", D),
     ),
-    Case("queue full", recorder(), recorder(queue=90, queue_limit=100), ("record_queue", F)),
+    Case("queue full", recorder(), recorder(queue_bytes=90, queue_limit_bytes=100), ("record_queue", F)),
     Case(
         "durable",
         recorder(durable_age_ns=SECOND),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from depthscope.ops.meters import LatencyHistogram, MemoryWatch, RateWatch, RecentLatency
+from depthscope.ops.meters import BacklogAge, LatencyHistogram, MemoryWatch, RateWatch, RecentLatency
 from depthscope.ops.process import resident_bytes
 
 SECOND = 10**9
@@ -139,3 +139,18 @@ def test_the_memory_of_this_process(tmp_path: object) -> None:
     size = resident_bytes()
     assert size is None or 10_000_000 < size < 100_000_000_000
     assert resident_bytes(tmp_path / "none") is None  # type: ignore[operator]
+
+
+def test_the_age_of_what_waits() -> None:
+    age = BacklogAge()
+    assert age.observe(0, 0, 0) is None
+    assert age.observe(100, 5, 0) == 0
+    assert age.observe(200, 8, 0) == 100
+    assert age.observe(300, 8, 4) == 200, "the fifth came by 100"
+    assert age.observe(400, 9, 5) == 200, "the sixth came by 200"
+    assert age.observe(500, 9, 9) is None
+    assert age.observe(600, 9, 9) is None
+    for k in range(10_000):
+        assert age.observe(1_000 + k, 10 + k, 9) == k
+    assert len(age._marks) <= BacklogAge.MAX_MARKS
+    assert age.observe(20_000, 10_009, 10_009) is None

@@ -263,18 +263,18 @@ def _no_live_book(snapshot: Snapshot, limits: Limits) -> Iterator[Reason]:
 
 
 def _recorder(part: RecorderPart, limits: Limits) -> Iterator[Reason]:
-    if part.failures:
+    if part.failures or part.lost:
         said = f" ({part.last_failure})" if part.last_failure else ""
         yield _reason("failing", "record_failed", "recorder", (
-            f"Recording failed {part.failures:,} times{said}: inputs may be missing from the capture. Make "
-            "room, check the disk, and look at what was kept with `depthscope doctor FOLDER`."
+            f"Recording failed {part.failures:,} times{said}, and {part.lost:,} inputs are missing from the "
+            "capture. Make room, check the disk, and look at what was kept with `depthscope doctor FOLDER`."
         ))  # fmt: skip
-    share = part.queue / max(part.queue_limit, 1)
+    share = part.queue_bytes / max(part.queue_limit_bytes, 1)
     if share >= limits.queue_share_degraded:
         level: Level = "failing" if share >= limits.queue_share_failing else "degraded"
         yield _reason(level, "record_queue", "recorder", (
-            f"{part.queue:,} inputs wait to be recorded, of {part.queue_limit:,} that may: the disk is "
-            "slower than the market. Record to a faster disk or follow fewer symbols."
+            f"{_size(part.queue_bytes)} wait to be recorded, of {_size(part.queue_limit_bytes)} that may: "
+            "the disk is slower than the market. Record to a faster disk or follow fewer symbols."
         ))  # fmt: skip
     age = part.durable_age_ns
     if age is not None and age > limits.durable_degraded_ns:

@@ -7,7 +7,7 @@ from math import ceil
 from statistics import median
 from typing import Final
 
-__all__ = ["LatencyHistogram", "MemoryWatch", "RateWatch", "RecentLatency"]
+__all__ = ["BacklogAge", "LatencyHistogram", "MemoryWatch", "RateWatch", "RecentLatency"]
 
 SECOND: Final = 1_000_000_000
 _SUB_BITS: Final = 5
@@ -233,3 +233,41 @@ class MemoryWatch:
         if self.rss is None or not self.baseline:
             return None
         return self.rss / self.baseline - 1.0
+
+
+class BacklogAge:
+    """How long the oldest of what came has waited to be done with, such as inputs to be safe on the disk.
+
+    Fixed memory: of a backlog that lasts, the last 4,096 observations are kept and its beginning.
+    """
+
+    MAX_MARKS: Final = 4_096
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[int, int]] = deque()  # (sequence come by then, when), neither done with yet
+        self._done = 0
+
+    def observe(self, now_ns: int, come: int, done: int) -> int | None:
+        """Age of the oldest not done with, None when there is none; call it ten times a second or so.
+
+        Parameters
+        ----------
+        now_ns : int
+            The present.
+        come, done : int
+            Sequences of the last one that came, and of the last one done with.
+
+        Returns
+        -------
+        int or None
+            Nanoseconds; too small by at most the time between two calls.
+        """
+        last = self._marks[-1][0] if self._marks else self._done
+        if come > max(last, done):
+            if len(self._marks) == self.MAX_MARKS:
+                self._marks.pop()  # a mark at the end may stand for later ones: ages are told by the first
+            self._marks.append((come, now_ns))
+        while self._marks and self._marks[0][0] <= done:
+            self._marks.popleft()
+        self._done = done
+        return now_ns - self._marks[0][1] if self._marks else None

@@ -197,8 +197,8 @@ def _names(feed: str, symbol: str) -> list[str]:
 
 
 def _recorder(part: RecorderPart) -> Iterator[Metric]:
-    yield _gauge("depthscope_recorder_queue_inputs", "Inputs waiting to be written.", part.queue)
-    yield _gauge("depthscope_recorder_queue_limit_inputs", "How many may wait.", part.queue_limit)
+    yield _gauge("depthscope_recorder_queue_bytes", "Inputs waiting to be written.", part.queue_bytes)
+    yield _gauge("depthscope_recorder_queue_limit_bytes", "How much may wait.", part.queue_limit_bytes)
     yield _counter("depthscope_recorder_written_inputs", "Sequence of the last input written.", part.written)
     yield _counter(
         "depthscope_recorder_durable_inputs", "Sequence of the last input safe on the disk.", part.durable
@@ -208,6 +208,7 @@ def _recorder(part: RecorderPart) -> Iterator[Metric]:
         "How long the oldest input not yet safe has waited.",
         (part.durable_age_ns or 0) / _SECOND,
     )
+    yield _counter("depthscope_recorder_lost_inputs", "Inputs that were not recorded.", part.lost)
     yield _counter("depthscope_recorder_failures", "Writes or syncs that failed.", part.failures)
     yield _gauge("depthscope_recorder_disk_free_bytes", "Room left.", part.disk_free_bytes)
     yield _gauge("depthscope_recorder_bytes_per_second", "How fast it fills.", part.bytes_per_second)

@@ -82,12 +82,14 @@ class RecorderPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     Attributes
     ----------
-    queue, queue_limit : int
-        Inputs waiting to be written, and how many may.
+    queue_bytes, queue_limit_bytes : int
+        Inputs waiting to be written, and how much may.
     written, durable : int
         Sequence of the last input written, and of the last one that is safe on the disk.
     durable_age_ns : int or None
         How long the oldest input not yet safe has waited; None when there is none.
+    lost : int
+        Inputs that were not recorded.
     failures : int
         Writes or syncs that failed.
     last_failure : str
@@ -98,11 +100,12 @@ class RecorderPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         How fast it fills.
     """
 
-    queue: int = 0
-    queue_limit: int = 1
+    queue_bytes: int = 0
+    queue_limit_bytes: int = 1
     written: int = 0
     durable: int = 0
     durable_age_ns: int | None = None
+    lost: int = 0
     failures: int = 0
     last_failure: str = ""
     disk_free_bytes: int | None = None
