@@ -11,7 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from depthscope.ops.health import Limits, assess, document, json_schema
+from depthscope.ops.health import Limits, assess, changes, document, json_schema
 from depthscope.ops.meters import LatencyHistogram, MemoryWatch
 from depthscope.ops.snapshot import (
     AuditPart,
@@ -250,3 +250,21 @@ def test_snapshots_are_read_strictly() -> None:
 def test_reasons_hold_no_secret() -> None:
     health = assess(snapshot(feeds=(feed(state="STALE", reason="GET /x?signature=abcdef123"),)))
     assert "abcdef123" not in health.reasons[0].text
+
+
+def test_what_has_come_and_gone() -> None:
+    def codes_of(reasons: Any) -> list[str]:
+        return [f"{reason.code} {reason.about}" for reason in reasons]
+
+    good = assess(snapshot(**GOOD))
+    stale = assess(snapshot(feeds=(feed(state="STALE", reason="gap"), feed(symbol="ETHUSDT"))))
+    longer = assess(
+        snapshot(feeds=(feed(state="STALE", state_since_ns=NOW - 900 * SECOND), feed(symbol="ETHUSDT")))
+    )
+    other = assess(snapshot(feeds=(feed(), feed(symbol="ETHUSDT", state="STALE"))))
+    come, gone = changes(None, stale)
+    assert (codes_of(come), gone) == (["stale binance BTCUSDT"], ())
+    assert changes(stale, longer) == ((), ()), "another figure is no change"
+    come, gone = changes(longer, other)
+    assert (codes_of(come), codes_of(gone)) == (["stale binance ETHUSDT"], ["stale binance BTCUSDT"])
+    assert codes_of(changes(other, good)[1]) == ["stale binance ETHUSDT"]

@@ -208,3 +208,14 @@ def test_long_texts_take_no_time(text: str) -> None:
     start = time.process_time()
     redact_text(text)
     assert time.process_time() - start < 3.0
+
+
+def test_a_huge_text_is_cut_where_it_hides_nothing() -> None:
+    start = time.process_time()
+    told = redact_text("secret-" * 700_000)
+    assert time.process_time() - start < 3.0
+    assert len(told) < 140_000 and told.endswith("characters left out")
+    text = "a" * 131_000 + f" {KEY} " + "b" * 1_000
+    for shift in range(0, 80):
+        told = redact_text("a" * shift + text)
+        assert KEY[:8] not in told

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from depthscope.ops.snapshot import EnginePart, FeedPart, PagePart, ProcessPart, RecorderPart
 
-__all__ = ["SCHEMA", "Health", "Level", "Limits", "Reason", "assess", "document", "json_schema"]
+__all__ = ["SCHEMA", "Health", "Level", "Limits", "Reason", "assess", "changes", "document", "json_schema"]
 
 SCHEMA: Final = 1
 SECOND: Final = 1_000_000_000
@@ -172,6 +172,29 @@ def assess(snapshot: Snapshot, limits: Limits = _USUAL) -> Health:
     found.sort(key=lambda reason: -_RANK[reason.level])
     worst: Level = found[0].level if found else "ok"
     return Health(status=worst, reasons=tuple(found), snapshot=snapshot)
+
+
+def changes(before: Health | None, after: Health) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
+    """Reasons that have come, and those that have gone, from one verdict to the next.
+
+    What is logged and audited of health is its changes. A reason is the same as long as its code,
+    level and what it is about are; its text may tell other figures.
+
+    Parameters
+    ----------
+    before : Health or None
+        None at the start.
+    after : Health
+
+    Returns
+    -------
+    tuple of tuple of Reason
+        (come, gone).
+    """
+    old = {} if before is None else {(r.code, r.level, r.about): r for r in before.reasons}
+    new = {(r.code, r.level, r.about): r for r in after.reasons}
+    come = tuple(reason for key, reason in new.items() if key not in old)
+    return come, tuple(reason for key, reason in old.items() if key not in new)
 
 
 def document(health: Health) -> dict[str, Any]:

@@ -25,6 +25,8 @@ __all__ = ["HIDDEN", "forget", "is_secret_name", "printable", "protect", "redact
 HIDDEN: Final = "[redacted]"
 MIN_SECRET: Final = 6  # shorter values stand in ordinary text by chance
 _MAX_DEPTH: Final = 12
+_MAX_LENGTH: Final = 131_072
+_LAST_WORD: Final = re.compile(r"(?<!\w)\w{1,256}\Z")
 
 _lock = threading.Lock()
 _protected: dict[str, set[str]] = {}
@@ -142,7 +144,7 @@ def _closed(text: str, start: int) -> int:
 
 
 def redact_text(text: str) -> str:
-    """Return `text` without secrets.
+    """Return `text` without secrets; of what is longer than 128 KiB, the beginning.
 
     Examples
     --------
@@ -151,6 +153,9 @@ def redact_text(text: str) -> str:
     """
     if _all is not None:
         text = _all.sub(HIDDEN, text)
+    if len(text) > _MAX_LENGTH:  # whoever sends megabytes may have made them slow to search
+        kept = _LAST_WORD.sub("", text[:_MAX_LENGTH])  # the cut may go through a secret
+        text = f"{kept} … {len(text) - len(kept):,} characters left out"
     # Searching for a word is a hundred times quicker than for what may stand around it.
     low = text.lower()
     if "-----begin" in low:
