@@ -92,6 +92,10 @@ class Settings:
     binance_snapshot_limit : int
         Levels a side of its snapshots: 5, 10, 20, 50, 100, 500 or 1000; more weigh more in the
         venue's request limit. Default 1000.
+    log_level : str
+        What is logged: debug, info, warning, error or critical and worse. Default info.
+    log_file : str
+        File that logs go to as JSON lines, beside stderr. Default empty, for none.
     """
 
     port: int = _setting(8050, 0, 65535)
@@ -112,6 +116,8 @@ class Settings:
         "BTCUSDT", form=r"[A-Z0-9_]+( *, *[A-Z0-9_]+)*", example="BTCUSDT, ETHUSDT"
     )
     binance_snapshot_limit: int = _setting(1000, form="5|10|20|50|100|500|1000", example="1000")
+    log_level: str = _setting("info")
+    log_file: str = _setting("")
 
 
 def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -153,6 +153,8 @@ HEAVY = (
     "databento",
     "databento_dbn",
     "websockets",
+    "structlog",
+    "prometheus_client",
 )
 
 

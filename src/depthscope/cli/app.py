@@ -17,6 +17,7 @@ from depthscope.cli.book import book
 from depthscope.cli.capture import capture
 from depthscope.cli.demo import demo
 from depthscope.cli.detections import detections
+from depthscope.cli.doctor import doctor
 from depthscope.cli.features import features
 from depthscope.cli.fit import fit
 from depthscope.cli.footprint import footprint
@@ -31,6 +32,7 @@ from depthscope.cli.state import state
 from depthscope.cli.version import version
 from depthscope.cli.warmup import warmup
 from depthscope.errors import DepthscopeError
+from depthscope.ops.redact import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +66,7 @@ for _command in (
     simulate,
     info,
     archive,
+    doctor,
     warmup,
     version,
 ):
@@ -72,7 +75,7 @@ app.add_typer(capture)
 
 
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:
-    common.say(f"note: {message}")
+    common.say(redact_text(f"note: {message}"))
 
 
 def _print_version(value: bool) -> None:
@@ -123,7 +126,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
         app(args=None if arguments is None else list(arguments), prog_name="depthscope")
     except DepthscopeError as error:
         if common.debugging():
-            traceback.print_exc()
+            common.say(redact_text(traceback.format_exc()))
         common.say_error(str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
@@ -132,7 +135,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(common.EXIT_FAILURE)
     except Exception as error:  # noqa: BLE001  (the last line of defence: no traceback without --debug)
         if common.debugging():
-            traceback.print_exc()
+            common.say(redact_text(traceback.format_exc()))
         if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
             _let_go_of_stdout()
             common.say_error(

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from depthscope.errors import InputError
+from depthscope.ops.redact import printable, redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +75,8 @@ def say(text: str) -> None:
 
 def say_error(message: str) -> None:
     """Print one clear paragraph on stderr."""
-    say("\n".join(textwrap.wrap(f"error: {message}", 96, break_long_words=False, break_on_hyphens=False)))
+    text = printable(redact_text(f"error: {message}"), lines=True)
+    say("\n".join(textwrap.wrap(text, 96, break_long_words=False, break_on_hyphens=False)))
 
 
 def settings(path: Path | None) -> Settings:

@@ -72,6 +72,7 @@ def serve_page(
     options: dict[str, Any] = {"tick": increment(tick, "--tick"), "lot": increment(lot, "--lot")}
     from depthscope.cli.beside import compiling
     from depthscope.market.calendars import parse_calendars
+    from depthscope.ops.logs import setup_logging
     from depthscope.runtime.models import model_named
     from depthscope.runtime.session import Session
     from depthscope.runtime.sources import open_source
@@ -88,7 +89,8 @@ def serve_page(
         calendars=calendars,
     )
     # The session compiles the engine while the generator's kernels are compiled beside it.
-    with compiling(["depthscope.venues.synthetic_kernel"] if mode == "demo" else []):
+    kernels = ["depthscope.venues.synthetic_kernel"] if mode == "demo" else []
+    with setup_logging(preferences.log_level, preferences.log_file), compiling(kernels):
         serve_market(session, preferences, port, no_open)
 
 

@@ -11,10 +11,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from depthscope.errors import BookUnavailable, DepthscopeError, InputError, UnknownName
+from depthscope.ops.redact import redact_text
 from depthscope.web import messages
 
 if TYPE_CHECKING:
     from depthscope.web.hub import Hub
+    from depthscope.web.operations import Operations
 
 __all__ = ["json_response", "make_router"]
 
@@ -51,10 +53,10 @@ def error_response(error: DepthscopeError) -> Response:
     """Answer of an error: 404 for unknown names, 409 where there is nothing yet, 400 for the rest."""
     status = 404 if isinstance(error, UnknownName) else 409 if isinstance(error, BookUnavailable) else 400
     code = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(error).__name__).lstrip("_")
-    return json_response({"error": {"code": code, "message": str(error)}}, status)
+    return json_response({"error": {"code": code, "message": redact_text(str(error))}}, status)
 
 
-def make_router(hub: Hub, depth_rows: int) -> APIRouter:
+def make_router(hub: Hub, depth_rows: int, operations: Operations) -> APIRouter:
     """Routes under ``/api/v1``.
 
     Parameters
@@ -62,6 +64,8 @@ def make_router(hub: Hub, depth_rows: int) -> APIRouter:
     hub : Hub
     depth_rows : int
         Levels a side of ``book`` when the request names none.
+    operations : Operations
+        For the verdict on the session's health.
     """
     router = APIRouter(prefix="/api/v1")
 
@@ -91,6 +95,7 @@ def make_router(hub: Hub, depth_rows: int) -> APIRouter:
                 "resyncs": sum(c.resyncs for c in hub.clients),
                 "longestTickMs": round(hub.longest_tick * 1e3, 1),
                 "session": session(),
+                "health": operations.health(),
             }
         )
 

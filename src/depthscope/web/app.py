@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response  # noqa: TC002 - FastAPI reads it at run time
+from starlette.responses import Response
 
 from depthscope.errors import ConfigError, InputError, PortInUse
+from depthscope.ops.redact import forget, protect
 from depthscope.web.api import json_response, make_router
 from depthscope.web.assets import STATIC, Assets
 from depthscope.web.hub import Hub
+from depthscope.web.operations import Operations
 from depthscope.web.recorder import Recorder
 from depthscope.web.secret import page_key
 from depthscope.web.security import Gate, Guard
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from depthscope.ops.snapshot import Snapshot
     from depthscope.runtime.market import Market
 
 __all__ = ["Address", "create_app", "serve"]
@@ -62,7 +65,14 @@ class Address:
     stop: Callable[[], None]
 
 
-def create_app(hub: Hub, gate: Gate, *, depth_rows: int = 20, folder: Path | None = None) -> Any:
+def create_app(
+    hub: Hub,
+    gate: Gate,
+    *,
+    depth_rows: int = 20,
+    folder: Path | None = None,
+    snapshot: Callable[[], Snapshot] | None = None,
+) -> Any:
     """ASGI application of a hub, behind its guard.
 
     Parameters
@@ -75,6 +85,9 @@ def create_app(hub: Hub, gate: Gate, *, depth_rows: int = 20, folder: Path | Non
         Levels a side where a request names none.
     folder : Path, optional
         Static files; the package's own by default.
+    snapshot : callable, optional
+        What a live session says of its feeds, recorder and the rest; called in the event loop, so it
+        only reads. The page's part is filled in here.
     """
 
     @contextlib.asynccontextmanager
@@ -86,7 +99,8 @@ def create_app(hub: Hub, gate: Gate, *, depth_rows: int = 20, folder: Path | Non
     app = FastAPI(
         title="depthscope", docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan
     )
-    app.include_router(make_router(hub, depth_rows))
+    operations = Operations(hub, snapshot)
+    app.include_router(make_router(hub, depth_rows, operations))
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> Response:
@@ -137,6 +151,11 @@ def create_app(hub: Hub, gate: Gate, *, depth_rows: int = 20, folder: Path | Non
                 task.cancel()
             # A connection that broke ends both; there is nobody left to tell.
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics(request: Request) -> Response:
+        body, kind = operations.metrics.exposition(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": kind, "cache-control": "no-store"})
 
     @app.get("/{name:path}", include_in_schema=False)
     @app.head("/{name:path}", include_in_schema=False)
@@ -214,6 +233,7 @@ def serve(
     history_seconds: int = 86_400,
     depth_rows: int = 20,
     folder: Path | None = None,
+    snapshot: Callable[[], Snapshot] | None = None,
 ) -> None:
     """Serve the page of a session until SIGINT or SIGTERM.
 
@@ -237,6 +257,10 @@ def serve(
         Heatmap history kept at 1-s columns.
     depth_rows : int
         Levels a side where a request names none.
+    folder : Path, optional
+        Static files; the package's own by default.
+    snapshot : callable, optional
+        What a live session says of itself, for its health and metrics.
 
     Raises
     ------
@@ -260,8 +284,10 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         names = {shown, *LOOPBACK} if _is_loopback(host) else {shown}
         gate = Gate.make(names, port, secure=tls is not None, key=page_key(), token=token)
+        protect(gate.token)
+        protect(gate.cookie)
         hub = Hub(session, Recorder(plan=_plan(history_seconds)), hz=page_hz)
-        app = create_app(hub, gate, depth_rows=depth_rows, folder=folder)
+        app = create_app(hub, gate, depth_rows=depth_rows, folder=folder, snapshot=snapshot)
         url = f"{'http' if tls is None else 'https'}://{shown}:{port}/"
 
         def listening(stop: Callable[[], None]) -> None:
@@ -272,4 +298,7 @@ def serve(
             if open_browser:
                 threading.Thread(target=webbrowser.open, args=(address.open_url,), daemon=True).start()
 
-        run(app, sock, listening, tls)
+        try:
+            run(app, sock, listening, tls)
+        finally:
+            forget(gate.token)  # it opens nothing any more

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from depthscope.errors import DepthscopeError
+from depthscope.ops.redact import redact_text
 from depthscope.runtime.readahead import last_time
 from depthscope.runtime.session import Session
 from depthscope.web import messages
@@ -303,7 +304,8 @@ class Hub:
             try:
                 await self.do(command)
             except DepthscopeError as error:
-                client.control(messages.encode({"t": "error", "code": "refused", "message": str(error)}))
+                message = redact_text(str(error))
+                client.control(messages.encode({"t": "error", "code": "refused", "message": message}))
 
     async def do(self, command: messages.SessionCommand) -> None:
         """Carry out a session command for everyone.
@@ -369,7 +371,7 @@ class Hub:
 
 
 def _failed(status: Status, error: Exception) -> Status:
-    first = (str(error).splitlines() or [""])[0][:200]
+    first = redact_text((str(error).splitlines() or [""])[0])[:200]
     return replace(
         status, state="failed", error=f"The market stopped: {type(error).__name__}: {first}", warm=None
     )

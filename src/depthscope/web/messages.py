@@ -13,6 +13,7 @@ import msgspec
 
 from depthscope.errors import DepthscopeError, InputError
 from depthscope.market.instruments import Capability
+from depthscope.ops.redact import redact_text
 from depthscope.runtime.pacer import SPEED_MAX, SPEED_MIN
 from depthscope.runtime.session import Session
 
@@ -250,7 +251,7 @@ def hello(
         "speeds": SPEEDS,
         "source": source,
         "warm": _warm(status),
-        "error": status.error,
+        "error": None if status.error is None else redact_text(status.error),
         "server": _version(),
     }
 
@@ -273,7 +274,7 @@ def session_message(status: Status, clients: int) -> dict[str, Any]:
         "progress": status.progress,
         "skippedMs": status.skipped_ms,
         "seekTo": None if status.seek_to is None else str(status.seek_to),
-        "error": status.error,
+        "error": None if status.error is None else redact_text(status.error),
         "warm": _warm(status),
         "clients": clients,
     }

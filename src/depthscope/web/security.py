@@ -252,9 +252,8 @@ class Guard:
                 {"type": "websocket.close", "code": 1008, "reason": refusal.code}
             )  # before accept: HTTP 403
             return
-        page = (
-            scope["method"] in _SAFE and not scope["path"].startswith("/api/") and refusal.code == "no_token"
-        )
+        program = scope["path"].startswith("/api/") or scope["path"] == "/metrics"
+        page = scope["method"] in _SAFE and not program and refusal.code == "no_token"
         kind = b"text/html; charset=utf-8" if page else b"application/json"
         answer = {"error": {"code": refusal.code, "message": refusal.message}}
         body = (_PAGE if page else json.dumps(answer)).encode()
