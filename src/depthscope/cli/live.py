@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from depthscope.cli.common import Config, Debug, say, settings
+from depthscope.cli.common import Config, Debug, settings
 from depthscope.cli.replay import NoOpen, Port, Signal, announce, serve_market
 
 if TYPE_CHECKING:
     from depthscope.config import Settings
-    from depthscope.market.inputs import Notice
     from depthscope.runtime.live import LiveFeed
     from depthscope.web.app import Address
 
@@ -23,24 +21,11 @@ Followed = Annotated[
 Venue = Annotated[str, typer.Option(metavar="NAME", help="Where: binance.")]
 
 
-def feed_of(
-    venue: str, symbols: list[str] | None, preferences: Settings, record: Path | None, *, quiet: bool = False
-) -> LiveFeed:
-    """Make a feed, not started; unless `quiet`, it tells on stderr what happens to it."""
+def feed_of(venue: str, symbols: list[str] | None, preferences: Settings, record: Path | None) -> LiveFeed:
+    """Make a feed, not started."""
     from depthscope.runtime.live import LiveFeed
 
-    return LiveFeed(
-        venue, symbols or [], settings=preferences, record=record, on_notice=None if quiet else tell
-    )
-
-
-def tell(notice: Notice) -> None:
-    """Print what changed, or needs attention, as it happens."""
-    if notice.about in ("book", "link", "rest") or notice.state:
-        when = time.strftime("%H:%M:%S", time.gmtime(notice.ts / 1e9))
-        about = f"{notice.subject} {notice.about}" if notice.subject else notice.about
-        what = " ".join(word for word in (about, notice.state) if word)
-        say(f"{when} {what}: {notice.reason}")
+    return LiveFeed(venue, symbols or [], settings=preferences, record=record)
 
 
 def live(
@@ -69,12 +54,13 @@ def live(
     """
     preferences = settings(config)
     from depthscope.market.calendars import parse_calendars
+    from depthscope.ops.logs import setup_logging
+    from depthscope.ops.watch import LiveWatch
     from depthscope.runtime.live_session import LiveSession
     from depthscope.runtime.models import model_named
 
-    feed = feed_of(
-        venue, symbols, preferences, record, quiet=tui
-    )  # what is wrong with it shows here, not on the page
+    # What is wrong with it shows here, not on the page.
+    feed = feed_of(venue, symbols, preferences, record)
     if tui:
         from depthscope.cli.terminal import SHOWN, show
 
@@ -84,9 +70,14 @@ def live(
         model=None if signal == "off" else model_named(signal),
         calendars=parse_calendars(preferences.calendars),
     )
-    if tui:
-        show(session, preferences.depth_rows)
-        return
+    watch = LiveWatch(
+        feed,
+        preferences,
+        status=lambda: session.status,
+        audit=None if record is None else record / "audit",
+    )
+    feed.on_notice = watch.hear
+    session.on_applied = watch.latency.record
 
     def ready(address: Address) -> None:
         announce(address)
@@ -94,6 +85,12 @@ def live(
         if session.failure is not None:
             address.stop()
 
-    serve_market(session, preferences, port, no_open, ready)
-    if session.failure is not None:
+    # The terminal view has the screen to itself: what happens shows in it, and in the log file.
+    level = "critical" if tui else preferences.log_level
+    with setup_logging(level, preferences.log_file), watch:
+        if tui:
+            show(session, preferences.depth_rows)
+        else:
+            serve_market(session, preferences, port, no_open, ready, lambda: watch.snapshot)
+    if session.failure is not None and not tui:
         raise session.failure

@@ -48,14 +48,20 @@ def record(
       depthscope record BTCUSDT --for 8h --json
     """
     from depthscope.market.times import parse_duration
+    from depthscope.ops.logs import setup_logging
+    from depthscope.ops.watch import LiveWatch
 
+    preferences = settings(config)
     seconds = None if length is None else parse_duration(length) / 1e9
-    feed = feed_of(venue, symbols, settings(config), to, quiet=json)
+    feed = feed_of(venue, symbols, preferences, to)
     stop = Event()
     before = {kind: signal.signal(kind, lambda *_: stop.set()) for kind in (signal.SIGINT, signal.SIGTERM)}
     began = time.monotonic()
     try:
-        with _line() as tell:
+        level = "warning" if json else preferences.log_level
+        watch = LiveWatch(feed, preferences, audit=to / "audit")
+        feed.on_notice = watch.hear
+        with setup_logging(level, preferences.log_file), watch, _line() as tell:
             feed.start()
             if not json:
                 say(f"recording {', '.join(feed.symbols)} of {venue} to {to}; Ctrl+C ends it")

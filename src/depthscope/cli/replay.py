@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from depthscope.config import Settings
+    from depthscope.ops.snapshot import Snapshot
     from depthscope.runtime.market import Market
     from depthscope.web.app import Address
 
@@ -100,6 +101,7 @@ def serve_market(
     port: int | None,
     no_open: bool,
     ready: Callable[[Address], None] | None = None,
+    snapshot: Callable[[], Snapshot] | None = None,
 ) -> None:
     """Serve the page of a market until interrupted, as the settings say."""
     from depthscope.web.app import serve
@@ -112,6 +114,7 @@ def serve_market(
         depth_rows=preferences.depth_rows,
         history_seconds=preferences.history_seconds,
         ready=ready or announce,
+        snapshot=snapshot,
     )
 
 

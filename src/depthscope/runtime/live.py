@@ -1,4 +1,4 @@
-"""LiveFeed: a venue's feed in a thread of its own. What it receives is recorded, decoded, and waits to be taken.
+"""LiveFeed: a venue's feed in a thread of its own. What comes is recorded, decoded, and waits to be taken.
 
 The thread does no more than that: who takes the events runs the engine, in a thread of its own,
 at a pace of its own. A taker that falls behind is waited for by not reading the sockets, which
@@ -90,7 +90,7 @@ class LiveFeed:
             else CaptureWriter(record, opening=self._opening, on_failure=self._not_recorded)
         )
         self.notices: deque[Notice] = deque(maxlen=KEPT)
-        self._on_notice = on_notice
+        self.on_notice = on_notice
         self._most_bytes = most_bytes
         self._listed = set(self.symbols)  # those the venue has not said it does not list
         self._links: dict[int, Input] = {}
@@ -180,8 +180,8 @@ class LiveFeed:
                 self.notices.append(notice)
                 if notice.about == "book" and notice.reason.startswith(UNLISTED):
                     self._listed.discard(notice.subject)
-                if self._on_notice is not None:
-                    self._on_notice(notice)
+                if self.on_notice is not None:
+                    self.on_notice(notice)
 
     def _hold(self, events: Events) -> None:
         with self._change:
@@ -201,7 +201,7 @@ class LiveFeed:
             self._links.pop(received.connection, None)
 
     def _opening(self) -> list[Input]:
-        """What a segment repeats at its start, besides settings: grids of the instruments, open connections."""
+        """What a segment repeats at its start besides settings: grids of instruments, open connections."""
         grids = [
             Input(Kind.INSTRUMENT, 0, self._last, msgspec.json.encode(
                 {"publisher": key[0], "id": key[1], "symbol": i.symbol, "tick": i.tick, "lot": i.lot}
@@ -248,7 +248,7 @@ class LiveFeed:
                 self._loop.call_soon_threadsafe(self.feed.room.set)
         if not self._listed:
             raise UnknownName(
-                f"{self.venue} lists no {', '.join(self.symbols)}. Correct the symbol; they look like BTCUSDT."
+                f"{self.venue} lists no {', '.join(self.symbols)}. Correct it; symbols look like BTCUSDT."
             )
         if held:
             return np.concatenate(held) if len(held) > 1 else held[0]
@@ -262,7 +262,7 @@ class LiveFeed:
         return empty_events(0)
 
     def health(self, timeout: float = 2.0) -> dict[str, Any]:
-        """Figures of the venue's machine (see its `health`); empty when the thread does not answer in time."""
+        """Figures of the venue's machine (see its `health`); empty when its thread does not answer in time."""
         loop = self._loop
         if loop is None or self._ended:
             return {}

@@ -54,6 +54,8 @@ class LiveSession(Market):
         Called, in the thread that drives the session, when it has failed for good.
     failure : DepthscopeError or None
         Why.
+    on_applied : callable
+        Called with the ns between receiving the newest of some events and having applied them.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class LiveSession(Market):
         super().__init__(Status("live", epoch=epoch), features=features, model=model, calendars=calendars)
         self._make_feed = make_feed
         self.on_failure: Callable[[], object] = lambda: None
+        self.on_applied: Callable[[int], object] = lambda ns: None
         self.failure: DepthscopeError | None = None
         self._feed: LiveFeed | None = None
         self._engine: Engine | None = None
@@ -217,6 +220,7 @@ class LiveSession(Market):
         self._last = int(times[-1])
         self._events += len(events)
         batch = self.engine.process(events)
+        self.on_applied(self.feed.clock.receive_time() - self._last)
         if self.spectator is not None:
             self.spectator.fed(events, times, batch)
 
@@ -240,4 +244,3 @@ class LiveSession(Market):
             changes["effective_speed"], changes["events_per_sec"] = rates
         changes["lag_ms"] = max(0.0, (self.feed.clock.receive_time() - self._clock - 2 * COLUMN) / 1e6)
         self._set(**changes)
-

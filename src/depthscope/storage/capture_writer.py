@@ -183,6 +183,16 @@ class CaptureWriter:
         return self._lost
 
     @property
+    def waiting(self) -> int:
+        """Payload bytes that wait to be written."""
+        return self._waiting
+
+    @property
+    def most_waiting(self) -> int:
+        """How many may: what comes beyond that is lost."""
+        return self._queue_bytes
+
+    @property
     def failure(self) -> RecordingFailed | None:
         """Why nothing is being written at present; None while all is well."""
         return self._failure

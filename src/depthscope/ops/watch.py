@@ -1,0 +1,250 @@
+"""LiveWatch: looks after a live session once a second: health, room on the disk, recording, audit, log."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+from depthscope.errors import DepthscopeError, OutputError, RecordingFailed
+from depthscope.ops.audit import AuditWriter, config_hash
+from depthscope.ops.health import Health, assess, changes
+from depthscope.ops.meters import BacklogAge, LatencyHistogram, MemoryWatch, RateWatch
+from depthscope.ops.process import resident_bytes
+from depthscope.ops.snapshot import EnginePart, FeedPart, LatencyPart, ProcessPart, RecorderPart, Snapshot
+from depthscope.runtime.status import Status
+from depthscope.storage.space import SpaceWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+    from depthscope.config import Settings
+    from depthscope.market.inputs import Notice
+    from depthscope.runtime.live import LiveFeed
+
+__all__ = ["LiveWatch"]
+
+EVERY: Final = 1.0  # seconds between two looks
+AGAIN_NS: Final = 30_000_000_000  # between attempts to record again after a failure
+SHOWN: Final = ("depth", "aggTrade", "bookTicker", "markPrice")
+
+_log = logging.getLogger("depthscope.live")
+
+
+class LiveWatch:
+    """Looks after one live session, in a thread of its own.
+
+    Parameters
+    ----------
+    feed : LiveFeed
+    settings : Settings
+        Those in force; their hash stands in the audit log.
+    status : callable, optional
+        Where the session stands; by default that of a feed nobody computes from.
+    audit : Path, optional
+        Folder of the audit log: a record a transition, alarm and change of health.
+
+    Attributes
+    ----------
+    latency : LatencyHistogram
+        From receiving an input to having applied it, for whoever applies to fill.
+    """
+
+    def __init__(
+        self,
+        feed: LiveFeed,
+        settings: Settings,
+        *,
+        status: Callable[[], Status] | None = None,
+        audit: Path | None = None,
+    ) -> None:
+        self.feed = feed
+        self.latency = LatencyHistogram()
+        self._status = status or (lambda: Status("live", state="playing"))
+        self._config = config_hash(settings)
+        self._began = time.monotonic_ns()
+        self._memory, self._backlog, self._bytes = MemoryWatch(), BacklogAge(), RateWatch()
+        self._rates: dict[str, RateWatch] = {}
+        self._notices: list[Notice] = []
+        self._tried = 0
+        recorder = feed.recorder
+        self._space = None if recorder is None else SpaceWatch(recorder.folder, writer=recorder)
+        self._audit = None if audit is None else AuditWriter(audit, self._config, time.time_ns())
+        self._health: Health | None = None
+        self.snapshot = self._empty()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="depthscope-watch", daemon=True)
+
+    def __enter__(self) -> LiveWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(10)
+        if self._audit is not None:
+            self._write("session", {"event": "ended", "reason": "" if error is None else str(error)})
+            self._audit.close()
+
+    def hear(self, notice: Notice) -> None:
+        """Take a notice of the feed, in its thread: it is logged at once and audited by the watch."""
+        self._notices.append(notice)
+        bad = notice.state in ("STALE", "alarm")
+        _log.log(
+            logging.WARNING if bad else logging.INFO if notice.state or notice.about == "link" else logging.DEBUG,
+            "%s", " ".join(word for word in (notice.about, notice.state) if word),
+            extra={"symbol": notice.subject, "reason": notice.reason},
+        )  # fmt: skip
+
+    # -- once a second ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._write(
+            "session", {"event": "started", "venue": self.feed.venue, "symbols": list(self.feed.symbols)}
+        )
+        while not self._stop.wait(EVERY):
+            try:
+                self._look()
+            except DepthscopeError as error:
+                _log.warning("the watch could not look", extra={"reason": str(error)})
+
+    def _look(self) -> None:
+        self._keep_recording()
+        snapshot = self.snapshot = self._picture()
+        health = assess(snapshot)
+        come, gone = changes(self._health, health)
+        self._health = health
+        for reason in come:
+            _log.warning("health: %s", reason.text, extra={"symbol": reason.about})
+            self._write("alert", {"code": reason.code, "about": reason.about, "text": reason.text})
+        for reason in gone:
+            _log.info("health: no longer: %s", reason.text, extra={"symbol": reason.about})
+        notices, self._notices = self._notices, []
+        for notice in notices:
+            if notice.state:
+                self._write("transition", {
+                    "about": notice.about, "subject": notice.subject, "state": notice.state,
+                    "reason": notice.reason, "at": notice.ts,
+                })  # fmt: skip
+        if self._audit is not None:
+            with contextlib.suppress(OutputError):  # said where it is written; tried again at the next look
+                self._audit.tick(time.time_ns())
+
+    def _keep_recording(self) -> None:
+        """Stop recording before the disk is full; after a failure, try again now and then."""
+        recorder, space = self.feed.recorder, self._space
+        if recorder is None or space is None:
+            return
+        try:
+            critical = space.poll().level.name == "CRITICAL"
+        except OSError as error:
+            _log.warning("the disk of the recording cannot be looked at", extra={"reason": str(error)})
+            critical = False
+        now = time.monotonic_ns()
+        if recorder.failure is not None and not critical and now - self._tried >= AGAIN_NS:
+            self._tried = now
+            with contextlib.suppress(RecordingFailed):  # it was closed meanwhile
+                recorder.resume()
+                _log.info("recording is tried again")
+
+    def _write(self, kind: Any, data: dict[str, Any]) -> None:
+        if self._audit is None:
+            return
+        try:
+            self._audit.write(kind, data, time.time_ns())
+        except OutputError as error:
+            _log.warning("the audit log cannot be written", extra={"reason": str(error)})
+
+    # -- the snapshot -------------------------------------------------------------------------
+
+    def _empty(self) -> Snapshot:
+        return Snapshot(
+            ts_ns=time.time_ns(), uptime_ns=0, mode="live", state="connecting", version=version("depthscope"),
+            config=self._config,
+        )  # fmt: skip
+
+    def _picture(self) -> Snapshot:
+        now, mono, status = self.feed.clock.receive_time(), time.monotonic_ns(), self._status()
+        self._memory.observe(mono, resident_bytes())
+        return Snapshot(
+            ts_ns=now,
+            uptime_ns=mono - self._began,
+            mode="live",
+            state=status.state,
+            error=status.error or "",
+            version=version("depthscope"),
+            config=self._config,
+            feeds=self._feeds(now, mono),
+            recorder=self._recorder(mono),
+            engine=EnginePart(
+                events=status.events,
+                events_per_second=status.events_per_sec,
+                lag_ns=int(status.lag_ms * 1e6),
+                latency=LatencyPart.of(self.latency),
+            ),
+            process=ProcessPart.of(self._memory),
+            audit=None if self._audit is None else self._audit.part(),
+        )
+
+    def _feeds(self, now: int, mono: int) -> tuple[FeedPart, ...]:
+        told = self.feed.health()
+        refused = self.feed.feed.figures.get("connections refused", 0)
+        made = self.feed.feed.figures.get("connections made", 0)
+        reconnects = max(0, made - 2) + refused
+        rejected = sum(told.get("rejected", {}).values())
+        parts = []
+        for name, one in told.get("symbols", {}).items():
+            streams = [one["streams"][kind] for kind in SHOWN if kind in one["streams"]]
+            depth = one["streams"].get("depth", {})
+            ages = [stream["age"] for stream in streams if stream["age"] is not None]
+            messages = sum(stream["messages"] for stream in streams)
+            rate = self._rates.setdefault(name, RateWatch())
+            rate.observe(mono, messages)
+            parts.append(
+                FeedPart(
+                    feed=self.feed.venue,
+                    symbol=name,
+                    state=one["state"],
+                    reason="" if one["state"] == "LIVE" else one["reason"],
+                    state_since_ns=one["since"],
+                    last_message_ns=now - min(ages) if ages else None,
+                    median_interval_ns=depth.get("median"),
+                    rate=rate.rate,
+                    expected_rate=rate.expected,
+                    messages=messages,
+                    gaps=one["gaps"],
+                    resyncs=one["resyncs"],
+                    reconnects=reconnects,
+                    rejected=rejected,
+                    lag_p50_ns=depth.get("lag_p50"),
+                    lag_p99_ns=depth.get("lag_p99"),
+                )
+            )
+        return tuple(parts)
+
+    def _recorder(self, mono: int) -> RecorderPart | None:
+        recorder = self.feed.recorder
+        if recorder is None:
+            return None
+        self._bytes.observe(mono, self.feed.feed.figures.get("bytes", 0))
+        failure = recorder.failure
+        space = None if self._space is None else self._space.status
+        return RecorderPart(
+            queue_bytes=recorder.waiting,
+            queue_limit_bytes=recorder.most_waiting,
+            written=recorder.sequence - recorder.lost,
+            durable=recorder.acknowledged,
+            durable_age_ns=self._backlog.observe(mono, recorder.sequence, recorder.acknowledged),
+            lost=recorder.lost,
+            failures=0 if failure is None else 1,
+            last_failure="" if failure is None else str(failure),
+            disk_free_bytes=None if space is None else space.free,
+            bytes_per_second=self._bytes.rate,
+        )
