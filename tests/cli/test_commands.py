@@ -44,7 +44,7 @@ COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-def
 def test_the_commands() -> None:
     assert COMMANDS == [
         "book", "demo", "detections", "features", "fit", "footprint",
-        "info", "liquidity", "replay", "score", "state", "version", "warmup",
+        "info", "liquidity", "replay", "score", "simulate", "state", "version", "warmup",
     ]  # fmt: skip
 
 

@@ -54,16 +54,16 @@ def simulate(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    r"""Be a venue: play a recording or the synthetic market over the venue's own protocol, on this machine.
+    r"""Be a venue on this machine: play a recording or the synthetic market over its protocol.
 
-    Clients connect as they would to the venue: REST and streams, limits, bans and, if you like, faults.
-    Everything plays as if it happened now. Ctrl+C ends it.
+    Clients connect as they would to the venue: REST and streams, limits, bans and, if you like,
+    faults. Everything plays as if it happened now. Ctrl+C ends it.
 
     \b
     Examples:
       depthscope simulate binance
       depthscope simulate binance btcusdt.gz --speed 2 --loop
-      depthscope simulate binance synthetic:seed=3 --symbols SYNBTC=BTCUSDT --fault drop:BTCUSDT@30s
+      depthscope simulate binance --symbols SYNBTC=BTCUSDT --fault drop:BTCUSDT@30s
     """
     if venue not in VENUES:
         raise UnknownName(f"There is no simulated venue {venue!r}; there is {', '.join(VENUES)}.")
@@ -79,8 +79,12 @@ def simulate(
         rpi=rpi,
     )
     import asyncio
+    import contextlib
 
-    asyncio.run(_serve(exchange, port, json))
+    with contextlib.closing(exchange), contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(exchange, port, json))
+    if exchange.playback.damage is not None:
+        raise exchange.playback.damage
 
 
 def _symbols(text: str | None) -> dict[str, str] | None:
@@ -112,7 +116,6 @@ def _exchange(
     from depthscope.runtime.sources import open_source
     from depthscope.simulators.binance_exchange import Exchange
     from depthscope.simulators.binance_faults import parse_fault
-    from depthscope.simulators.binance_playback import check_depth
     from depthscope.simulators.binance_rules import Rules
 
     for text in settings["faults"]:
@@ -122,7 +125,6 @@ def _exchange(
         # Small chunks: decoding one delays the streams by a few milliseconds at most.
         return open_source(files, chunk=2_048, symbols=list(symbols) if symbols else None, **options)
 
-    check_depth(opened())
     return Exchange(opened, start=time.time_ns, symbols=symbols, rules=Rules(rpi=rpi), **settings)
 
 
@@ -134,14 +136,16 @@ async def _serve(exchange: Exchange, port: int, json: bool) -> None:
 
     from depthscope.simulators.binance_server import serve
 
-    ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for kind in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C interrupts the loop itself
-            loop.add_signal_handler(kind, ended.set)
     async with serve(exchange, port=port) as server:
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C interrupts the loop itself
+                loop.add_signal_handler(kind, server.ended.set)
         _announce(server, json)
-        await ended.wait()
+        await server.ended.wait()
+        late = server.late / 1e9
+        if late:
+            say(f"note: this machine is too slow for that speed: the market ran {late:.1f} s late.")
 
 
 def _announce(server: Server, json: bool) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from depthscope.market.instruments import to_fixed
+from depthscope.errors import UnknownName
 from depthscope.simulators.binance_books import ASKS, BIDS
 from depthscope.simulators.binance_faults import KINDS, Fault
-from depthscope.simulators.binance_names import ROUTES
+from depthscope.simulators.binance_names import ENDPOINT_NAMES, ROUTES
 from depthscope.simulators.binance_rules import NEVER, Chance
 
 if TYPE_CHECKING:
@@ -36,10 +36,9 @@ class Acts:
         Raises
         ------
         UnknownName
-            When it is about a symbol that is not listed.
+            When it is about a symbol, route or endpoint that is not there.
         """
-        if KINDS[fault.kind].about in _ABOUT_SYMBOLS and fault.target != "*":
-            self._exchange.find(fault.target)
+        self._check_target(fault)
         self._count += 1
         chance = Chance(self._exchange.seed, "fault", self._count)
 
@@ -58,6 +57,19 @@ class Acts:
         else:
             strike(now)
 
+    def _check_target(self, fault: Fault) -> None:
+        about = KINDS[fault.kind].about
+        if fault.target == "*":
+            return
+        if about in _ABOUT_SYMBOLS:
+            self._exchange.find(fault.target)
+        elif about == "links" and fault.target not in ROUTES:
+            raise UnknownName(f"There is no route {fault.target!r}; there are {', '.join(ROUTES)}.")
+        elif about == "rest" and fault.target not in {*self._exchange.listings, *ENDPOINT_NAMES}:
+            raise UnknownName(
+                f"{fault.target!r} is neither a symbol listed here nor one of {', '.join(ENDPOINT_NAMES)}."
+            )
+
     def _listings(self, fault: Fault) -> list[Listing]:
         return [x for x in self._exchange.listings.values() if fault.hits(x.name) and not x.closed]
 
@@ -68,7 +80,7 @@ class Acts:
                 self._cut(fault)
             case "tick":
                 for listing in self._listings(fault):
-                    listing.tick = to_fixed(fault.value)
+                    listing.tick = fault.value
                     exchange.publisher.contract(listing, now)
             case "delist":
                 for listing in self._listings(fault):
@@ -91,8 +103,8 @@ class Acts:
                 exchange.skew = fault.value
             case "snapshot-behind":
                 active.books = {x.name: x.snapshot() for x in self._listings(fault)}
-            case "crossed" | "beyond":
-                self._hand_made[id(active)] = self._place(fault)
+            case "crossed":
+                self._hand_made[id(active)] = self._cross(fault)
             case "freeze":
                 self._freeze()
             case "storm":
@@ -119,7 +131,7 @@ class Acts:
             case "skew":
                 newest = exchange.desk.find("skew", "*")
                 exchange.skew = newest.fault.value if newest is not None else 0
-            case "crossed" | "beyond":
+            case "crossed":
                 for listing, price, lots in self._hand_made.pop(id(active)):
                     self._take_back(listing, price, lots)
             case "freeze":
@@ -132,7 +144,7 @@ class Acts:
                 if fault.kind == "close":
                     links.end(connection.number, "close", fault.value, "")
                 else:
-                    links.end(connection.number, "abort", 1006, "")
+                    links.end(connection.number, "abort", 0, "")
 
     def _storm(self, active: Active, now: int) -> None:
         if now < active.until:
@@ -143,17 +155,14 @@ class Acts:
         desk = self._exchange.desk
         self._exchange.connections.quiet = {r for r in ROUTES if desk.find("freeze", r) is not None}
 
-    def _place(self, fault: Fault) -> list[tuple[Listing, int, int]]:
-        """Add one lot to a bid that crosses the book, or that lies far below it."""
+    def _cross(self, fault: Fault) -> list[tuple[Listing, int, int]]:
+        """Bid one lot above the best ask."""
         placed = []
         for listing in self._listings(fault):
-            best = listing.book.best(ASKS if fault.kind == "crossed" else BIDS)
+            best = listing.book.best(ASKS)
             if best is None:
                 continue
-            tick = listing.instrument.tick
-            price = best[0] + fault.value * tick if fault.kind == "crossed" else best[0] // 2 // tick * tick
-            if price <= 0:
-                continue
+            price = best[0] + fault.value * listing.instrument.tick
             self._exchange.touch(listing, BIDS, price, listing.book.sides[BIDS].get(price, 0) + 1)
             placed.append((listing, price, 1))
         return placed

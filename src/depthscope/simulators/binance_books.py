@@ -42,22 +42,24 @@ class Book:
     touched : list of dict
         For each window, (side, price) of every level set since it was last cleared, in the order
         of first touch, with the lots it had before.
+    changes : int
+        Levels set so far.
     ignored : int
         Rows that say nothing a book can use (a cancel of an unknown order, an absent price).
     """
 
-    __slots__ = ("_heaps", "_negative", "ignored", "orders", "sides", "touched")
+    __slots__ = ("_heaps", "_negative", "changes", "ignored", "orders", "sides", "touched")
 
     def __init__(self, windows: int, negative: bool = False) -> None:
         self.sides: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self.touched: list[dict[tuple[int, int], int]] = [{} for _ in range(windows)]
         self.orders: dict[int, tuple[int, int, int]] = {}  # id -> side, price, lots
-        self.ignored = 0
+        self.changes = self.ignored = 0
         self._negative = negative
         self._heaps: tuple[list[int], list[int]] = ([], [])  # every price of a side, and some gone ones
 
-    def apply(self, row: Row) -> bool:
-        """Apply one EVENT row; whether it may change a book at all."""
+    def apply(self, row: Row) -> None:
+        """Apply one EVENT row; those that are not about the book do nothing."""
         _, _, order, price, size, _, _, _, _, _, action, side, flags, _ = row
         if action == ev.ADD and flags & ev.TOB:
             self._replace_side(side, price, size)
@@ -74,14 +76,12 @@ class Book:
                 self.ignored += 1
         elif action == ev.CLEAR:
             self.clear()
-        else:
-            return False
-        return True
 
     def set_level(self, side: int, price: int, lots: int) -> None:
         """Set the size of a level; 0 removes it."""
         levels = self.sides[side]
         before = levels.get(price, 0)
+        self.changes += 1
         for window in self.touched:
             window.setdefault((side, price), before)
         if lots > 0:

@@ -10,7 +10,7 @@ import heapq
 import re
 from typing import TYPE_CHECKING
 
-from depthscope.errors import UnknownName
+from depthscope.errors import NoBookData, UnknownInstrument, UnknownName
 from depthscope.market.events import CLEAR, LAST, NO_SIDE, TRADE, UNDEF_PRICE
 from depthscope.market.instruments import Capability
 from depthscope.simulators.binance_acts import Acts
@@ -70,11 +70,20 @@ class Exchange:
         Exchange time, UTC ns: the latest any call has told.
     listings : dict of str to Listing
         What is listed, by name.
+    unlisted : list of str
+        What of the recording cannot be listed, and why.
+
+    Raises
+    ------
+    EmptyData
+        When the source holds no event.
+    NoBookData
+        When nothing at its beginning can be listed.
     """
 
     def __init__(
-        self, source: Callable[[], Played], *, start: int | Callable[[], int], seed: int = 0, speed: str | float = 1,
-        skip: int = 0, loop: bool = False, symbols: Mapping[str, str] | None = None,
+        self, source: Callable[[], Played], *, start: int | Callable[[], int], seed: int = 0,
+        speed: str | float = 1, skip: int = 0, loop: bool = False, symbols: Mapping[str, str] | None = None,
         faults: Iterable[str | Fault] = (), rules: Rules | None = None,
     ) -> None:  # fmt: skip
         self.rules = rules or Rules()
@@ -85,6 +94,7 @@ class Exchange:
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._order = 0
         self.listings: dict[str, Listing] = {}
+        self.unlisted: list[str] = []
         self._by_key: dict[Key, Listing | None] = {}
         self.held: dict[str, list[Group]] = {}  # what happens to a halted symbol once it trades again
         self.connections = Connections(self.rules, self._out)
@@ -95,6 +105,8 @@ class Exchange:
         self.acts = Acts(self)
         for key in dict.fromkeys([*self.playback.played.instruments, *self.playback.keys]):
             self._listing(key)
+        if not self.listings:
+            raise NoBookData(" ".join(["Nothing of this recording can be listed.", *self.unlisted[:3]]))
         while self.playback.warming():
             group = self.playback.take()
             listing = None if group.key is None else self._listing(group.key)
@@ -148,6 +160,10 @@ class Exchange:
         """Milliseconds of the venue's own clock at an exchange time."""
         return (time + self.skew) // MS
 
+    def close(self) -> None:
+        """Let go of the recording: nothing more happens on the market."""
+        self.playback.close()
+
     # ── the market ──
 
     def play(self, group: Group) -> None:
@@ -162,14 +178,14 @@ class Exchange:
         if listing.name in self.held:
             self.held[listing.name].append(group)
             return
-        changed = False
+        before = listing.book.changes
         for row in group.rows:
             if row[10] != TRADE:
-                changed |= listing.book.apply(row)
+                listing.book.apply(row)
             else:
                 listing.trade(row, self.now)
                 self.publisher.traded(listing, self.now)
-        if changed:
+        if listing.book.changes != before:
             self._moved(listing)
 
     def touch(self, listing: Listing, side: int, price: int, lots: int) -> None:
@@ -178,6 +194,8 @@ class Exchange:
         self._moved(listing)
 
     def _moved(self, listing: Listing) -> None:
+        if listing.closed:
+            return
         listing.mark_changed(self.now)
         self.publisher.changed(listing, self.now)
 
@@ -185,13 +203,19 @@ class Exchange:
         """The listing of a key of the recording; None when it is not played."""
         if key in self._by_key:
             return self._by_key[key]
-        instrument = self.playback.played.resolve(*key)
+        try:
+            instrument = self.playback.played.resolve(*key)
+        except UnknownInstrument as error:
+            self.unlisted.append(str(error))
+            self._by_key[key] = None
+            return None
         if self._names is None:
             name: str | None = re.sub(r"[^A-Z0-9_.\-]", "", instrument.symbol.upper()) or f"SYMBOL{key[1]}"
         else:
             name = self._names.get(instrument.symbol)
         if not instrument.capabilities.covers(Capability.L2):
-            name = None  # nothing here makes a book of it
+            self.unlisted.append(f"{instrument.symbol}: no depth is recorded of it.")
+            name = None
         if name is not None and name not in self.listings:
             self.listings[name] = Listing(name, instrument, self.seed, self.rules, self.now)
         found = None if name is None else self.listings[name]

@@ -15,15 +15,17 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from depthscope.errors import ConfigError, InputError
+from depthscope.market.instruments import to_fixed
 from depthscope.market.times import parse_duration
 from depthscope.simulators.binance_garbage import VARIANTS
-from depthscope.simulators.binance_rules import MINUTE, MS, NEVER, SECOND
+from depthscope.simulators.binance_rules import DAY, MINUTE, MS, NEVER, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["KINDS", "Fault", "FaultKind", "parse_fault"]
 
+CLOSE_CODES: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)})
 About = Literal["depth", "trades", "symbol", "links", "rest", "venue"]
 
 
@@ -53,15 +55,43 @@ class FaultKind:
     duration: int = 0
 
 
+def _duration(text: str) -> int:
+    ns = parse_duration(text)
+    if ns > 366 * DAY:
+        raise InputError(f"{text!r} is longer than a year.")
+    return ns
+
+
+def _period(text: str) -> int:
+    ns = _duration(text)
+    if ns < MS:
+        raise InputError(f"{text!r} is shorter than 1ms, the shortest time between two strikes.")
+    return ns
+
+
 def _signed(text: str) -> int:
-    sign = -1 if text.startswith("-") else 1
-    return sign * parse_duration(text.lstrip("+-"))
+    return (-1 if text.startswith("-") else 1) * _duration(text.lstrip("+-"))
 
 
-def _positive(text: str) -> Decimal:
+def _close_code(text: str) -> int:
+    code = int(text)
+    if code not in CLOSE_CODES:
+        raise InputError(f"{text!r} is no code a connection can be closed with.")
+    return code
+
+
+def _price_step(text: str) -> int:
+    """1e-9 integer of a tick size, within what a price can be."""
     value = Decimal(text)
-    if not value.is_finite() or value <= 0:
-        raise InputError(f"{text!r} is not a positive number.")
+    if not value.is_finite() or not 0 < value < 10**9:
+        raise InputError(f"{text!r} is not a tick size.")
+    return to_fixed(value)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 10**6:
+        raise InputError(f"{text!r} is not a number from 0 to a million.")
     return value
 
 
@@ -86,28 +116,29 @@ KINDS: Final[dict[str, FaultKind]] = {
     ),
     "lag": FaultKind(
         "symbol", "The symbol's streams arrive late by the value: snapshots are ahead of them.",
-        parse_duration, 2 * SECOND, 10 * SECOND,
+        _duration, 2 * SECOND, 10 * SECOND,
     ),
     "snapshot-behind": FaultKind(
         "symbol", "Snapshots show the book as it was when the fault struck.", duration=10 * SECOND
     ),
     "beyond": FaultKind(
-        "symbol", "A bid at half the price, far outside every snapshot, for so long.", duration=10 * SECOND
+        "symbol", "Snapshots hold so many levels a side, whatever was asked: the rest only the stream tells.",
+        _count, 10, 10 * SECOND,
     ),
     "crossed": FaultKind(
         "symbol", "A bid so many ticks above the best ask; 100 ms is one message of @100ms.",
-        int, 5, 100 * MS,
+        _count, 5, 100 * MS,
     ),
     "halt": FaultKind(
         "symbol", "Trading stops: exchangeInfo says the value, nothing moves until it ends.",
         str, "SETTLING", 30 * SECOND,
     ),
-    "tick": FaultKind("symbol", "exchangeInfo tells another tick size.", _positive),
+    "tick": FaultKind("symbol", "exchangeInfo tells another tick size.", _price_step),
     "delist": FaultKind("symbol", "The symbol is closed: silent, and unknown to REST but for its status."),
     "disconnect": FaultKind("links", "Connections break without a closing frame."),
-    "close": FaultKind("links", "Connections are closed with the code.", int, 1001),
+    "close": FaultKind("links", "Connections are closed with the code.", _close_code, 1001),
     "storm": FaultKind(
-        "links", "Connections break again and again, so far apart.", parse_duration, SECOND, 30 * SECOND
+        "links", "Connections break again and again, so far apart.", _period, SECOND, 30 * SECOND
     ),
     "refuse": FaultKind("links", "New connections get 503.", duration=10 * SECOND),
     "freeze": FaultKind(
@@ -117,7 +148,7 @@ KINDS: Final[dict[str, FaultKind]] = {
         "links", "Pongs of clients do not arrive: they are cut as if they never answered.", duration=NEVER
     ),
     "life": FaultKind(
-        "links", "Connections are cut at this age instead of 24 h.", parse_duration, MINUTE, NEVER
+        "links", "Connections are cut at this age instead of 24 h.", _duration, MINUTE, NEVER
     ),
     "429": FaultKind(
         "rest", "Requests are answered 429; Retry-After is what is left of it.", duration=10 * SECOND
@@ -125,8 +156,11 @@ KINDS: Final[dict[str, FaultKind]] = {
     "418": FaultKind(
         "rest", "Requests are answered 418; Retry-After is what is left of it.", duration=2 * MINUTE
     ),
+    "403": FaultKind(
+        "rest", "Requests are answered 403 and a web page, as by a firewall.", duration=10 * SECOND
+    ),
     "503": FaultKind("rest", "Requests are answered 503, outcome unknown.", duration=10 * SECOND),
-    "slow": FaultKind("rest", "Replies take so long.", parse_duration, 3 * SECOND, 10 * SECOND),
+    "slow": FaultKind("rest", "Replies take so long.", _duration, 3 * SECOND, 10 * SECOND),
     "stall": FaultKind("rest", "Replies never come.", duration=10 * SECOND),
     "garbled": FaultKind("rest", "Replies are cut in half.", duration=10 * SECOND),
     "skew": FaultKind("venue", "The venue's clock is off by the value.", _signed, None, NEVER),
@@ -201,8 +235,8 @@ def parse_fault(text: str) -> Fault:
             _target(kind, found["target"]),
             -1 if found["at"] is None else _time(found["at"]),
             int(found["number"] or 0),
-            _time(found["every"] or "0s"),
-            _time(found["mean"] or "0s"),
+            0 if found["every"] is None else _period(found["every"]),
+            0 if found["mean"] is None else _period(found["mean"]),
             _time(found["duration"] or "0s") or (0 if found["count"] else kind.duration),
             int(found["count"] or 1),
         )
@@ -218,7 +252,7 @@ def parse_fault(text: str) -> Fault:
 
 
 def _time(text: str) -> int:
-    return 0 if re.fullmatch(r"0+(\.0+)?[a-z]+", text) else parse_duration(text)
+    return 0 if re.fullmatch(r"0+(\.0+)?[a-z]+", text) else _duration(text)
 
 
 def _value(kind: FaultKind, text: str | None) -> Any:

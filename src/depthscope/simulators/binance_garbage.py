@@ -38,7 +38,7 @@ def _without(*keys: str) -> Callable[[Message], bytes]:
     return lambda message: encode({k: v for k, v in message.items() if k not in keys})
 
 
-# Every one of them must be refused as a whole, leaving the book as it was.
+# Every one of them must be refused as a whole. A client may take one for a gap; it may not apply it.
 VARIANTS: Final[dict[str, Callable[[Message], bytes]]] = {
     "truncated": lambda message: encode(message)[: len(encode(message)) // 2],
     "empty": lambda _: b"",

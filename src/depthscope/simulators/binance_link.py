@@ -14,6 +14,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from depthscope.simulators.binance_rules import NEVER
+from depthscope.simulators.binance_strikes import refusal
 from depthscope.simulators.binance_wire import Reply
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ __all__ = ["Link"]
 _MOST_HEAD: Final = 64 << 10
 _MOST_BODY: Final = 64 << 10
 _MOST_FRAME: Final = 64 << 10  # of a client
+_PATIENCE: Final = 10.0  # seconds until a first request must be there
+_STALLED: Final = 600.0  # seconds until a connection whose reply never comes breaks
+_FAREWELL: Final = 5.0  # seconds a client may take to answer a close
 _GOING_AWAY: Final = 1001
 
 
@@ -67,6 +71,7 @@ class Link(asyncio.Protocol):
         self._transport = transport
         self._address = str(transport.get_extra_info("peername")[0])
         self._server.links.add(self)
+        asyncio.get_running_loop().call_later(_PATIENCE, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the exchange that the client has gone."""
@@ -96,6 +101,11 @@ class Link(asyncio.Protocol):
                 self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_HEAD)
                 self._http.receive_data(first)
                 self._take_requests()
+
+    def _give_up(self) -> None:
+        """End a connection that has not said what it wants."""
+        if self._socket is None and self._http is None:
+            self.abort()
 
     def goodbye(self) -> None:
         """Close as a server does that ends."""
@@ -137,6 +147,7 @@ class Link(asyncio.Protocol):
             socket.send_ping(out.payload)
         elif out.kind == "close":
             socket.send_close(out.code, out.payload.decode())
+            asyncio.get_running_loop().call_later(_FAREWELL, self.abort)
         else:
             self.abort()
             return
@@ -179,10 +190,18 @@ class Link(asyncio.Protocol):
         socket.send_response(answer)
 
     def _take_frame(self, frame: Frame) -> None:
-        kinds = {Opcode.TEXT: "text", Opcode.BINARY: "text", Opcode.PING: "ping", Opcode.PONG: "pong"}
-        kind = kinds.get(frame.opcode)
-        if kind is not None and self._number:
-            self._server.exchange.receive(self._number, bytes(frame.data), self._server.now(), kind)
+        if frame.opcode in (Opcode.PING, Opcode.PONG):
+            self._receive(bytes(frame.data), frame.opcode.name.lower())
+        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            self._body += frame.data
+            if frame.fin:
+                message = bytes(self._body)
+                self._body.clear()
+                self._receive(message, "text")
+
+    def _receive(self, payload: bytes, kind: str) -> None:
+        if self._number:
+            self._server.exchange.receive(self._number, payload, self._server.now(), kind)
 
     # ── HTTP ──
 
@@ -212,17 +231,27 @@ class Link(asyncio.Protocol):
         path, _, query = request.target.decode("latin-1").partition("?")
         now = self._server.now()
         method = request.method.decode("latin-1")
-        reply = self._server.exchange.request(method, path, query, self._address, now, bytes(self._body))
-        self._server.pump()
-        if reply.delay >= NEVER:
-            return  # the client waits until it gives up
-        if reply.delay:
-            asyncio.get_running_loop().call_later(reply.delay / 1e9, self._late, reply)
+        if method != "GET" and any(name == b"origin" for name, _ in request.headers):
+            # A web page may ask the venue what it likes, and may not make it fail.
+            reply = refusal(403, -1002, "Not for web pages.")
         else:
+            body = bytes(self._body)
+            reply = self._server.exchange.request(method, path, query, self._address, now, body)
+            self._server.pump()
+        if not reply.delay:
             self._reply(reply)
+        elif self._transport is not None:
+            self._transport.pause_reading()  # whatever else the client sends waits with it
+            loop = asyncio.get_running_loop()
+            if reply.delay >= NEVER:
+                loop.call_later(_STALLED, self.abort)
+            else:
+                loop.call_later(reply.delay / 1e9, self._late, reply)
 
     def _late(self, reply: Reply) -> None:
         self._reply(reply)
+        if self._transport is not None:
+            self._transport.resume_reading()
         self._take_requests()
 
     def _reply(self, reply: Reply, *, last: bool = False) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from depthscope.market.instruments import Instrument
 
-__all__ = ["DEPTH_PERIODS", "Listing", "Message", "Snapshot"]
+__all__ = ["DEPTH_PERIODS", "Aggregate", "Listing", "Message", "Snapshot"]
 
 DEPTH_PERIODS: Final = (100 * MS, 250 * MS, 500 * MS)  # one window of the book each
 FUNDING: Final = DAY // 3
@@ -75,8 +75,8 @@ class Listing:
         Contract status; ``TRADING`` in ordinary times.
     closed : bool
         Delisted: it has no book any more.
-    trades : deque of Message
-        Aggregate trades, as the history endpoint tells them.
+    trades : deque of Aggregate
+        Aggregate trades told so far, the most recent ones.
     tape_count : int
         How many there have been.
     """
@@ -93,12 +93,12 @@ class Listing:
         self.last_id = 1_000_000_000_000 + self._chance.below(10**9)
         self.changed = now
         self.windows = [_Window(self.last_id) for _ in DEPTH_PERIODS]
-        self.trades: deque[Message] = deque(maxlen=rules.history_rows)
+        self.trades: deque[Aggregate] = deque(maxlen=rules.history_rows)
         self.tape_count = 0
-        self._fresh: list[Message] = []  # closed since they were last told
+        self._fresh: list[Aggregate] = []  # closed since they were last told
         self._trade_id = 10_000_000 + self._chance.below(10**6)
         self._aggregate_id = 1_000_000 + self._chance.below(10**5)
-        self._open: _Aggregate | None = None
+        self._open: Aggregate | None = None
         self._told: tuple[Best, Best] = (None, None)
         self._mark, self._average = 0, 0
 
@@ -146,7 +146,7 @@ class Listing:
             self.close_trades()
             open_ = None
         if open_ is None:
-            open_ = self._open = _Aggregate(price, maker, self._trade_id)
+            open_ = self._open = Aggregate(price, maker, self._trade_id)
         open_.lots += lots
         if self._rules.rpi:
             open_.hidden += self._chance.below(lots + 1) if self._chance.below(4) == 0 else 0
@@ -159,34 +159,42 @@ class Listing:
             return
         self._open = None
         self._aggregate_id += 1
-        self._fresh.append({
-            "a": self._aggregate_id, "p": self.numbers.price(made.price),
-            "q": self.numbers.size(made.lots + made.hidden), "nq": self.numbers.size(made.lots),
-            "f": made.first, "l": made.last, "T": made.time, "m": made.maker,
-        })  # fmt: skip
+        made.number = self._aggregate_id
+        self._fresh.append(made)
 
-    def tape(self, stamp: Callable[[int], int]) -> Iterator[Message]:
+    def tape(self, stamp: Callable[[int], int]) -> Iterator[Aggregate]:
         """Aggregates not told yet, the one being gathered included; `stamp` gives the venue's ms."""
         self.close_trades()
         fresh, self._fresh = self._fresh, []
-        for trade in fresh:
-            told = {**trade, "T": stamp(trade["T"])}
-            self.trades.append(told)
+        for made in fresh:
+            made.stamp = stamp(made.time)
+            self.trades.append(made)
             self.tape_count += 1
-            yield told
+            yield made
+
+    def told(self, trade: Aggregate) -> Message:
+        """An aggregate trade as history and stream tell it."""
+        text = self.numbers
+        return {
+            "a": trade.number, "p": text.price(trade.price), "q": text.size(trade.lots + trade.hidden),
+            "nq": text.size(trade.lots), "f": trade.first, "l": trade.last, "T": trade.stamp,
+            "m": trade.maker,
+        }  # fmt: skip
 
     # ── messages ──
 
-    def keys(self) -> Message:
-        """Keys every stream message has had since 2026."""
-        return {"ps": self.name, "st": 1} if self._rules.extra_keys else {}
+    def keys(self, *, pair: bool = False) -> Message:
+        """Keys added in 2026: the kind of contract, on streams of the book its pair too."""
+        if not self._rules.extra_keys:
+            return {}
+        return {"ps": self.name, "st": 1} if pair else {"st": 1}
 
     def depth(self, window: int, now: int, changed: int) -> Message | None:
         """Difference since the last message of a window (E and T in ms); None when nothing changed."""
         state, touched = self.windows[window], self.book.touched[window]
         if not state.first:
             return None
-        bids = sorted((price for side, price in touched if side == BIDS), reverse=True)
+        bids = sorted(price for side, price in touched if side == BIDS)  # upwards, as the venue has it
         asks = sorted(price for side, price in touched if side == ASKS)
         has_bid, has_ask = self.book.sides
         message = {
@@ -194,7 +202,7 @@ class Listing:
             "U": state.first, "u": self.last_id, "pu": state.previous,
             "b": self.numbers.levels((price, has_bid.get(price, 0)) for price in bids),
             "a": self.numbers.levels((price, has_ask.get(price, 0)) for price in asks),
-            **self.keys(),
+            **self.keys(pair=True),
         }  # fmt: skip
         touched.clear()
         state.previous, state.first = self.last_id, 0
@@ -236,7 +244,7 @@ class Listing:
         return {
             "e": "bookTicker", "u": self.last_id, "E": now, "T": changed, "s": self.name,
             "b": text.price(bid), "B": text.size(bid_lots),
-            "a": text.price(ask), "A": text.size(ask_lots), **self.keys(),
+            "a": text.price(ask), "A": text.size(ask_lots), **self.keys(pair=True),
         }  # fmt: skip
 
     def mark(self, now: int) -> dict[str, str | int]:
@@ -267,7 +275,7 @@ class Listing:
             "deliveryDate": 4_133_404_800_000, "onboardDate": listed, "status": self.status,
             "maintMarginPercent": "2.5000", "requiredMarginPercent": "5.0000",
             "baseAsset": base, "quoteAsset": quote, "marginAsset": quote,
-            "pricePrecision": min(self.numbers.price_places + 1, 8),
+            "pricePrecision": self.numbers.price_places,
             "quantityPrecision": self.numbers.size_places,
             "baseAssetPrecision": 8, "quotePrecision": 8, "underlyingType": "COIN",
             "underlyingSubType": [], "triggerProtect": "0.0500", "liquidationFee": "0.012500",
@@ -279,13 +287,31 @@ class Listing:
 
 
 @dataclass(slots=True)
-class _Aggregate:
-    """Fills of one price and taker side being gathered."""
+class Aggregate:
+    """Fills of one price and taker side within 100 ms, one after the other.
+
+    Attributes
+    ----------
+    price : int
+        1e-9.
+    maker : bool
+        Whether the buyer was the maker.
+    first, last : int
+        Trade ids.
+    lots, hidden : int
+        Filled against the book, and besides against retail price improvement orders.
+    time, stamp : int
+        Of the last fill: exchange ns, and ms of the venue's clock.
+    number : int
+        Id of the aggregate.
+    """
 
     price: int
     maker: bool
     first: int
     last: int = 0
     lots: int = 0
-    hidden: int = 0  # filled against retail price improvement orders
+    hidden: int = 0
     time: int = 0
+    stamp: int = 0
+    number: int = 0

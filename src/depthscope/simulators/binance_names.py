@@ -1,4 +1,4 @@
-"""Stream names of the venue: what they ask for and on which route they are served."""
+"""Names of the venue: its routes, its streams and what they ask for, its endpoints."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Final, Literal
 
 from depthscope.simulators.binance_rules import MS, SECOND
 
-__all__ = ["ROUTES", "Stream", "parse_stream"]
+__all__ = ["ENDPOINT_NAMES", "ROUTES", "Stream", "parse_stream"]
 
 Kind = Literal["depth", "partial", "rpi", "ticker", "tickers", "trades", "mark", "marks", "contracts"]
 
 ROUTES: Final = ("public", "market", "private")
+ENDPOINT_NAMES: Final = (
+    "ping", "time", "exchangeInfo", "depth", "rpiDepth", "aggTrades", "premiumIndex", "bookTicker",
+)  # fmt: skip
 
 _SYMBOL: Final = re.compile(
     r"(?P<symbol>[a-z0-9_.\-]+)@(?:"

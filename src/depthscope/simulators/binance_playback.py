@@ -6,20 +6,19 @@ from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from depthscope.errors import ConfigError, EmptyData, NoBookData
+from depthscope.errors import ConfigError, CorruptData, EmptyData
 from depthscope.market.events import LAST
-from depthscope.market.instruments import Capability
 from depthscope.simulators.binance_rules import NEVER, SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from depthscope.market.events import Events
     from depthscope.market.instruments import Instrument
     from depthscope.market.source import Key
     from depthscope.simulators.binance_books import Row
 
-__all__ = ["EventSource", "Group", "Playback", "Played", "check_depth"]
+__all__ = ["EventSource", "Group", "Playback", "Played"]
 
 
 class Played(Protocol):
@@ -104,6 +103,8 @@ class Playback:
         Instruments met in the first chunk.
     passes, events : int
         Times begun, and events read.
+    damage : CorruptData, optional
+        Why the recording ended before its end.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Playback:
         self._open, self._start, self._skip, self._loop = source, 0, skip, loop
         self._speed = _speed(speed)
         self.played = source()
+        self.damage: CorruptData | None = None
         self.passes = 1
         self.events = 0
         chunks = iter(self.played.chunks())
@@ -149,9 +151,17 @@ class Playback:
         self._read()
         return group
 
-    def _flat(self, chunks: Iterable[Events]) -> Iterator[Row]:
-        for chunk in chunks:
-            yield from chunk.tolist()
+    def close(self) -> None:
+        """Let go of what is being read; nothing more happens."""
+        self._rows.close()
+        self._next, self._loop = None, False
+
+    def _flat(self, chunks: Iterable[Events]) -> Generator[Row, None, None]:
+        try:
+            for chunk in chunks:
+                yield from chunk.tolist()
+        except CorruptData as error:
+            self.damage, self._loop = error, False
 
     def _read(self) -> None:
         for row in self._rows:
@@ -190,27 +200,6 @@ def _keys(chunk: Events) -> list[Key]:
     """Instruments of a chunk in order of appearance."""
     pairs = zip(chunk["publisher"].tolist(), chunk["instrument_id"].tolist(), strict=True)
     return list(dict.fromkeys(pairs))
-
-
-def check_depth(source: Played) -> None:
-    """Read the first events of a source and refuse one that can make no book.
-
-    Raises
-    ------
-    EmptyData
-        When it holds no event.
-    NoBookData
-        When no instrument met there has depth or orders.
-    """
-    first = next(iter(source.chunks()), None)
-    if first is None or not len(first):
-        raise EmptyData("There is nothing to play: the source holds no event.")
-    met = [source.resolve(*key) for key in _keys(first)]
-    if not any(instrument.capabilities.covers(Capability.L2) for instrument in met):
-        raise NoBookData(
-            "This recording has no depth, so no exchange can be made of it. Give one with orders or "
-            "price levels (depth updates, MBO)."
-        )
 
 
 def _speed(speed: str | float) -> Fraction:

@@ -155,7 +155,9 @@ class Publisher:
                 stream = f"{listing.name.lower()}@aggTrade"
                 if stream in self._exchange.connections.listeners and not listing.closed:
                     head = {"e": "aggTrade", "E": self._exchange.stamp(now), "s": listing.name}
-                    self._send(listing.name, stream, encode({**head, **trade, **listing.keys()}), now)
+                    self._send(
+                        listing.name, stream, encode({**head, **listing.told(trade), **listing.keys()}), now
+                    )
 
     def _mark(self, listing: Listing, now: int) -> Message:
         told, stamp = listing.mark(now), self._exchange.stamp

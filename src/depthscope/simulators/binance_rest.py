@@ -138,6 +138,9 @@ def _depth(exchange: Exchange, query: _Query, rpi: bool = False) -> Any:
     book = behind.books.get(listing.name) if behind is not None else None
     if book is None:
         book = listing.snapshot()
+    shallow = exchange.desk.find("beyond", listing.name)
+    if shallow is not None:
+        limit = min(limit, shallow.fault.value)
     return {
         "lastUpdateId": book.last_id,
         "E": exchange.stamp(exchange.now),
@@ -165,15 +168,15 @@ def _trades(exchange: Exchange, query: _Query) -> Any:
             raise _Refused(-1127, "More than 1 hours between startTime and endTime.")
     oldest = (exchange.now + exchange.skew - exchange.rules.history) // MS
     start = oldest if start is None or start < oldest else start
-    # The deque is in order of id and of time; told trades are a handful a request.
+    # In order of id; of time too, unless the venue's clock was set back meanwhile.
     told = list(listing.trades)
-    low = bisect_left(told, start, key=lambda t: int(t["T"]))
+    low = bisect_left(told, start, key=lambda t: t.stamp)
     if first is not None:
-        low = max(low, bisect_left(told, first, key=lambda t: int(t["a"])))
-    high = len(told) if end is None else bisect_left(told, end + 1, key=lambda t: int(t["T"]))
+        low = max(low, bisect_left(told, first, key=lambda t: t.number))
+    high = len(told) if end is None else bisect_left(told, end + 1, key=lambda t: t.stamp)
     if newest:
         low = max(low, high - limit)
-    return told[low : min(high, low + limit)]
+    return [listing.told(trade) for trade in told[low : min(high, low + limit)]]
 
 
 def _premium(exchange: Exchange, query: _Query) -> Any:
@@ -323,6 +326,8 @@ def _sim_status(exchange: Exchange) -> Any:
         ],
         "addresses": exchange.limits.report(),
         "faults": exchange.desk.report(),
+        "unlisted": exchange.unlisted,
+        "damage": None if exchange.playback.damage is None else str(exchange.playback.damage),
     }  # fmt: skip
 
 

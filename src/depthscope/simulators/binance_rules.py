@@ -60,7 +60,7 @@ class Rules:
     pong_within: int = 10 * MINUTE
     life: int = DAY
     history: int = 2 * DAY
-    history_rows: int = 100_000
+    history_rows: int = 50_000
     extra_keys: bool = True
     rpi: bool = False
 

@@ -22,6 +22,10 @@ __all__ = ["Server", "serve"]
 
 _FINEST: Final = 2 * MS  # between two looks at the market
 _COARSEST: Final = 50 * MS
+_LONGEST: Final = 20 * MS  # exchange time played in one go
+_SHORTEST: Final = MS // 10
+_BUDGET: Final = 50 * MS  # wall time one look may take
+_MOST_BEHIND: Final = 500 * MS
 
 
 class Server:
@@ -33,6 +37,10 @@ class Server:
     host, port : str, int
     most_waiting : int
         Bytes a client may leave unread before it is cut.
+    ended : asyncio.Event
+        Set when the recording turned out to be damaged; the books stand still from there.
+    late : int
+        Ns by which exchange time has fallen behind, in all, because the machine was too slow.
     """
 
     def __init__(self, exchange: Exchange, host: str, most_waiting: int) -> None:
@@ -40,6 +48,9 @@ class Server:
         self.most_waiting = most_waiting
         self.links: set[Link] = set()
         self.by_number: dict[int, Link] = {}
+        self.ended = asyncio.Event()
+        self.late = 0
+        self._slice = _SHORTEST  # until it is known how long that takes
         self._zero = exchange.now
         self._began = time.monotonic_ns()
 
@@ -54,13 +65,31 @@ class Server:
         return f"ws://{self.host}:{self.port}"
 
     def now(self) -> int:
-        """Exchange time, UTC ns: where it stood when the server began, and what has passed since."""
+        """Exchange time, UTC ns: where it stood when the server began, and what has passed since.
+
+        Never far ahead of what the exchange has played: a market denser than this machine can play
+        runs late instead of standing in the way of everything else.
+        """
+        return min(self._due(), self.exchange.now + self._slice)
+
+    def _due(self) -> int:
         return self._zero + time.monotonic_ns() - self._began
 
     def pump(self) -> None:
-        """Let the exchange come up to the present and send what it has to say."""
-        for out in self.exchange.advance(self.now()):
-            self._send(out)
+        """Let the exchange come up to the present, or as near as it can, and send what it has to say."""
+        enough = time.monotonic_ns() + _BUDGET
+        while True:
+            began = time.monotonic_ns()
+            for out in self.exchange.advance(self.now()):
+                self._send(out)
+            ended = time.monotonic_ns()
+            # The denser the market, the shorter the stretch that is played without a look around.
+            if ended - began > _BUDGET // 4:
+                self._slice = max(self._slice // 2, _SHORTEST)
+            else:
+                self._slice = min(self._slice * 2, _LONGEST)
+            if self.exchange.now >= self._due() - _FINEST or ended > enough:
+                return
 
     def _send(self, out: Out) -> None:
         link = self.by_number.get(out.connection)
@@ -71,7 +100,13 @@ class Server:
         """Keep the exchange going until cancelled."""
         while True:
             self.pump()
-            wait = self.exchange.next_time() - self.now()
+            if self.exchange.playback.damage is not None:
+                self.ended.set()
+            behind = self._due() - self.exchange.now
+            if behind > _MOST_BEHIND:
+                self.late += behind
+                self._zero -= behind
+            wait = self.exchange.next_time() - self._due()
             await asyncio.sleep(max(_FINEST, min(wait, _COARSEST)) / 1e9)
 
 

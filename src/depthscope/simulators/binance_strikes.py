@@ -105,7 +105,7 @@ class Desk:
         """
         held = self._late.pop(stream, None)
         if self._strikes("unknown-level", symbol, stream, number):
-            message = {**message, "b": [*message["b"], unknown]}
+            message = {**message, "b": [unknown, *message["b"]]}
         payload = encode(message)
         sent = [payload]
         damaged = self._strikes("malformed", symbol, stream, number)
@@ -139,10 +139,12 @@ class Desk:
 
     def refuses(self, endpoint: str, symbol: str, now: int) -> Reply | None:
         """The refusal of a request by a fault, if one strikes it."""
-        for kind in ("418", "429", "503"):
+        for kind in ("403", "418", "429", "503"):
             for active in self._active.get(kind, ()):
                 if not active.fault.hits(endpoint, symbol) or not active.strikes("rest"):
                     continue
+                if kind == "403":
+                    return Reply(403, {"Content-Type": "text/html"}, b"<html><body>Forbidden</body></html>")
                 if kind == "503":
                     return refusal(503, -1000, "Unknown error, please check your request or try again later.")
                 wait = 30 if active.until == NEVER else max(1, -((now - active.until) // SECOND))
