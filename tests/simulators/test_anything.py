@@ -69,6 +69,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.untraced
 @given(STEPS, st.booleans())
 def test_any_sequence_of_calls(steps: list[tuple[Any, ...]], loop: bool) -> None:
     rows = [*quiet_book(), *quiet_book(2), *pulse(20), *pulse(20, 170 * MS, symbol=2)]

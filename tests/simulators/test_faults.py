@@ -113,7 +113,7 @@ def test_reorder() -> None:
 def test_unknown_level_is_harmless() -> None:
     exchange = quiet(faults=["unknown-level@2s x5"])
     told = depth_of(exchange, 5)
-    odd = [m for m in told if ["0.1", "0.000"] in m["b"]]
+    odd = [m for m in told if ["0.10", "0.000"] in m["b"]]
     assert [at(m) for m in odd] == [2.0, 2.1, 2.2, 2.3, 2.4]
     assert contiguous(told)
 
@@ -213,9 +213,9 @@ def test_beyond_is_in_the_stream_and_in_no_snapshot() -> None:
     exchange = quiet(faults=["beyond=2:BTCUSDT@2s+5s"])
     told = depth_of(exchange, 3)
     snapshot = body(get(exchange, "/fapi/v1/depth", symbol="BTCUSDT", limit=1000))
-    assert [p for p, _ in snapshot["bids"]] == ["100.0", "99.9"]
-    assert [p for p, _ in snapshot["asks"]] == ["100.1", "100.2"]
-    assert any(price == "99.5" for m in told for price, _ in m["b"])
+    assert [p for p, _ in snapshot["bids"]] == ["100.00", "99.90"]
+    assert [p for p, _ in snapshot["asks"]] == ["100.10", "100.20"]
+    assert any(price == "99.50" for m in told for price, _ in m["b"])
     run(exchange, 5)
     assert len(body(get(exchange, "/fapi/v1/depth", symbol="BTCUSDT"))["bids"]) == 4
 
@@ -299,9 +299,9 @@ def test_tick_change() -> None:
         filters = body(get(exchange, "/fapi/v1/exchangeInfo"))["symbols"][0]["filters"]
         return str(filters[0]["tickSize"])
 
-    assert tick() == "0.1"
+    assert tick() == "0.10"
     run(exchange, 3)
-    assert tick() == "0.5"
+    assert tick() == "0.50"
 
 
 def test_delisting() -> None:

@@ -72,9 +72,9 @@ def test_exchange_info_tells_tick_and_lot(busy: Exchange) -> None:
     told = body(get(busy, "/fapi/v1/exchangeInfo"))
     symbols = {s["symbol"]: s for s in told["symbols"]}
     filters = {f["filterType"]: f for f in symbols["SYNBTC"]["filters"]}
-    assert filters["PRICE_FILTER"]["tickSize"] == "0.1"
+    assert filters["PRICE_FILTER"]["tickSize"] == "0.10"
     assert filters["LOT_SIZE"]["stepSize"] == "0.001"
-    assert {f["filterType"]: f for f in symbols["SYNES"]["filters"]}["PRICE_FILTER"]["tickSize"] == "0.25"
+    assert {f["filterType"]: f for f in symbols["SYNES"]["filters"]}["PRICE_FILTER"]["tickSize"] == "0.250"
     assert symbols["SYNBTC"]["status"] == "TRADING"
     weights = [r for r in told["rateLimits"] if r["rateLimitType"] == "REQUEST_WEIGHT"]
     assert weights == [

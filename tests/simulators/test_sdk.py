@@ -45,7 +45,7 @@ def test_requests() -> None:
             assert float(book.bids[0][0]) < float(book.asks[0][0])
             info = (await ask(api.exchange_information)).data()
             assert [s.symbol for s in info.symbols] == ["SYNES", "SYNBTC"]
-            assert info.symbols[1].filters[0].tick_size == "0.1"
+            assert info.symbols[1].filters[0].tick_size == "0.10"
             assert info.symbols[1].status == "TRADING"
             clock = (await ask(api.check_server_time)).data()
             assert abs(clock.server_time - server.now() // 10**6) < 5_000

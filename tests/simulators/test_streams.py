@@ -97,6 +97,7 @@ def follow(exchange: Exchange, seconds: float, snapshot_every: float) -> dict[st
     return done
 
 
+@pytest.mark.untraced
 def test_twenty_synthetic_symbols() -> None:
     exchange = synthetic(symbols=20, minutes=1)
     done = follow(exchange, 20, 7.3)
@@ -107,6 +108,7 @@ def test_twenty_synthetic_symbols() -> None:
 
 
 @pytest.mark.real_data
+@pytest.mark.untraced
 def test_four_recorded_symbols(data_dir: Path) -> None:
     path = data_dir / "binance" / "BINANCE_FUTURES.0"
     exchange = Exchange(
@@ -117,6 +119,7 @@ def test_four_recorded_symbols(data_dir: Path) -> None:
 
 
 @pytest.mark.real_data
+@pytest.mark.untraced
 def test_recorded_btc(data_dir: Path) -> None:
     path = data_dir / "binance" / "btcusdt_20240808.gz"
     exchange = Exchange(lambda: open_source(path, chunk=4_096), start=START)
@@ -167,9 +170,9 @@ def test_depth_says_absolute_quantities_and_zero() -> None:
     exchange = played(rows)
     connected(exchange, "public", "btcusdt@depth@100ms")
     opening, change = messages(exchange, 3)
-    assert opening["b"] == [["100.0", "0.001"], ["99.9", "0.002"], ["99.8", "0.003"]]
-    assert change["b"] == [["99.9", "0.000"], ["99.25", "0.007"]]
-    assert change["a"] == [["100.1", "2.500"]]
+    assert opening["b"] == [["99.80", "0.003"], ["99.90", "0.002"], ["100.00", "0.001"]]
+    assert change["b"] == [["99.25", "0.007"], ["99.90", "0.000"]]
+    assert change["a"] == [["100.10", "2.500"]]
     assert change["T"] == START // MS + 1_012
     assert change["E"] == START // MS + 1_100
     assert (change["s"], change["ps"], change["st"], change["e"]) == ("BTCUSDT", "BTCUSDT", 1, "depthUpdate")
@@ -222,7 +225,7 @@ def test_a_side_without_orders_is_zeros() -> None:
     exchange = played([event(MS, ev.LEVEL, ev.BID, dollars("100"), 1)])
     connected(exchange, "public", "btcusdt@bookTicker")
     (told,) = messages(exchange, 1)
-    assert (told["b"], told["B"], told["a"], told["A"]) == ("100.0", "0.001", "0.0", "0.000")
+    assert (told["b"], told["B"], told["a"], told["A"]) == ("100.00", "0.001", "0.00", "0.000")
 
 
 # ── the tape ──
@@ -247,8 +250,8 @@ def test_aggregation_by_price_side_and_100_ms() -> None:
     connected(exchange, "market", "btcusdt@aggTrade")
     told = messages(exchange, 1)
     assert [(t["p"], t["q"], t["m"], t["l"] - t["f"] + 1) for t in told] == [
-        ("100.1", "0.003", False, 2), ("100.2", "0.003", False, 1), ("100.2", "0.004", True, 1),
-        ("100.2", "0.005", True, 1), ("100.0", "0.007", True, 1),
+        ("100.10", "0.003", False, 2), ("100.20", "0.003", False, 1), ("100.20", "0.004", True, 1),
+        ("100.20", "0.005", True, 1), ("100.00", "0.007", True, 1),
     ]  # fmt: skip
     assert [t["E"] - START // MS for t in told] == [200, 200, 200, 300, 300]
     assert [t["T"] - START // MS for t in told] == [120, 130, 140, 210, 230]
@@ -427,10 +430,12 @@ def bytes_of(every: int, seed: int = 3) -> list[Any]:
     return [out for outs in steps(exchange, 12, every) for out in outs]
 
 
+@pytest.mark.untraced
 def test_same_seed_and_calls_same_bytes() -> None:
     assert bytes_of(100 * MS) == bytes_of(100 * MS)
 
 
+@pytest.mark.untraced
 def test_how_often_time_is_told_changes_nothing() -> None:
     assert bytes_of(7 * MS) == bytes_of(1_300 * MS)
 

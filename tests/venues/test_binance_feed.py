@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import numpy as np
 import pytest
 
+from depthscope.engine import Engine
+from depthscope.market.events import EVENT
 from depthscope.market.inputs import Input, Kind
 from depthscope.runtime.sources import open_source
 from depthscope.simulators.binance_rules import Rules
@@ -223,3 +226,30 @@ def test_every_end_is_told() -> None:
 
 def test_lost_says_why() -> None:
     assert str(Lost("HTTP 503")) == "HTTP 503"
+
+
+def test_the_engines_books_follow_in_state_and_content() -> None:
+    """After every input the engine's book is in the machine's state; LIVE, its best prices are right."""
+    faults = ["drop:BTCUSDT@5s/7s", "disconnect@20s", "mute:BTCUSDT@50s+10s", "halt:ETHUSDT@65s+5s"]
+    world = World(TWO, faults, info_seconds=3.0)
+    engine = Engine(lambda *key: world.machine.instruments[key], features=["mid"])
+    follow, compared = world.sink, 0
+
+    def sink(received: Input) -> None:
+        nonlocal compared
+        follow(received)
+        events = np.frombuffer(world.said[-1], EVENT)
+        if not len(events):
+            return
+        engine.process(events)
+        for name in engine.symbols:
+            book = engine.book(name)
+            assert book.state == world.machine.books[name].state
+            bids, asks = world.books[name]
+            if book.state == "LIVE" and bids and asks and max(bids) < min(asks):
+                compared += 1
+                assert (book.best_bid, book.best_ask) == (max(bids) / 1e9, min(asks) / 1e9)
+
+    world.sink = sink  # type: ignore[method-assign]
+    world.run(80)
+    assert compared > 3_000

@@ -377,3 +377,42 @@ def test_only_the_first_configuration_counts() -> None:
     s.give(Kind.CONFIG, {"binance": {"symbols": ["xrpusdt"], "nonsense": 1}})
     assert s.machine.ignored == {"second configuration": 1, "configuration that cannot be used": 1}
     assert s.now == NS
+
+
+def test_a_snapshot_from_before_a_loss_makes_no_book_unless_updates_prove_it() -> None:
+    s = live()
+    s.now += SECOND
+    sent = s.now
+    s.link("public-1", "lost", 1)
+    s.now += SECOND
+    number = s.link(s.taken(Open)[0].name)
+    s.confirm()
+    late = {"url": "/fapi/v1/depth", "status": 200, "symbol": "BTCUSDT", "sent": sent}
+    head = dump(late) + b"\n"
+    assert s.give(Kind.REST, head + snapshot(150, BIDS, ASKS)) == ""  # nobody knows what came after 150
+    assert s.state() == "STALE"
+    s.ws(depth(141, 160, 140, BIDS), number)
+    assert s.give(Kind.REST, head + snapshot(150, BIDS, ASKS)) == "RLLL"
+
+
+def test_a_snapshot_from_before_a_resync_makes_no_book() -> None:
+    s = live()
+    s.ws(depth(101, 110, 100, BIDS))
+    sent = s.now
+    s.now += SECOND
+    s.give(Kind.STATUS, {"event": "resync", "symbol": "BTCUSDT"})
+    head = dump({"url": "/fapi/v1/depth", "status": 200, "symbol": "BTCUSDT", "sent": sent}) + b"\n"
+    assert s.give(Kind.REST, head + snapshot(105, BIDS, ASKS)) == ""
+    s.requests.clear()
+    s.clock(0.2)
+    assert len(s.taken(FetchSnapshot)) == 1
+    assert s.reply(snapshot(110, BIDS, ASKS)) == "RLL"
+
+
+def test_a_symbol_listed_later_waits_for_the_next_session() -> None:
+    s = Session("NEWUSDT", "BTCUSDT")
+    s.configure()
+    s.instruments(["BTCUSDT"])
+    s.instruments(["BTCUSDT", "NEWUSDT"])
+    assert s.state("NEWUSDT") == "STALE"
+    assert [i.symbol for i in s.machine.instruments.values()] == ["BTCUSDT"]

@@ -194,7 +194,7 @@ class Listing:
         state, touched = self.windows[window], self.book.touched[window]
         if not state.first:
             return None
-        bids = sorted((price for side, price in touched if side == BIDS), reverse=True)
+        bids = sorted(price for side, price in touched if side == BIDS)  # upwards, as the venue has it
         asks = sorted(price for side, price in touched if side == ASKS)
         has_bid, has_ask = self.book.sides
         message = {
@@ -275,7 +275,7 @@ class Listing:
             "deliveryDate": 4_133_404_800_000, "onboardDate": listed, "status": self.status,
             "maintMarginPercent": "2.5000", "requiredMarginPercent": "5.0000",
             "baseAsset": base, "quoteAsset": quote, "marginAsset": quote,
-            "pricePrecision": min(self.numbers.price_places + 1, 8),
+            "pricePrecision": self.numbers.price_places,
             "quantityPrecision": self.numbers.size_places,
             "baseAssetPrecision": 8, "quotePrecision": 8, "underlyingType": "COIN",
             "underlyingSubType": [], "triggerProtect": "0.0500", "liquidationFee": "0.012500",

@@ -105,7 +105,7 @@ class Desk:
         """
         held = self._late.pop(stream, None)
         if self._strikes("unknown-level", symbol, stream, number):
-            message = {**message, "b": [*message["b"], unknown]}
+            message = {**message, "b": [unknown, *message["b"]]}
         payload = encode(message)
         sent = [payload]
         damaged = self._strikes("malformed", symbol, stream, number)

@@ -43,12 +43,21 @@ def decimal_text(fixed: int, places: int) -> str:
     return f"{sign}{whole}.{digits[:kept]}" if kept else f"{sign}{whole}"
 
 
+def precision(tick: int) -> int:
+    """Decimals in which prices on a tick (1e-9) are told."""
+    return min(places_of(tick) + 1, 8)
+
+
 class Numbers:
-    """Prices and sizes of one instrument as text."""
+    """Prices and sizes of one instrument as text.
+
+    Prices have a decimal more than the tick needs, as most of the venue's do: BTCUSDT moves by 0.10
+    and is told as 61800.20. exchangeInfo tells that number as ``pricePrecision``.
+    """
 
     def __init__(self, instrument: Instrument) -> None:
         self.lot = instrument.lot
-        self.price_places = places_of(instrument.tick)
+        self.price_places = precision(instrument.tick)
         self.size_places = places_of(instrument.lot)
         self._prices: dict[int, str] = {}
         self._sizes: dict[int, str] = {}
@@ -78,7 +87,7 @@ class Numbers:
 
 def filters(tick: int, lot: int) -> list[dict[str, Any]]:
     """Filters of exchangeInfo for a price and a size increment (1e-9)."""
-    price, size = places_of(tick), places_of(lot)
+    price, size = precision(tick), places_of(lot)
 
     def step(n: int, unit: int, places: int) -> str:
         return decimal_text(n * unit, places)

@@ -48,6 +48,7 @@ class Book:
     quarantined: bool = False
     gaps: int = 0
     resyncs: int = 0
+    blind: int = 0  # updates before this time are not known
     fetched: int = 0  # when a snapshot was asked for that has not come; 0: none
     attempt: int = 0
     silent: int = 0  # when the silent stream was last woken; 0: it speaks
@@ -109,6 +110,7 @@ class Core:
                 book.fetched = 0
                 self._book(name, "LIVE", reason, now)
             else:
+                book.blind = now
                 book.gaps += 1
                 book.attempt = 0 if now - book.since >= STEADY_NS else min(book.attempt, MOST_SHORT)
                 self._book(name, "STALE", reason, now)
@@ -128,6 +130,8 @@ class Core:
         """Fix the tick and lot of a symbol, or quarantine it when they differ from those it has."""
         decoder, book = self.decoder, self.books[name]
         index = decoder.table.index.get(name)
+        if index is None and self.links.slots:
+            return  # listed only after the connections were planned: the next session takes it
         if index is None:
             decoder.wanted = (decoder.wanted or frozenset()) | {name}
             decoder.table.definitions[name] = {"tick": grid["tick"], "lot": grid["lot"]}
@@ -168,8 +172,7 @@ class Core:
     def _resync(self, name: str, reason: str, now: int) -> None:
         """Give a book up and fetch it anew."""
         if not self.books[name].quarantined:
-            self.decoder.lose(name, now, reason)
-            self._follow(now)
+            self._lose(name, reason, now)
             if not self.books[name].fetched:
                 self.decoder.ask(name, reason)
             self._follow(now)
@@ -213,6 +216,12 @@ class Core:
 
     def _ignore(self, reason: str) -> None:
         self.ignored[reason] = self.ignored.get(reason, 0) + 1
+
+    def _lose(self, name: str, reason: str, now: int) -> None:
+        """Give a book up: it needs a snapshot taken from now on, or one that buffered updates prove."""
+        self.books[name].blind = now
+        self.decoder.lose(name, now, reason)
+        self._follow(now)
 
     def _overtake(self, now: int, patience: int) -> None:
         """Give up waiting for the slower of two connections after `patience` ns."""

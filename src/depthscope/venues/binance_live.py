@@ -130,6 +130,7 @@ class BinanceMachine(Pulse):
                 if slot.route == "market":
                     self._tape(name, "LIVE", "subscribed", now)
                 elif self.books[name].state != "LIVE":
+                    self.books[name].blind = now
                     self._restart(name, now, b.DEPTH_UPDATE, b.BOOK_TICKER)
 
     def _beside(self, index: int, now: int) -> None:
@@ -150,7 +151,7 @@ class BinanceMachine(Pulse):
             self._ignore("reply without a header")
             return
         if "/depth" in url:
-            self._depth_reply(header.get("symbol"), status == 200, str(status), now, body)
+            self._depth_reply(header, now, body)
         elif "/exchangeInfo" in url:
             self._info_reply(status == 200, str(status), now, body)
         elif "/time" in url and status == 200:
@@ -158,15 +159,20 @@ class BinanceMachine(Pulse):
         elif "/time" not in url:
             self._ignore("reply of another endpoint")
 
-    def _depth_reply(self, name: object, good: bool, status: str, now: int, body: bytes) -> None:
-        decoder = self.decoder
+    def _depth_reply(self, header: dict[str, Any], now: int, body: bytes) -> None:
+        decoder, name = self.decoder, header.get("symbol")
+        status, sent = header.get("status"), header.get("sent")
+        good = status == 200
         if not isinstance(name, str) or name not in self.books or name not in decoder.table.index:
             self._ignore("snapshot of a symbol that was not asked for")
             return
         book, sync = self.books[name], decoder.syncs[decoder.table.index[name]]
-        book.fetched = 0
-        if book.quarantined or not (sync.pending or self._carried(name)):
-            sync.asked = False  # nothing would follow it
+        asked, book.fetched = book.fetched, 0
+        taken = sent if type(sent) is int else asked  # the snapshot is no older than that
+        # Without an update to compare it with, a snapshot counts only if nothing was missed since.
+        sure = sync.live or sync.pending or (self._carried(name) and taken >= book.blind)
+        if book.quarantined or not sure:
+            sync.asked = False
             return
         if good:
             before = decoder.out.n
@@ -287,12 +293,11 @@ class BinanceMachine(Pulse):
             return
         for name in slot.symbols:
             if not self.books[name].quarantined:
-                self.decoder.lose(name, now, why)
+                self._lose(name, why, now)
                 self._restart(name, now, b.DEPTH_UPDATE, b.BOOK_TICKER)
                 self.books[name].silent = 0
                 if self.books[name].state == "SYNCING":
                     self._book(name, "SYNCING", why, now)
-        self._follow(now)
 
     def _join(self) -> None:
         """Tell the books which symbols two connections carry."""

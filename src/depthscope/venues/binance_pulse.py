@@ -76,8 +76,7 @@ class Pulse(Core):
             self.links.again(f"{name.lower()}@markPrice@1s")
             self.links.again(f"{name.lower()}@aggTrade")
         elif book.state == "LIVE":
-            self.decoder.lose(name, now, reason)
-            self._follow(now)
+            self._lose(name, reason, now)
             book.woken = 0
             self._wake(name, book, now)
 

@@ -42,7 +42,8 @@ KNOWN_NS: Final = 30_000_000_000  # how long a stream is listened to before its 
 KNOWN: Final = RING // 2
 CHANGES: Final = 20  # of the best prices, after which depth must have spoken
 SECOND: Final = 1_000_000_000
-BUSY: Final = 300  # messages a minute that make its rate worth a warning
+BUSY: Final = 300  # depth messages a minute that make their rate worth a warning
+PACED: Final = 50  # mark prices a minute that do: one a second is what was asked for
 
 
 @kernel(types.int64(types.int64, types.int64, types.int64))
@@ -208,27 +209,25 @@ class Watch:
         Only streams with a pace of their own are judged: depth (up to ten a second) and mark price. `usual`
         is 0 for one that came back.
         """
-        found = []
-        for kind in (b.DEPTH_UPDATE, b.MARK_PRICE):
-            floor = BUSY if kind == b.DEPTH_UPDATE else 50
-            for place in range(kind, len(self.rows), KINDS):
-                row = self.rows[place]
-                if not row[W_SINCE]:
-                    continue
-                count, usual = int(row[W_MINUTE]), int(row[W_USUAL]) >> 10
-                row[W_MINUTE] = 0
-                row[W_MINUTES] += 1
-                if row[W_MINUTES] == 1:  # not a whole one
-                    continue
-                known = row[W_MINUTES] > 3 and usual >= floor
-                if known and not row[W_SLOW] and 2 * count < usual:
-                    row[W_SLOW] = 1
-                    found.append((place, count, usual))
-                elif row[W_SLOW] and 4 * count >= 3 * usual:
-                    row[W_SLOW] = 0
-                    found.append((place, count, 0))
-                weight = 1 if row[W_MINUTES] == 2 else 16
-                row[W_USUAL] += ((count << 10) - row[W_USUAL]) // weight
+        found: list[tuple[int, int, int]] = []
+        for kind, floor in ((b.DEPTH_UPDATE, BUSY), (b.MARK_PRICE, PACED)):
+            rows = self.rows[kind::KINDS]
+            heard = rows[:, W_SINCE] > 0
+            count, usual = rows[:, W_MINUTE].copy(), rows[:, W_USUAL] >> 10
+            rows[:, W_MINUTE] = 0
+            rows[heard, W_MINUTES] += 1
+            whole = heard & (rows[:, W_MINUTES] > 1)  # the first one is not
+            known = whole & (rows[:, W_MINUTES] > 3) & (usual >= floor)
+            fell = known & (rows[:, W_SLOW] == 0) & (2 * count < usual)
+            back = whole & (rows[:, W_SLOW] == 1) & (4 * count >= 3 * usual)
+            rows[fell, W_SLOW], rows[back, W_SLOW] = 1, 0
+            found += [
+                (k * KINDS + kind, int(count[k]), int(usual[k]) if fell[k] else 0)
+                for k in np.nonzero(fell | back)[0].tolist()
+            ]
+            weight = np.where(rows[:, W_MINUTES] == 2, 1, 16)
+            step = ((count << 10) - rows[:, W_USUAL]) // weight
+            rows[whole, W_USUAL] += step[whole]
         return found
 
     def hour(self) -> None:
