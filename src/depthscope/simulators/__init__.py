@@ -16,7 +16,8 @@ The Binance USD-M futures exchange (docs/SIMULATORS.md). What other code may rel
       of ``"100ms"``, ``"250ms"`` or ``"500ms"`` left it: ``last_id``, ``bids``, ``asks`` (price in 1e-9
       to lots).
     - ``inject(fault, now)``: ``"drop:BTCUSDT@30s"`` or a ``Fault``; ``binance_faults.KINDS`` lists them.
-    - ``listings[name].trades``: aggregate trades told so far.
+    - ``listings[name].trades``: aggregate trades told so far; ``listings[name].told(trade)`` as a message.
+    - ``unlisted``: what of the recording cannot be listed, and why; ``close()``: let go of the recording.
 
 ``binance_wire.Out(connection, payload, kind, code)``
     kind is ``text``, ``ping``, ``close`` or ``abort``; the last two end the connection.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import h11
 from websockets.datastructures import Headers
@@ -67,8 +67,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember who called."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server gives
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # what a server of streams gives
         self._address = str(transport.get_extra_info("peername")[0])
         self._server.links.add(self)
         asyncio.get_running_loop().call_later(_PATIENCE, self._give_up)
