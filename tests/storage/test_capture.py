@@ -156,6 +156,16 @@ def test_segments_rotate_by_time_of_the_inputs(tmp_path: Path) -> None:
     assert [report.inputs for report in verify(tmp_path).segments] == [10, 10, 10, 5]
 
 
+def test_what_follows_a_rotation_is_written_without_being_asked(tmp_path: Path) -> None:
+    with CaptureWriter(tmp_path, segment_seconds=1, sync_seconds=0.01) as writer:
+        for second in range(5):
+            writer.append(Input(Kind.CLOCK, 0, second * 1_000_000_000, b"{}"))
+            deadline = time.monotonic() + 5
+            while writer.acknowledged <= second and time.monotonic() < deadline:
+                time.sleep(0.002)
+            assert writer.acknowledged == second + 1
+
+
 def test_a_restart_opens_a_new_segment(tmp_path: Path) -> None:
     first, second = some_inputs(50, 1), some_inputs(60, 2)
     for inputs in (first, second):

@@ -16,11 +16,24 @@ if TYPE_CHECKING:
     from depthscope.market.source import Source
 
 EVENTS = ".events"
+MOST_FILES = 10_240  # what every system grants that grants more than the usual
 
 Target = Annotated[
     str,
     typer.Option("--out", "-o", metavar="TARGET", help="A file ending in .events, or a folder for Parquet."),
 ]
+
+
+def allow_many_files() -> None:
+    """Let this process have as many files open as it may: a Parquet archive has one a symbol and day."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def check_target(target: str) -> Path:
@@ -54,6 +67,7 @@ def archive_source(source: Source, target: Path, advance: Callable[[float, float
         }  # fmt: skip
     from depthscope.storage.parquet import write_parquet
 
+    allow_many_files()
     run = write_parquet(source, target, advance)
     return {
         "path": str(target), "format": "parquet", "events": run.events,

@@ -231,6 +231,7 @@ class CaptureWriter:
                 self._moved.wait_for(lambda: self._has_room(size) or self._failure or self._closing)
             if self._closing:
                 raise self._closed()
+            first = not self._queue
             if self._failure is None and self._rotates(ts_recv):
                 self._rotate()
             self._sequence += 1
@@ -242,7 +243,7 @@ class CaptureWriter:
                 self._segment_start = ts_recv
             self._queue.append((self._sequence, received))
             self._waiting += size
-            sequence, first = self._sequence, len(self._queue) == 1
+            sequence = self._sequence
             much = self._waiting - size < FRAME_BYTES <= self._waiting
         if first:
             self._work.set()
@@ -365,6 +366,7 @@ class CaptureWriter:
     def _rotate(self, reason: str = "") -> None:
         self._queue.append((self._sequence + 1, _Rotate(self._repeats.all(), reason)))
         self._full, self._segment_start = False, None
+        self._work.set()
 
     def _fail(self, reason: str, stopped: bool = False) -> None:
         """End recording; by whichever thread met the failure."""

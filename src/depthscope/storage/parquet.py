@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["write_parquet"]
 
 GROUP_ROWS: Final = 65_536  # of a row group
-HELD_ROWS: Final = 1 << 20  # of all symbols together: 64 MB; then the longest is written as it is
+HELD_ROWS: Final = 2 << 20  # of all symbols together: 150 MB; then all is written as it is
 DAY: Final = 86_400 * 10**9
 _PACKED: Final = ("row", "ts_event", "ts_recv", "price_fixed", "lots", "order_id", "sequence")
 
@@ -144,8 +144,9 @@ class _Run:
             self._held += len(which)
             if part.held_rows >= GROUP_ROWS:
                 self._flush(part)
-        while self._held > HELD_ROWS:
-            self._flush(max(self.parts.values(), key=lambda one: one.held_rows))
+        if self._held > HELD_ROWS:  # all at once: many symbols would else get a row group every few events
+            for part in self.parts.values():
+                self._flush(part)
 
     def _flush(self, part: _Part) -> None:
         self._held -= part.held_rows
