@@ -97,9 +97,9 @@ class LiveWatch:
         """Take a notice of the feed, in its thread: it is logged at once and audited by the watch."""
         self._notices.append(notice)
         bad = notice.state in ("STALE", "alarm")
+        usual = logging.INFO if notice.state or notice.about == "link" else logging.DEBUG
         _log.log(
-            logging.WARNING if bad else logging.INFO if notice.state or notice.about == "link" else logging.DEBUG,
-            "%s", " ".join(word for word in (notice.about, notice.state) if word),
+            logging.WARNING if bad else usual, "%s", " ".join(word for word in (notice.about, notice.state) if word),
             extra={"symbol": notice.subject, "reason": notice.reason},
         )  # fmt: skip
 

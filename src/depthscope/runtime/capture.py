@@ -79,8 +79,9 @@ class CaptureSource:
     def __init__(self, path: Path, options: SourceOptions) -> None:
         if options.tick is not None or options.lot is not None or options.extra:
             given = [name for name in ("tick", "lot") if getattr(options, name) is not None]
+            extra = sorted(options.extra)
             raise ConfigError(
-                f"A recording replays with what its venue told: leave out {', '.join([*given, *options.extra])}."
+                f"A recording replays with what its venue told: leave out {', '.join([*given, *extra])}."
             )
         self.path = path
         self._chunk = options.chunk

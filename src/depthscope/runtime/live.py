@@ -262,7 +262,7 @@ class LiveFeed:
         return empty_events(0)
 
     def health(self, timeout: float = 2.0) -> dict[str, Any]:
-        """Figures of the venue's machine (see its `health`); empty when its thread does not answer in time."""
+        """Figures of the machine (see its `health`); empty when its thread does not answer in time."""
         loop = self._loop
         if loop is None or self._ended:
             return {}
