@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from depthscope.market import events as ev
 from depthscope.market.inputs import Input, Kind
 from depthscope.venues.binance_live import BinanceMachine
 from depthscope.venues.binance_requests import Close, FetchInstruments, FetchSnapshot, LiveConfig, Open, Send
 from tests.venues.binance_feed import NS, Exchange, dump
 from tests.venues.binance_session import SECOND, info
+
+pytestmark = pytest.mark.untraced  # 600,000 steps; what they call is covered elsewhere
 
 DAY = 86_400 * SECOND
 

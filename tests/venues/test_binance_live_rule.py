@@ -14,6 +14,8 @@ from tests.reference.binance_book import RuleBook
 from tests.venues.binance_feed import Exchange, dump
 from tests.venues.binance_session import SECOND, FetchSnapshot, Session
 
+pytestmark = pytest.mark.untraced  # time is spent in the reference; what is called is covered elsewhere
+
 Truth = tuple[dict[int, int], dict[int, int]]
 HEAD = b'{"url":"/fapi/v1/depth","status":200,"symbol":"BTCUSDT"}\n'
 
