@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from depthscope import jit
 from depthscope.config import load_settings
 from depthscope.engine import Engine
 from depthscope.errors import UnknownInstrument
@@ -121,8 +120,6 @@ def live(
 
 def _batches(feed: LiveFeed, engine: Engine, length: int | None) -> Iterator[Batch]:
     """Rows as they are completed, and those the end completes."""
-    for _, build in jit.pending():  # what is compiled now does not hold up what is received later
-        build()
     feed.start()
     end: int | None = None
     stopping = False

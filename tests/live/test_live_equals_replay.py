@@ -44,7 +44,9 @@ def test_a_session_with_a_gap_and_a_reconnect_replays_to_the_same_bytes(tmp_path
     with Venue(faults) as venue:
         live = []
         states = set()
-        for frame in ds.live(venue.symbols, duration="12s", record=tmp_path, config=venue.settings, **OPTIONS):
+        for frame in ds.live(
+            venue.symbols, duration="12s", record=tmp_path, config=venue.settings, **OPTIONS
+        ):
             live.append(shown(frame))
             states.add((frame.symbol, frame.state))
     assert {(name, "STALE") for name in venue.symbols} <= states  # the disconnect
@@ -57,7 +59,11 @@ def test_a_session_with_a_gap_and_a_reconnect_replays_to_the_same_bytes(tmp_path
         assert digest([shown(f) for f in ds.replay(source, **OPTIONS)]) == digest(live)
     environment = {**os.environ, "PYTHONHASHSEED": "4711"}
     other = subprocess.run(
-        [sys.executable, "-c", AGAIN, str(tmp_path)], capture_output=True, text=True, check=True, env=environment
+        [sys.executable, "-c", AGAIN, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
     )
     assert other.stdout.strip() == digest(live)
 
@@ -68,7 +74,9 @@ def test_a_session_with_a_gap_and_a_reconnect_replays_to_the_same_bytes(tmp_path
 @pytest.mark.untraced
 def test_a_recording_is_a_source_like_any_other(tmp_path: Path) -> None:
     with Venue() as venue:
-        frames = list(ds.live("SYNES", duration="4s", record=tmp_path, config=venue.settings, features=["mid"]))
+        frames = list(
+            ds.live("SYNES", duration="4s", record=tmp_path, config=venue.settings, features=["mid"])
+        )
     assert {f.symbol for f in frames} == {"SYNES"}
     source = open_source(tmp_path)
     counted = sum(len(chunk) for chunk in source.chunks())
@@ -87,7 +95,9 @@ def test_a_recording_is_a_source_like_any_other(tmp_path: Path) -> None:
 def test_the_last_row_of_a_clean_end_is_live(tmp_path: Path) -> None:
     """Ending a session is no gap: nothing was missed up to there."""
     with Venue() as venue:
-        frames = list(ds.live("SYNES", duration="3s", record=tmp_path, config=venue.settings, features=["mid"]))
+        frames = list(
+            ds.live("SYNES", duration="3s", record=tmp_path, config=venue.settings, features=["mid"])
+        )
     assert frames[-1].state == "LIVE"
     told = subprocess.run(
         [sys.executable, "-m", "depthscope", "info", "--json", str(tmp_path)],

@@ -29,8 +29,13 @@ class Venue:
     """
 
     def __init__(
-        self, faults: Iterable[str] = (), *, source: Callable[[], Any] | str = SOURCE, port: int = 0, **options: Any
-    ) -> None:  # fmt: skip
+        self,
+        faults: Iterable[str] = (),
+        *,
+        source: Callable[[], Any] | str = SOURCE,
+        port: int = 0,
+        **options: Any,
+    ) -> None:
         opener = (lambda: open_source(source)) if isinstance(source, str) else source
         self.exchange = Exchange(opener, start=time.time_ns, faults=faults, **options)
         self._port = port

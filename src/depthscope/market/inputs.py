@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping, Sequence
 
     from depthscope.market.events import Events
@@ -146,18 +145,30 @@ class LiveMachine(Machine, Protocol):
         ...
 
 
+class Room(Protocol):
+    """An `asyncio.Event`, as far as it matters here."""
+
+    def set(self) -> None:
+        """There is room."""
+        ...
+
+    def clear(self) -> None:
+        """There is none."""
+        ...
+
+
 class Feed(Protocol):
     """What owns a venue's sockets: it gives inputs to its sink, in order, and does what the machine requests.
 
     Attributes
     ----------
-    room : asyncio.Event
+    room : Room
         Cleared by whoever cannot take more: no socket is read until it is set again.
     figures : dict of str to int
         What was counted.
     """
 
-    room: asyncio.Event
+    room: Room
     figures: dict[str, int]
 
     async def run(self) -> None:

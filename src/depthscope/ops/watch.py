@@ -98,8 +98,9 @@ class LiveWatch:
         self._notices.append(notice)
         bad = notice.state in ("STALE", "alarm")
         usual = logging.INFO if notice.state or notice.about == "link" else logging.DEBUG
+        said = " ".join(word for word in (notice.about, notice.state) if word)
         _log.log(
-            logging.WARNING if bad else usual, "%s", " ".join(word for word in (notice.about, notice.state) if word),
+            logging.WARNING if bad else usual, "%s", said,
             extra={"symbol": notice.subject, "reason": notice.reason},
         )  # fmt: skip
 

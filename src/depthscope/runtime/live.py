@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
+from depthscope import jit
 from depthscope.errors import DepthscopeError, FeedFailed, UnknownName
 from depthscope.market.events import empty_events
 from depthscope.market.inputs import Input, Kind
@@ -106,7 +107,9 @@ class LiveFeed:
     # -- life ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Connect, in the thread."""
+        """Connect, in the thread; what decodes is compiled first."""
+        for _, build in jit.pending():
+            build()
         self._thread.start()
 
     def stop(self, timeout: float = PATIENCE) -> None:

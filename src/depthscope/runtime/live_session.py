@@ -137,9 +137,10 @@ class LiveSession(Market):
             feed = self._feed = self._make_feed()
             names = ", ".join(feed.symbols)
             self._info = SourceInfo(f"{names} on {feed.venue}", "live", dataset=feed.venue)
-            feed.start()
-            self._warm_engine()
+            self._warm_engine()  # before anything is received: compiling would hold that up
             self._engine = self._make_engine()
+            self._set(state="connecting", warm=("connecting", 0, 1))
+            feed.start()
             self._await_events()
             self._begin()
         except DepthscopeError as error:
