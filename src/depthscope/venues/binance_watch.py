@@ -201,7 +201,8 @@ class Watch:
     def median(self, place: int) -> int:
         """Median of the newest intervals, ns; 0 without any."""
         n = min(int(self.rows[place, W_SINCE]) - 1, RING)
-        return int(np.median(self.rows[place, W_RING : W_RING + n])) if n > 0 else 0
+        ordered = sorted(self.rows[place, W_RING : W_RING + n].tolist())
+        return int(ordered[(n - 1) // 2] + ordered[n // 2]) // 2 if n > 0 else 0
 
     def minute(self) -> list[tuple[int, int, int]]:
         """Close a minute: (row, messages, usual) of streams that fell below half their rate or came back.
