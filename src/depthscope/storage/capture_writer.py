@@ -9,6 +9,7 @@ import json
 import secrets
 import threading
 import time
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -80,8 +81,8 @@ class CaptureWriter:
         … or when its inputs span this time by their receive times.
     opening : callable, optional
         Called where a segment other than the first begins, by the thread that appends and before
-        its input is taken: gives inputs to repeat there besides the CONFIG, INSTRUMENT and BLOB
-        inputs so far, which are always repeated (the last one of each name).
+        its input is taken (it must not append): gives inputs to repeat there besides the CONFIG,
+        INSTRUMENT and BLOB inputs so far, which are always repeated (the last one of each name).
     queue_bytes : int
         Most payload bytes that may wait to be written. What comes while they do is lost, which is
         recorded as a gap and told by `lost`; with `wait`, appending waits instead.
@@ -376,8 +377,12 @@ class CaptureWriter:
             if self._output is not None:
                 self._output.failed = True
             self._moved.notify_all()
-        if self._on_failure is not None:
+        if self._on_failure is None:
+            return
+        try:
             self._on_failure(failure)
+        except Exception as error:  # noqa: BLE001  (its fault must not end the thread that told it)
+            warnings.warn(f"What was to hear of a failed recording failed itself: {error!r}", stacklevel=2)
 
     # The writing thread:
 
@@ -401,6 +406,8 @@ class CaptureWriter:
                 reason = f"writing failed: {error.strerror or error}"
             except _Stopped as stopped:
                 reason, told = stopped.reason, True
+            except Exception as error:  # noqa: BLE001  (a thread that dies unheard would record nothing)
+                reason = f"an unexpected {type(error).__name__}: {error}"
             if reason:
                 self._fail(reason, told)
                 self._syncer.wake()
