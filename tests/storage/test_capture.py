@@ -241,6 +241,50 @@ def test_stop_and_resume(tmp_path: Path) -> None:
     assert [segment.sealed for segment in verify(tmp_path).segments] == [True, True]
 
 
+def test_a_fault_of_our_own_is_a_failure_not_a_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deaf(failure: RecordingFailed) -> None:
+        raise KeyError("deaf")
+
+    writer = CaptureWriter(tmp_path, on_failure=deaf)
+    with monkeypatch.context() as patch:
+        patch.setattr(writer._packer, "pack", lambda *_: 1 / 0)
+        writer.append(Input(Kind.WS, 0, 1, b"lost"))
+        with pytest.warns(UserWarning, match="deaf"):
+            deadline = time.monotonic() + 10
+            while writer.failure is None and time.monotonic() < deadline:
+                time.sleep(0.005)
+            time.sleep(0.05)
+    assert "ZeroDivisionError" in str(writer.failure)
+    writer.resume()
+    writer.append(Input(Kind.WS, 0, 2, b"again"))
+    writer.close()
+    assert inputs_of(tmp_path) == [Input(Kind.WS, 0, 2, b"again")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_a_look_at_the_lock_does_not_disturb_the_writer(tmp_path: Path) -> None:
+    from depthscope.storage.disk import is_open_elsewhere
+
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            for path in tmp_path.glob("*.cap"):
+                is_open_elsewhere(path)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    with CaptureWriter(tmp_path, segment_seconds=1) as writer:
+        for second in range(300):
+            writer.append(Input(Kind.CLOCK, 0, second * 1_000_000_000, b"{}"))
+    done.set()
+    thread.join()
+    assert len(inputs_of(tmp_path)) == 300
+    assert verify(tmp_path).sound
+
+
 def test_a_closed_writer_takes_nothing(tmp_path: Path) -> None:
     writer = CaptureWriter(tmp_path)
     writer.close()

@@ -21,7 +21,8 @@ from depthscope.simulators.binance_rules import NEVER, Rules
 from depthscope.simulators.binance_wire import Reply as SimReply
 from depthscope.venues.binance_feed import Feed, Lost, Reply
 from depthscope.venues.binance_live import BinanceMachine
-from depthscope.venues.binance_requests import LiveConfig, Notice
+from depthscope.market.inputs import Notice
+from depthscope.venues.binance_requests import LiveConfig
 
 START = 1_795_000_000_000_000_000
 SECOND = 1_000_000_000

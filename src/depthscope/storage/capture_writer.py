@@ -9,13 +9,14 @@ import json
 import secrets
 import threading
 import time
+import warnings
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from depthscope.errors import InputError, OutputError, RecordingFailed
 from depthscope.market.inputs import Input
 from depthscope.storage.batches import INPUT_BYTES, write_inputs
+from depthscope.storage.capture_items import Rotate, Stop, Stopped
 from depthscope.storage.disk import DISK
 from depthscope.storage.frames import FrameKind, Packer
 from depthscope.storage.redaction import redacted
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from depthscope.storage.capture_items import Item
     from depthscope.storage.disk import Disk
 
 __all__ = ["MAX_INPUT", "CaptureWriter"]
@@ -36,31 +38,6 @@ FRAME_BYTES: Final = 256 << 10  # payload bytes after which a frame is full
 FRAME_SECONDS: Final = 0.012  # how long the first input of a frame waits for others
 CLOSE_SECONDS: Final = 30.0
 _TOGETHER: Final = 64  # inputs repeated in one frame
-
-
-@dataclass(frozen=True, slots=True)
-class _Rotate:
-    """A new segment begins here, and opens with these inputs; `reason` says why any are missing."""
-
-    opening: list[Input]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Stop:
-    """Recording ends here, on purpose."""
-
-    reason: str
-
-
-_Item = tuple[int, Input | _Rotate | _Stop]  # with the sequence of the input it is or is before
-
-
-class _Stopped(Exception):
-    """The writing thread can write no more."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
 
 
 class CaptureWriter:
@@ -80,8 +57,8 @@ class CaptureWriter:
         … or when its inputs span this time by their receive times.
     opening : callable, optional
         Called where a segment other than the first begins, by the thread that appends and before
-        its input is taken: gives inputs to repeat there besides the CONFIG, INSTRUMENT and BLOB
-        inputs so far, which are always repeated (the last one of each name).
+        its input is taken (it must not append): gives inputs to repeat there besides the CONFIG,
+        INSTRUMENT and BLOB inputs so far, which are always repeated (the last one of each name).
     queue_bytes : int
         Most payload bytes that may wait to be written. What comes while they do is lost, which is
         recorded as a gap and told by `lost`; with `wait`, appending waits instead.
@@ -135,7 +112,7 @@ class CaptureWriter:
         # Shared between the threads, under the lock.
         self._lock = threading.Lock()
         self._moved = threading.Condition(self._lock)  # notified when anything below changes
-        self._queue: list[_Item] = []
+        self._queue: list[Item] = []
         self._waiting = 0  # bytes in the queue and in the writing thread's hands
         self._sequence = 0  # of the last input appended
         self._lost = 0
@@ -301,7 +278,7 @@ class CaptureWriter:
         """
         with self._lock:
             if self._failure is None and not self._closing:
-                self._queue.append((self._sequence + 1, _Stop(reason)))
+                self._queue.append((self._sequence + 1, Stop(reason)))
         self._hurry()
         with self._lock:
             self._moved.wait_for(lambda: self._failure is not None or self._closing, CLOSE_SECONDS)
@@ -364,7 +341,7 @@ class CaptureWriter:
         return self._full or (start is not None and now - start >= self._segment_ns)
 
     def _rotate(self, reason: str = "") -> None:
-        self._queue.append((self._sequence + 1, _Rotate(self._repeats.all(), reason)))
+        self._queue.append((self._sequence + 1, Rotate(self._repeats.all(), reason)))
         self._full, self._segment_start = False, None
         self._work.set()
 
@@ -386,8 +363,12 @@ class CaptureWriter:
             if self._output is not None:
                 self._output.failed = True
             self._moved.notify_all()
-        if self._on_failure is not None:
+        if self._on_failure is None:
+            return
+        try:
             self._on_failure(failure)
+        except Exception as error:  # noqa: BLE001  (its fault must not end the thread that told it)
+            warnings.warn(f"What was to hear of a failed recording failed itself: {error!r}", stacklevel=2)
 
     # The writing thread:
 
@@ -409,11 +390,15 @@ class CaptureWriter:
                     self._seal(self._sequence + 1)  # what was lost since the last frame is a gap too
             except OSError as error:
                 reason = f"writing failed: {error.strerror or error}"
-            except _Stopped as stopped:
+            except Stopped as stopped:
                 reason, told = stopped.reason, True
+            except Exception as error:  # noqa: BLE001  (a thread that dies unheard would record nothing)
+                reason = f"an unexpected {type(error).__name__}: {error}"
             if reason:
                 self._fail(reason, told)
                 self._syncer.wake()
+            if self._output is not None and self._output.failed:
+                self._let_go()
             with self._lock:
                 if taken and self._next <= taken[-1][0]:
                     self._lost += sum(
@@ -424,7 +409,7 @@ class CaptureWriter:
             if last:
                 return
 
-    def _write(self, taken: list[_Item]) -> None:
+    def _write(self, taken: list[Item]) -> None:
         """Frame and write what was taken from the queue."""
         batch: list[Input] = []
         size = 0
@@ -441,12 +426,12 @@ class CaptureWriter:
                     self._put_gap(number, "overflow")
                 batch.append(item)
                 size += len(item.payload)
-            elif isinstance(item, _Rotate):
+            elif isinstance(item, Rotate):
                 self._seal(self._next)
                 self._begin_segment(item.opening, number, item.reason)
             else:
                 self._seal(number)
-                raise _Stopped(item.reason)
+                raise Stopped(item.reason)
         if batch:
             self._put_inputs(batch)
 
@@ -461,9 +446,14 @@ class CaptureWriter:
         """Write a frame; afterwards everything up to `last` is written or a recorded gap."""
         output = self._output
         if output is None or output.failed:
-            raise _Stopped("")  # why has been told already
+            raise Stopped("")  # why has been told already
         frame = self._packer.pack(kind, sequence, content)
-        self._disk.write_all(output.descriptor, frame)
+        try:
+            self._disk.write_all(output.descriptor, frame)
+        except OSError:
+            if output.failed:  # by the other thread, in this very moment: that failure has been told
+                raise Stopped("") from None
+            raise
         self._next = last + 1
         output.sequence = last
         output.size += len(frame)
@@ -476,7 +466,12 @@ class CaptureWriter:
         if output is not None and not output.failed:
             told = {"segment": self._number, "next": end}
             self._put(FrameKind.SEAL, end, json.dumps(told).encode(), end - 1)
-            output.ended = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Be done with the segment: its file may be closed."""
+        if self._output is not None:
+            self._output.ended = True
         self._output = None
 
     def _begin_segment(self, opening: list[Input], number: int = 1, reason: str = "") -> None:

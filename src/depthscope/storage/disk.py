@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ class Disk:
         """Create a file that must not exist yet, locked for as long as it is open; its descriptor."""
         descriptor = os.open(path, _FLAGS, 0o644)
         if sys.platform != "win32":
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A reader that looks whether it is locked holds it for a moment: wait. Some network file
+            # systems know no locks; the file is ours alone all the same, since we have made it.
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
         return descriptor
 
     def write(self, descriptor: int, data: bytes) -> int:
@@ -81,4 +85,6 @@ def is_open_elsewhere(path: Path) -> bool:
             fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
+        except OSError:  # a file system without locks cannot tell
+            return False
     return False

@@ -29,6 +29,7 @@ __all__ = ["FORMAT", "ParquetSource", "open_file", "sniff"]
 FORMAT: Final = "parquet"
 PARQUET: Final = b"PAR1"
 MOST_FOOTER: Final = 64 << 20
+STEP: Final = 65_536  # events put in order together
 ADVICE: Final = "What came before the damage is good."
 
 
@@ -99,7 +100,7 @@ class _Archive:
 
 @dataclass(slots=True, eq=False)
 class _Cursor:
-    """A file of a run being read: the events of its current row group."""
+    """A file of a run being read: events of it that have not been given yet."""
 
     file: ArchivedFile
     path: Path
@@ -124,10 +125,11 @@ class _Cursor:
         try:
             with pq.ParquetFile(self.path, metadata=self.layout, page_checksum_verification=True) as file:
                 self.layout = file.metadata
-                self.rows, self.events = events_of(file.read_row_group(self.group))
+                rows, events = events_of(file.read_row_group(self.group))
         except (OSError, ValueError, pa.ArrowException) as error:
             return f"{self.path}: {error}"
         self.group += 1
+        self.rows, self.events = np.concatenate([self.rows, rows]), np.concatenate([self.events, events])
         return ""
 
 
@@ -176,30 +178,25 @@ class ParquetSource(_Archive):
         waiting = sorted(self._manifest.files, key=lambda file: file.groups[0].first, reverse=True)
         active: list[_Cursor] = []
         done, end = 0, self._manifest.events
+        wrong = ""
         while done < end:
-            # Up to here every file has been read; what the next row groups hold comes later.
-            wrong = ""
-            bound = end
-            while waiting and waiting[-1].groups[0].first <= done:
-                cursor = _Cursor(waiting[-1], self._root / waiting.pop().path)
-                active.append(cursor)
-                wrong = wrong or self._check(cursor)
-            for cursor in active:
-                if not wrong and not len(cursor.rows) and cursor.next and cursor.next.first <= done:
-                    wrong = cursor.advance()
-                    self.info.bytes_read += cursor.file.groups[cursor.group - 1].size
-                if cursor.next:
-                    bound = min(bound, cursor.next.first)
-            if waiting:
-                bound = min(bound, waiting[-1].groups[0].first)
             if wrong:
                 raise self._corrupt(wrong, done)
+            bound = min(done + STEP, end)
+            while waiting and waiting[-1].groups[0].first < bound:
+                active.append(_Cursor(waiting[-1], self._root / waiting.pop().path))
+            for cursor in active:
+                while (piece := cursor.next) is not None and piece.first < bound:
+                    found = ("" if cursor.group else self._check(cursor)) or cursor.advance()
+                    self.info.bytes_read += piece.size
+                    if found:  # what comes before it is given first
+                        wrong, bound = found, piece.first
             block = self._merge(active, done, bound)
             active = [cursor for cursor in active if len(cursor.rows) or cursor.next]
             for start in range(0, len(block), self._options.chunk):
-                piece = block[start : start + self._options.chunk]
-                self.info.records = done = done + len(piece)
-                yield piece
+                piece_of = block[start : start + self._options.chunk]
+                self.info.records = done = done + len(piece_of)
+                yield piece_of
 
     def _check(self, cursor: _Cursor) -> str:
         """What is wrong with a file apart from its row groups, which are checked as they are read."""

@@ -32,7 +32,8 @@ class Output:
     full : bool
         It has grown to the size it was meant to have.
     ended : bool
-        Nothing more will be written: once durable it is closed.
+        Who writes is done with it: it is closed once durable, or at once where it has failed. Never before,
+        or what is written might go to another file that got the same descriptor.
     failed : bool
         Nothing more may be written to it, and nothing of it will be made durable.
     """
@@ -98,15 +99,16 @@ class Syncer:
         Raises
         ------
         OSError
-            When the disk refuses. All outputs are given up and closed: what was not durable before may be
-            lost, and a second sync would only pretend that it is not.
+            When the disk refuses. All outputs are given up: what was not durable before may be lost, and a
+            second sync would only pretend that it is not.
         """
         with self._lock:
             outputs = list(self._outputs)
         try:
             for output, durable in outputs:
                 if output.failed:
-                    self._drop([output])
+                    if output.ended:
+                        self._drop([output])
                     continue
                 # Read before the sync, which promises nothing about what is written during it.
                 ended, sequence, size = output.ended, output.sequence, output.size
@@ -121,7 +123,7 @@ class Syncer:
         except OSError:
             for output, _ in outputs:
                 output.failed = True
-            self._drop([output for output, _ in outputs])
+            self._drop([output for output, _ in outputs if output.ended])
             raise
 
     def _drop(self, outputs: list[Output]) -> None:
