@@ -2,7 +2,7 @@
 
 Run as a process of its own, so that it does not share an interpreter with what is measured. It speaks just
 enough of the protocol: exchangeInfo, time, snapshots, and streams with answers to SUBSCRIBE. Each symbol
-has levels at fixed places whose sizes are set by a counter, so that anybody can tell the book after any update.
+has levels at fixed places whose sizes a counter sets, so that anybody can tell the book after any update.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ def sides(update: int) -> tuple[str, str]:
     """Both sides' JSON after an update."""
     told = []
     for k, side in enumerate("ba"):
-        rows = (
-            f'["{price}","{size_of(update, level + LEVELS * k) / 1000:.3f}"]' for level, price in enumerate(PRICES[side])
-        )
+        sizes = [f"{size_of(update, level + LEVELS * k) / 1000:.3f}" for level in range(LEVELS)]
+        rows = [f'["{price}","{size}"]' for price, size in zip(PRICES[side], sizes, strict=True)]
         told.append("[" + ",".join(rows) + "]")
     return told[0], told[1]
 
@@ -108,16 +107,15 @@ class Market:
     def reply(self, target: str) -> bytes:
         url = urlsplit(target)
         if url.path.endswith("/exchangeInfo"):
-            rows = [
-                {
-                    "symbol": name, "status": "TRADING", "contractType": "PERPETUAL", "pair": name,
-                    "filters": [
-                        {"filterType": "PRICE_FILTER", "minPrice": "0.10", "maxPrice": "9000000", "tickSize": "0.10"},
-                        {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.001"},
-                    ],
-                }
-                for name in self.symbols
-            ]  # fmt: skip
+            price = {
+                "filterType": "PRICE_FILTER",
+                "minPrice": "0.10",
+                "maxPrice": "9000000",
+                "tickSize": "0.10",
+            }
+            lot = {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.001"}
+            known = {"status": "TRADING", "contractType": "PERPETUAL", "filters": [price, lot]}
+            rows = [{"symbol": name, "pair": name, **known} for name in self.symbols]
             return json.dumps({"rateLimits": [], "exchangeFilters": [], "symbols": rows}).encode()
         if url.path.endswith("/depth"):
             symbol = parse_qs(url.query)["symbol"][0]
@@ -148,7 +146,8 @@ class Market:
     async def stream(
         self, head: str, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        key = next(line.split(": ", 1)[1] for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key"))
+        lines = [line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line]
+        key = next(value for name, value in lines if name.lower() == "sec-websocket-key")
         accept = base64.b64encode(hashlib.sha1(key.encode() + MAGIC, usedforsecurity=False).digest())
         writer.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -171,7 +170,7 @@ class Market:
 async def main(symbols: list[str], rate: float, seconds: float) -> None:
     market = Market(symbols, rate)
     server = await asyncio.start_server(market.serve, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
+    print(server.sockets[0].getsockname()[1], flush=True)
     await market.run(seconds)
     await asyncio.sleep(3600)
 

@@ -1,4 +1,4 @@
-"""The whole system in virtual time: exchange, feed, machine, capture log, engine, under faults drawn by a seed.
+"""The whole system in virtual time: exchange, feed, machine, log, engine, under faults drawn by a seed.
 
 What must hold, whatever strikes: a LIVE book is the exchange's own at every publish (`World`), the books come
 back once nothing strikes any more, and a replay of the capture log gives the engine's rows, byte for byte.
@@ -14,25 +14,41 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from depthscope.engine import Engine
+from depthscope.engine import Batch, Engine
 from depthscope.market.events import Events
 from depthscope.market.inputs import Input
 from depthscope.market.instruments import Instrument
-from depthscope.runtime.capture import CaptureSource
 from depthscope.market.source import SourceOptions
+from depthscope.runtime.capture import CaptureSource
 from depthscope.storage.capture import CaptureWriter, verify
 from tests.venues.binance_world import World
 
 NAMES = ["BTCUSDT", "ETHUSDT"]
 SECONDS = 45.0  # of which faults may begin in the first 15
 FAULTS = (
-    "drop:{name}@{at}s/7s", "reorder:{name}@{at}s/5s", "duplicate:{name}@{at}s/3s", "malformed:{name}@{at}s/4s",
-    "unknown-level:{name}@{at}s", "drop-trade:{name}@{at}s/3s", "lag=1s:{name}@{at}s+5s",
-    "snapshot-behind:{name}@{at}s+6s", "crossed=5:{name}@{at}s+300ms", "disconnect@{at}s", "disconnect:public@{at}s",
-    "disconnect:market@{at}s", "close=1001@{at}s", "storm=500ms@{at}s+4s", "refuse@{at}s+4s", "429:depth@{at}s+5s",
-    "503:depth@{at}s+5s", "slow=2s:depth@{at}s+6s", "stall:depth@{at}s+3s", "garbled@{at}s+3s", "skew=1h@{at}s",
+    "drop:{name}@{at}s/7s",
+    "reorder:{name}@{at}s/5s",
+    "duplicate:{name}@{at}s/3s",
+    "malformed:{name}@{at}s/4s",
+    "unknown-level:{name}@{at}s",
+    "drop-trade:{name}@{at}s/3s",
+    "lag=1s:{name}@{at}s+5s",
+    "snapshot-behind:{name}@{at}s+6s",
+    "crossed=5:{name}@{at}s+300ms",
+    "disconnect@{at}s",
+    "disconnect:public@{at}s",
+    "disconnect:market@{at}s",
+    "close=1001@{at}s",
+    "storm=500ms@{at}s+4s",
+    "refuse@{at}s+4s",
+    "429:depth@{at}s+5s",
+    "503:depth@{at}s+5s",
+    "slow=2s:depth@{at}s+6s",
+    "stall:depth@{at}s+3s",
+    "garbled@{at}s+3s",
+    "skew=1h@{at}s",
     "skew=-5s@{at}s",
-)  # fmt: skip
+)
 SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else range(200)
 PARTS = 10
 
@@ -44,7 +60,7 @@ class System(World):
         super().__init__(NAMES, faults, seed=seed)
         self.writer = CaptureWriter(folder, wait=True, sync_seconds=3_600.0)
         self.engine = Engine(self.instrument, every="100ms", features=["mid", "spread", "ofi", "flow"])
-        self.rows: list[bytes] = []
+        self.rows: list[Batch] = []
 
     def instrument(self, publisher: int, number: int) -> Instrument:
         return self.machine.instruments[publisher, number]
@@ -55,9 +71,13 @@ class System(World):
         self.apply(np.frombuffer(self.said[-1], self.machine.take().dtype))
 
     def apply(self, events: Events) -> None:
-        batch = self.engine.process(events.copy())
-        if len(batch):
-            self.rows.append(batch.meta.tobytes() + batch.values.tobytes("F"))
+        self.rows.append(self.engine.process(events.copy()))
+
+
+def bytes_of(batches: list[Batch]) -> bytes:
+    """All rows, however they came."""
+    values = np.concatenate([batch.values for batch in batches], axis=1)
+    return np.concatenate([batch.meta for batch in batches]).tobytes() + values.tobytes()
 
 
 def faults_of(seed: int) -> list[str]:
@@ -78,11 +98,8 @@ def check(seed: int, folder: Path) -> int:
         assert verify(folder).sound
         source = CaptureSource(folder, SourceOptions())
         again = Engine(source.resolve, every="100ms", features=["mid", "spread", "ofi", "flow"])
-        rows = []
-        for events in source.chunks():
-            batch = again.process(events)
-            rows.append(batch.meta.tobytes() + batch.values.tobytes("F"))
-        assert b"".join(rows) == b"".join(world.rows)
+        rows = [again.process(events) for events in source.chunks()]
+        assert bytes_of(rows) == bytes_of(world.rows)
     except BaseException as error:
         error.add_note(f"SEED={seed}: {' '.join(faults)}")
         raise
@@ -96,7 +113,7 @@ def test_seeded_faults(part: int, tmp_path: Path) -> None:
     for seed in SEEDS:
         if seed % PARTS == part:
             compared += check(seed, tmp_path / str(seed))
-    assert compared > 100 * len([s for s in SEEDS if s % PARTS == part])
+    assert compared >= 100 * len([s for s in SEEDS if s % PARTS == part])
 
 
 @pytest.mark.slow

@@ -14,14 +14,13 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from depthscope.market import events as ev
-from depthscope.market.inputs import Input, Kind
+from depthscope.market.inputs import Input, Kind, Notice
 from depthscope.runtime.sources import open_source
 from depthscope.simulators.binance_exchange import Exchange
 from depthscope.simulators.binance_rules import NEVER, Rules
 from depthscope.simulators.binance_wire import Reply as SimReply
 from depthscope.venues.binance_feed import Feed, Lost, Reply
 from depthscope.venues.binance_live import BinanceMachine
-from depthscope.market.inputs import Notice
 from depthscope.venues.binance_requests import LiveConfig
 
 START = 1_795_000_000_000_000_000
