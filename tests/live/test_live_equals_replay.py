@@ -7,12 +7,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import depthscope as ds
+from depthscope.engine import Engine
+from depthscope.market.layouts import LIVE
+from depthscope.runtime.live import LiveFeed
 from depthscope.runtime.sources import open_source
 from tests.live.venue import Venue
 
@@ -104,3 +109,42 @@ def test_the_last_row_of_a_clean_end_is_live(tmp_path: Path) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(told.stdout)["gaps"] == 0
+
+
+def test_a_segment_can_be_read_without_those_before_it(tmp_path: Path) -> None:
+    """It begins with what was open, and snapshots are fetched beside books that stay as they are."""
+    with Venue() as venue:
+        feed = LiveFeed(
+            "binance", ["SYNES", "SYN3"], settings=venue.settings, record=tmp_path, segment_seconds=4.0
+        )
+        engine = Engine(lambda *key: feed.instruments[key], every="100ms", features=["mid"])
+        feed.start()
+        batches = []
+        until = time.monotonic() + 14
+        while time.monotonic() < until:
+            batches.append(engine.process(feed.take(0.2)))
+        feed.stop()
+        batches.append(engine.process(feed.take()))
+    segments = sorted(tmp_path.glob("*.cap"))
+    assert len(segments) >= 3
+
+    whole = open_source(tmp_path)
+    replayed = Engine(whole.resolve, every="100ms", features=["mid"])
+    rows = np.concatenate([replayed.process(events).meta for events in whole.chunks()])
+    assert rows.tobytes() == np.concatenate([batch.meta for batch in batches]).tobytes()
+    assert not whole.info.warnings
+
+    for folder in (segments[1], segments[2]):
+        part = open_source(folder)
+        middle = Engine(part.resolve, every="100ms", features=["mid"])
+        states = np.concatenate([middle.process(events).meta["state"] for events in part.chunks()])
+        assert (states == LIVE).mean() > 0.5
+        for symbol in ("SYNES", "SYN3"):
+            assert middle.book(symbol).state == "LIVE"
+    for symbol in ("SYNES", "SYN3"):  # the last one ends where the session did
+        last = open_source(segments[-1])
+        end = Engine(last.resolve, every="100ms", features=["mid"])
+        for events in last.chunks():
+            end.process(events)
+        if end.symbols and symbol in end.symbols and end.book(symbol).state == "LIVE":
+            assert end.book(symbol).bids(10) == engine.book(symbol).bids(10)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from depthscope.market import events as ev
-from depthscope.market.inputs import Input, Kind
+from depthscope.market.inputs import Input, Kind, Notice
 from depthscope.venues.binance_live import BinanceMachine
 from depthscope.venues.binance_requests import (
     Close,
@@ -17,7 +17,6 @@ from depthscope.venues.binance_requests import (
     FetchSnapshot,
     FetchTime,
     LiveConfig,
-    Notice,
     Open,
     Request,
     Send,

@@ -30,7 +30,7 @@ class Kind(IntEnum):
     WS          a message of a stream connection, byte for byte
     REST        a reply: one JSON line ``{"url", "status", "symbol"?}``, then the body
     CLOCK       JSON ``{"wall": ns}``: the receive clock moved on; wall time beside it
-    LINK        JSON ``{"event": "open" | "lost" | "closed" | "ended", "name", "reason"?}``
+    LINK        JSON ``{"event": "open" | "lost" | "closed" | "ended", "name", "reason"?, "ready"?}``
     STATUS      JSON: what the session itself noticed or was told (halt, operator, disk)
     INSTRUMENT  JSON: id, symbol, tick, lot and the rest of one instrument
     CONFIG      JSON: settings in force, with their hash
@@ -138,6 +138,10 @@ class LiveMachine(Machine, Protocol):
 
     def take_notices(self) -> list[Notice]:
         """Notices since the last call."""
+        ...
+
+    def opening(self, now: int) -> list[Input]:
+        """Inputs that, after its settings, let a machine begin in the middle of this session."""
         ...
 
     def health(self, now: int) -> dict[str, Any]:

@@ -184,17 +184,24 @@ class CaptureSource:
     def _sessions(self, reader: CaptureReader, gaps: list[Gap]) -> Iterator[Events]:
         machine: Machine | None = None
         last = 0
+        missing = False  # whether inputs are missing since the last segment began
         opened: dict[int, bytes] = {}  # connections of the session: what said so
         for found in reader:
             if isinstance(found, Gap):
                 gaps.append(found)
+                missing = missing or found.lost != 0
                 if found.reason == "restart":
                     if machine is not None:
                         yield from self._given_up(machine, opened, last)
-                    machine, opened = None, {}
+                    machine, opened, missing = None, {}, False
                 continue
             if found.opening and machine is not None:
-                continue  # repeated for those who begin to read here
+                if not missing:
+                    continue  # repeated for those who begin to read here
+                # What is missing may have opened and closed connections: begin anew, as they do.
+                yield from self._given_up(machine, opened, last)
+                machine, opened = None, {}
+            missing = missing and not found.opening
             for received in found:
                 if machine is None:
                     if received.kind != Kind.CONFIG:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["LiveFeed"]
 
 MOST_BYTES: Final = 256 << 20  # of events that wait to be taken
+SEGMENT_SECONDS: Final = 3_600.0
 KEPT: Final = 1_000  # notices
 UNLISTED: Final = "quarantined: the venue does not list"  # how a machine says that of a symbol
 PATIENCE: Final = 10.0  # seconds the thread may take to end
@@ -59,6 +60,8 @@ class LiveFeed:
         Folder of the capture log; without it nothing is written.
     on_notice : callable, optional
         Called with each notice, in the feed's thread.
+    segment_seconds : float
+        Length of a segment of the capture log; each can be read without those before it.
     most_bytes : int
         Of events that may wait to be taken before the sockets are left alone.
 
@@ -78,6 +81,7 @@ class LiveFeed:
         settings: Settings,
         record: Path | None = None,
         on_notice: Callable[[Notice], None] | None = None,
+        segment_seconds: float = SEGMENT_SECONDS,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self.venue = venue
@@ -88,13 +92,19 @@ class LiveFeed:
         self.recorder = (
             None
             if record is None
-            else CaptureWriter(record, opening=self._opening, on_failure=self._not_recorded)
+            else CaptureWriter(
+                record,
+                segment_seconds=segment_seconds,
+                opening=self._opening,
+                on_failure=self._not_recorded,
+            )
         )
         self.notices: deque[Notice] = deque(maxlen=KEPT)
         self.on_notice = on_notice
         self._most_bytes = most_bytes
         self._listed = set(self.symbols)  # those the venue has not said it does not list
-        self._links: dict[int, Input] = {}
+        self._middle: list[Input] = []  # what lets a reader begin here
+        self._begun = False  # a segment other than the first has begun
         self._held: list[Events] = []
         self._bytes = 0
         self._last = 0
@@ -169,12 +179,14 @@ class LiveFeed:
         received = redacted(received)
         if self.recorder is not None:
             self.recorder.append(received)
-        kind = received.kind
-        if kind == Kind.LINK:
-            self._linked(received)
         machine = self.machine
         machine.step(received)
         self._last = received.ts_recv
+        if received.kind != Kind.WS and self.recorder is not None:
+            self._middle = machine.opening(received.ts_recv)
+        if self._begun:
+            self._begun = False
+            self.tell("refresh", "a new segment of the recording begins")
         events = machine.take()
         if len(events):
             self._hold(events.copy())
@@ -196,22 +208,10 @@ class LiveFeed:
             if first:
                 self._change.notify_all()
 
-    def _linked(self, received: Input) -> None:
-        told = msgspec.json.decode(received.payload)
-        if told["event"] == "open":
-            self._links[received.connection] = received
-        else:
-            self._links.pop(received.connection, None)
-
     def _opening(self) -> list[Input]:
-        """What a segment repeats at its start besides settings: grids of instruments, open connections."""
-        grids = [
-            Input(Kind.INSTRUMENT, 0, self._last, msgspec.json.encode(
-                {"publisher": key[0], "id": key[1], "symbol": i.symbol, "tick": i.tick, "lot": i.lot}
-            ))
-            for key, i in self.machine.instruments.items()
-        ]  # fmt: skip
-        return [*grids, *self._links.values()]
+        """What a segment begins with besides settings (called by whoever has it begun)."""
+        self._begun = True
+        return self._middle
 
     def _not_recorded(self, failure: RecordingFailed) -> None:
         """Have the session told that recording ended (called by a thread of the recorder)."""

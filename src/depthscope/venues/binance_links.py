@@ -100,13 +100,16 @@ class Links:
         """Connections of a slot, confirmed or not, the oldest first."""
         return [k for k in self.links.values() if k.slot == slot.name]
 
-    def opened(self, number: int, name: str, now: int) -> Slot | None:
-        """A connection is open: subscribe. None when nobody asked for it."""
+    def opened(self, number: int, name: str, now: int, *, ready: bool = False) -> Slot | None:
+        """A connection is open: subscribe, unless that is `ready`. None when nobody asked for it."""
         slot = self.slots.get(name)
         if slot is None or number in self.links:
             return None
         slot.asked = 0
         link = self.links[number] = Link(number, name, now)
+        if ready:
+            link.ready = now
+            return slot
         for start in range(0, len(slot.streams), BATCH):
             self._subscribe(link, slot.streams[start : start + BATCH], now)
         if name == "market-1":

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from depthscope.market import events as ev
-from depthscope.market.inputs import Kind
+from depthscope.market.inputs import Input, Kind
 from depthscope.venues import binance_layout as b
 from depthscope.venues import binance_watch as w
 from depthscope.venues.binance_core import Book
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from depthscope.market.events import Events
-    from depthscope.market.inputs import Input, Notice
+    from depthscope.market.inputs import Notice
 
 __all__ = ["BinanceMachine"]
 
@@ -260,7 +260,8 @@ class BinanceMachine(Pulse):
             return
         event, name, reason = told.get("event"), str(told.get("name")), str(told.get("reason", ""))[:200]
         if event == "open":
-            slot = self.links.opened(connection, name, now)
+            self._connect(now)  # planned before, unless this is read from the middle of a session
+            slot = self.links.opened(connection, name, now, ready=bool(told.get("ready")))
             if slot is None:
                 self._ignore("link that was not asked for")
                 return
@@ -309,7 +310,10 @@ class BinanceMachine(Pulse):
                     self.decoder.syncs[self.decoder.table.index[name]].joined = slot.name in self._joined
 
     def _told(self, now: int, payload: bytes) -> None:
-        """Take what the session noticed: ``halt``, ``resume``, ``resync``; anything else is a remark."""
+        """Take what the session noticed: ``halt``, ``resume``, ``resync``, ``refresh``; else it is a remark.
+
+        ``refresh`` fetches snapshots beside books that stay as they are: a recording can be read from there.
+        """
         try:
             told = envelope(payload)
         except (Rejected, Skipped):
@@ -323,6 +327,10 @@ class BinanceMachine(Pulse):
         if event in ("halt", "resume"):
             for n in known:
                 self._status(n, "TRADING" if event == "resume" else "HALT", now)
+        elif event == "refresh":
+            for n in known:
+                if not self.books[n].quarantined and not self.books[n].fetched:
+                    self._fetch(n, reason or "asked for", now)
         elif event == "resync":
             for n in known:
                 self._resync(n, reason or "asked for", now)
@@ -366,6 +374,22 @@ class BinanceMachine(Pulse):
         self.requests += [FetchTime("start", now), FetchInstruments("start", now)]
 
     # ── state in and out ──
+
+    def opening(self, now: int) -> list[Input]:
+        """Inputs that let a machine begin in the middle of this session: instruments, open connections.
+
+        After its settings, that is; books then come with the next snapshots.
+        """
+        found = [
+            Input(Kind.INSTRUMENT, 0, now, msgspec.json.encode(
+                {"publisher": key[0], "id": key[1], "symbol": i.symbol, "tick": i.tick, "lot": i.lot}
+            ))
+            for key, i in self.instruments.items()
+        ]  # fmt: skip
+        for link in self.links.links.values():
+            told = {"event": "open", "name": link.slot, "ready": bool(link.ready), "reason": "open before"}
+            found.append(Input(Kind.LINK, link.number, now, msgspec.json.encode(told)))
+        return found
 
     def health(self, now: int) -> dict[str, Any]:
         """Figures for operations; nothing depends on them.
