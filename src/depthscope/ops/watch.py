@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from depthscope.config import Settings
     from depthscope.market.inputs import Notice
     from depthscope.runtime.live import LiveFeed
+    from depthscope.storage.space import SpaceLimits
 
 __all__ = ["LiveWatch"]
 
@@ -48,6 +49,8 @@ class LiveWatch:
         Where the session stands; by default that of a feed nobody computes from.
     audit : Path, optional
         Folder of the audit log: a record a transition, alarm and change of health.
+    space : SpaceLimits, optional
+        Free bytes on the disk of the recording below which it warns, and stops recording.
 
     Attributes
     ----------
@@ -62,6 +65,7 @@ class LiveWatch:
         *,
         status: Callable[[], Status] | None = None,
         audit: Path | None = None,
+        space: SpaceLimits | None = None,
     ) -> None:
         self.feed = feed
         self.latency = LatencyHistogram()
@@ -73,7 +77,7 @@ class LiveWatch:
         self._notices: list[Notice] = []
         self._tried = 0
         recorder = feed.recorder
-        self._space = None if recorder is None else SpaceWatch(recorder.folder, writer=recorder)
+        self._space = None if recorder is None else SpaceWatch(recorder.folder, space, writer=recorder)
         self._audit = None if audit is None else AuditWriter(audit, self._config, time.time_ns())
         self._health: Health | None = None
         self.snapshot = self._empty()

@@ -23,7 +23,7 @@ from depthscope.venues import binance_watch as w
 from depthscope.venues.binance_core import Book
 from depthscope.venues.binance_decoder import MOST_BYTES
 from depthscope.venues.binance_health import health
-from depthscope.venues.binance_info import listing
+from depthscope.venues.binance_info import listing, refusal
 from depthscope.venues.binance_json import Rejected, Skipped, envelope
 from depthscope.venues.binance_links import SECOND, Links, Slot
 from depthscope.venues.binance_pulse import Pulse
@@ -153,7 +153,7 @@ class BinanceMachine(Pulse):
         if "/depth" in url:
             self._depth_reply(header, now, body)
         elif "/exchangeInfo" in url:
-            self._info_reply(status == 200, str(status), now, body)
+            self._info_reply(status == 200, refusal(status, body), now, body)
         elif "/time" in url and status == 200:
             self._time_reply(header.get("sent"), now, body)
         elif "/time" not in url:
@@ -181,11 +181,11 @@ class BinanceMachine(Pulse):
         if not sync.live and not decoder.requests:
             sync.asked = False
             decoder.ask(
-                name, f"the snapshot was refused ({status})" if not good else "the snapshot was damaged"
+                name, f"no snapshot: {refusal(status, body)}" if not good else "the snapshot was damaged"
             )
         self._follow(now)
 
-    def _info_reply(self, good: bool, status: str, now: int, body: bytes) -> None:
+    def _info_reply(self, good: bool, why: str, now: int, body: bytes) -> None:
         found: dict[str, tuple[dict[str, int], str]] = {}
         if good and len(body) <= MOST_BYTES:
             try:
@@ -196,7 +196,7 @@ class BinanceMachine(Pulse):
             self._ignore("instruments before the configuration")
         elif not good or not found:
             self.facts["info attempt"] += 1
-            self._notice(now, "rest", "exchangeInfo", "alarm", f"no instruments ({status}); asked again")
+            self._notice(now, "rest", "exchangeInfo", "alarm", f"no instruments: {why}; asked again")
             self.requests.append(FetchInstruments("no usable reply", now, self.facts["info attempt"]))
         else:
             self.facts["info attempt"] = 0
