@@ -28,7 +28,7 @@ def test_twenty_symbols_are_the_exchanges_own_books() -> None:
     assert all_live(world)
     assert world.compared > 4_000
     assert world.feed.budget.peak <= 1_200
-    assert [move[1] for move in world.moves("S7USDT")] == ["SYNCING", "LIVE", "STALE"]  # the last is the end
+    assert [move[1] for move in world.moves("S7USDT")] == ["SYNCING", "LIVE"]
     world.replay()
 
 
@@ -76,9 +76,9 @@ def test_a_fault_never_gives_a_wrong_live_book_and_ends(fault: str) -> None:
     assert world.compared > 300
     states = [state for _, state, _ in world.moves("BTCUSDT")]
     if stales is not None:
-        assert states.count("STALE") - 1 == stales
+        assert states.count("STALE") == stales
     if ":BTCUSDT" in fault:
-        assert [state for _, state, _ in world.moves("ETHUSDT")] == ["SYNCING", "LIVE", "STALE"]
+        assert [state for _, state, _ in world.moves("ETHUSDT")] == ["SYNCING", "LIVE"]
     assert world.feed.budget.peak <= 1_200
     world.replay()
 
@@ -107,7 +107,7 @@ def test_a_muted_symbol_is_noticed_within_five_seconds_and_nobody_else() -> None
                and i.ts_recv < START + 61 * SECOND)  # fmt: skip
     assert noticed - (last - START) / 1e9 <= 5.0
     for name in names[1:]:
-        assert [state for _, state, _ in world.moves(name)] == ["SYNCING", "LIVE", "STALE"]
+        assert [state for _, state, _ in world.moves(name)] == ["SYNCING", "LIVE"]
 
 
 def test_a_hundred_drops_keep_the_budget() -> None:
@@ -135,7 +135,7 @@ def test_a_hundred_drops_keep_the_budget() -> None:
 def test_hand_overs_miss_no_event() -> None:
     """Connections live 60 s; replaced at 40 s, ten times: no gap, no snapshot, every trade once."""
     world = World(TWO, ["life=60s"], handover_seconds=40.0, overlap_seconds=5.0).run(500)
-    assert [state for _, state, _ in world.moves("BTCUSDT")] == ["SYNCING", "LIVE", "STALE"]
+    assert [state for _, state, _ in world.moves("BTCUSDT")] == ["SYNCING", "LIVE"]
     assert world.feed.figures["connections made"] >= 22
     assert world.feed.figures["replies 2xx"] == 4  # time, instruments and one snapshot of each
     for name in TWO:
@@ -163,7 +163,7 @@ def test_the_wall_clock_may_step() -> None:
 
     world = World(TWO).run(45, step)
     assert all_live(world)
-    assert len([s for _, s, _ in world.moves("BTCUSDT")]) == 3
+    assert len([s for _, s, _ in world.moves("BTCUSDT")]) == 2
     assert sum(n.about == "clock" and n.state == "alarm" for n in world.notices) >= 3
 
 
@@ -192,7 +192,7 @@ def test_no_room_stops_the_reading_and_is_counted() -> None:
     assert world.later <= world.held
     assert world.feed.figures["ns without room"] > 1.5e9
     assert all_live(world)
-    assert [s for _, s, _ in world.moves("BTCUSDT")] == ["SYNCING", "LIVE", "STALE"]
+    assert [s for _, s, _ in world.moves("BTCUSDT")] == ["SYNCING", "LIVE"]
 
 
 def test_what_the_sink_raises_ends_the_feed() -> None:
@@ -220,8 +220,8 @@ def test_receive_time_never_goes_back_and_numbers_are_not_used_twice() -> None:
 def test_every_end_is_told() -> None:
     world = World(TWO).run(5)
     assert [i.kind for i in world.inputs[-2:]] == [Kind.LINK, Kind.LINK]
-    assert all(b'"closed"' in i.payload for i in world.inputs[-2:])
-    assert world.states() == dict.fromkeys(TWO, "STALE")
+    assert all(b'"ended"' in i.payload for i in world.inputs[-2:])
+    assert world.states() == dict.fromkeys(TWO, "LIVE")  # nothing was missed up to there
 
 
 def test_lost_says_why() -> None:
