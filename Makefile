@@ -8,7 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 ARGS ?=
-WORKERS ?= 2
+# One more than the cores here: some tests wait for sockets.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench docs weights lint format nightly clean distclean

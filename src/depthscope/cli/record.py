@@ -94,7 +94,8 @@ def record(
 
 def _summary(feed: LiveFeed, to: Path, seconds: float) -> dict[str, Any]:
     recorder = feed.recorder
-    assert recorder is not None  # noqa: S101 - made with a folder
+    if recorder is None:
+        raise RuntimeError("the feed was made without a folder")
     return {
         "folder": str(to), "symbols": list(feed.symbols), "seconds": round(seconds, 3),
         "inputs": recorder.sequence, "acknowledged": recorder.acknowledged, "lost": recorder.lost,
