@@ -138,3 +138,28 @@ def test_archive_to_both(command: Command, log: Path) -> None:
     assert (again.code, "exists already" in again.err) == (2, True)
     other = command("archive", "x.raw", "--out", "x.csv")
     assert (other.code, "neither" in other.err) == (2, True)
+
+
+def test_prune_keeps_what_is_not_archived_unless_told(command: Command, log: Path) -> None:
+    before = sorted(log.glob("*.cap"))
+    assert len(before) == 2
+    done = command("capture", "prune", str(log), "--max-size", "1KB")
+    assert done.code == 0
+    assert "0 of 2 segments deleted" in done.err
+    done = command("capture", "prune", str(log), "--max-size", "1 KB", "--unarchived", "--dry-run", "--json")
+    assert [one["segment"] for one in done.document] == [path.name for path in before]
+    assert sorted(log.glob("*.cap")) == before
+    kept = before[1].stat().st_size
+    done = command("capture", "prune", str(log), "--max-size", f"{kept}B", "--max-age", "30d", "--unarchived")
+    assert done.code == 0
+    assert "1 of 2 segments deleted" in done.err
+    assert sorted(log.glob("*.cap")) == before[1:]
+    assert before[0].name in (log / "retention.jsonl").read_text()
+
+
+@pytest.mark.parametrize("words", [(), ("--max-size", "50"), ("--max-size", "-1GB"), ("--max-age", "soon")])
+def test_prune_needs_to_know_what_is_kept(command: Command, log: Path, words: tuple[str, ...]) -> None:
+    done = command("capture", "prune", str(log), *words, "--unarchived")
+    assert done.code == 2
+    assert done.err.startswith("error: ")
+    assert len(list(log.glob("*.cap"))) == 2

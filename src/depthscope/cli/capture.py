@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
+import time
+from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,11 +14,17 @@ import typer
 
 from depthscope.cli.archive import archive_source, check_target
 from depthscope.cli.common import Debug, Json, help_of, print_json, progress, say
-from depthscope.errors import CorruptData, OutputError
+from depthscope.errors import CorruptData, InputError, OutputError
 
 if TYPE_CHECKING:
     from depthscope.storage.capture_check import Verification
 
+SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)", re.IGNORECASE)
+DAYS = re.compile(r"([0-9]+(?:\.[0-9]+)?) *d(?:ays?)?", re.IGNORECASE)
+UNITS = {
+    "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+}  # fmt: skip
 LINES = (".gz", ".raw", ".txt")
 
 Log = Annotated[Path, typer.Argument(metavar="PATH", help="Folder of a capture log, or one segment (.cap).")]
@@ -251,6 +261,74 @@ def _export_events(path: Path, target: Path) -> dict[str, Any]:
     return {**told, "skipped": done.skipped, "gaps": len(done.gaps)}
 
 
+def _size(text: str, option: str) -> int:
+    """Bytes of a size such as 50GB or 4.5GiB.
+
+    Raises
+    ------
+    InputError
+        When it is none.
+    """
+    found = SIZE.fullmatch(text.strip())
+    if found is None:
+        raise InputError(f"{option} {text!r} is no size: write it like 50GB, 800MB or 4.5GiB.")
+    return int(Decimal(found[1]) * UNITS[found[2].lower()])
+
+
+def _seconds(text: str) -> float:
+    """Seconds of an age, which may be told in days."""
+    from depthscope.market.times import parse_duration
+
+    days = DAYS.fullmatch(text.strip())
+    return float(days[1]) * 86_400 if days else parse_duration(text) / 1e9
+
+
+def prune(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of a capture log.")],
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", metavar="SIZE", help="Most that is kept, such as 50GB.")
+    ] = None,
+    max_age: Annotated[
+        str | None, typer.Option("--max-age", metavar="DURATION", help="Longest it is kept, such as 30d.")
+    ] = None,
+    unarchived: Annotated[
+        bool, typer.Option("--unarchived", help="Also what nothing says is in an archive.")
+    ] = False,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    r"""Delete the oldest segments of a capture log, by size and age.
+
+    Only sealed segments go, oldest first, and each is written down in retention.jsonl before it does.
+    Segments that were not archived are kept unless --unarchived says otherwise.
+
+    \b
+    Examples:
+      depthscope capture prune recordings --max-size 50GB --dry-run
+      depthscope capture prune recordings --max-age 30d --unarchived
+    """
+    from depthscope.storage.retention import Retention, retain, surplus
+    from depthscope.storage.segments import list_segments
+
+    if max_size is None and max_age is None:
+        raise InputError("Say how much is kept: --max-size, --max-age or both.")
+    policy = Retention(
+        max_bytes=None if max_size is None else _size(max_size, "--max-size"),
+        max_age_seconds=None if max_age is None else _seconds(max_age),
+        unarchived=unarchived,
+    )
+    segments, now = list_segments(path), time.time_ns()
+    gone = surplus(segments, policy, now) if dry else retain(path, policy, now)
+    if json:
+        print_json([asdict(one) for one in gone])
+        return
+    for one in gone:
+        typer.echo(f"{one.segment}  {one.size:,} bytes  {one.reason}")
+    what = "would be deleted" if dry else "deleted"
+    say(f"{len(gone)} of {len(segments)} segments {what}, {sum(one.size for one in gone):,} bytes")
+
+
 def group(debug: Debug = False) -> None:
     r"""Look after the capture log of a live session.
 
@@ -265,5 +343,5 @@ capture = typer.Typer(
     name="capture", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 capture.callback(help=help_of(group))(group)
-for _command in (verify, repair, export, info):
+for _command in (verify, repair, export, info, prune):
     capture.command(help=help_of(_command))(_command)

@@ -75,6 +75,7 @@ def live(
         preferences,
         status=lambda: session.status,
         audit=None if record is None else record / "audit",
+        filling=lambda: 0 if session.spectator is None else session.spectator.held_bytes,
     )
     feed.on_notice = watch.hear
     session.on_applied = watch.latency.record

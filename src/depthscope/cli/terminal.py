@@ -65,6 +65,11 @@ class Follower:
     def advanced(self, ts: int) -> None:
         """Nothing hangs on the time alone."""
 
+    @property
+    def held_bytes(self) -> int:
+        """Nothing that grows."""
+        return 0
+
     def snapshot(self) -> Any:
         """A live market does not go back."""
         return None

@@ -176,9 +176,9 @@ class ProcessPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     rss_bytes : int or None
         Now; None where the platform does not tell.
     baseline_bytes : int or None
-        Once everything had started; None until that has settled.
+        Once everything had started, without those histories; None until that has settled.
     growth : float or None
-        Share by which it has grown since.
+        Share by which it has grown since, apart from histories of a bounded size that fill.
     """
 
     rss_bytes: int | None = None

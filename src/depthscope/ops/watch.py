@@ -9,6 +9,8 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from depthscope.errors import DepthscopeError, OutputError, RecordingFailed
 from depthscope.ops.audit import AuditWriter, config_hash
 from depthscope.ops.health import Health, assess, changes
@@ -51,6 +53,8 @@ class LiveWatch:
         Folder of the audit log: a record a transition, alarm and change of health.
     space : SpaceLimits, optional
         Free bytes on the disk of the recording below which it warns, and stops recording.
+    filling : callable
+        Bytes of bounded histories in use so far: memory that grows as it should is no leak.
 
     Attributes
     ----------
@@ -66,11 +70,13 @@ class LiveWatch:
         status: Callable[[], Status] | None = None,
         audit: Path | None = None,
         space: SpaceLimits | None = None,
+        filling: Callable[[], int] = lambda: 0,
     ) -> None:
         self.feed = feed
         self.latency = LatencyHistogram()
         self._status = status or (lambda: Status("live", state="playing"))
         self._config = config_hash(settings)
+        self._filling = filling
         self._began = time.monotonic_ns()
         self._memory, self._backlog, self._bytes = MemoryWatch(), BacklogAge(), RateWatch()
         self._rates: dict[str, RateWatch] = {}
@@ -177,7 +183,8 @@ class LiveWatch:
 
     def _picture(self) -> Snapshot:
         now, mono, status = self.feed.clock.receive_time(), time.monotonic_ns(), self._status()
-        self._memory.observe(mono, resident_bytes())
+        rss = resident_bytes()
+        self._memory.observe(mono, None if rss is None else rss - self._filling())
         return Snapshot(
             ts_ns=now,
             uptime_ns=mono - self._began,
@@ -194,7 +201,7 @@ class LiveWatch:
                 lag_ns=int(status.lag_ms * 1e6),
                 latency=LatencyPart.of(self.latency),
             ),
-            process=ProcessPart.of(self._memory),
+            process=msgspec.structs.replace(ProcessPart.of(self._memory), rss_bytes=rss),
             audit=None if self._audit is None else self._audit.part(),
         )
 

@@ -31,6 +31,11 @@ class Spectator(Protocol):
     def advanced(self, ts: int) -> None:
         """Hear that the book has been as it is now from the last event until `ts` (exclusive)."""
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory of bounded histories that fills as a session goes on."""
+        ...
+
     def snapshot(self) -> Any:
         """Return what must be put back when the session goes back to this moment."""
 

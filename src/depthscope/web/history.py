@@ -110,6 +110,14 @@ class Level:
         self._cvd = np.zeros(cols, "<f8")
         self._flags = np.zeros(cols, "u1")
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory that what is held takes up. It grows until every column has been used once, and no more."""
+        lines = (self._base, self._bid, self._ask, self._bid_size, self._ask_size, self._imbalance)
+        more = (self._ofi, self._cvd, self._flags, self._q)
+        columns = max(0, self.head - self.tail + 1) if self.head >= 0 else 0
+        return columns * sum(line.nbytes for line in (*lines, *more)) // self.cols + self._trades.held_bytes
+
     def write(self, first: int, last: int, sample: Sample) -> None:
         """Put a sample into columns `first` to `last`, of which `first` may be the open one."""
         first = max(first, 0)
@@ -249,6 +257,11 @@ class History:
         self.levels = [Level(ms, cols, levels, finest=i == 0) for i, (ms, cols) in enumerate(plan)]
         self.until: int | None = None  # market time up to which columns are written
         self.last: Sample | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that what is held takes up."""
+        return sum(level.held_bytes for level in self.levels)
 
     def advance(self, ts: int, sample: Sample) -> None:
         """Write `sample` into every column from where the last one ended until `ts` (exclusive)."""

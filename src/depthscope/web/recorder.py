@@ -240,6 +240,11 @@ class Recorder:
             else:
                 del self.tracks[symbol_id]
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory that histories take up so far; all of it is reserved, and used as a session goes on."""
+        return sum(track.history.held_bytes for track in list(self.tracks.values()))
+
     # -- columns ------------------------------------------------------------------------------
 
     def book(self, track: Track) -> OrderBook | None:

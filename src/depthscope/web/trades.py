@@ -32,6 +32,11 @@ class TradeStore:
     def __len__(self) -> int:
         return self._n
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory the records take up."""
+        return self._n * self._records.itemsize
+
     def append(self, trades: Trades, tail: int) -> None:
         """Add prints of the newest column(s); `tail` is the oldest column held."""
         most = len(self._records) // 4
