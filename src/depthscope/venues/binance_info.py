@@ -42,7 +42,8 @@ def listing(message: dict[str, Any]) -> dict[str, tuple[dict[str, int], str]]:
 def refusal(status: object, body: bytes) -> str:
     """Why a reply is none, in words: what the network or the venue said, and what it means."""
     if status == 0:  # the feed's own word for no reply: the body says why
-        return f"the venue cannot be reached ({body[:200].decode(errors='replace')})"
+        said = body[:200].decode(errors="replace")
+        return f"the venue cannot be reached ({said}); check the network and the address in the settings"
     try:
         told = envelope(body)
         said = f": {str(told.get('msg', ''))[:200]}" if told.get("msg") else ""

@@ -232,8 +232,9 @@ class BinanceMachine(Pulse):
         facts["skew"] = server * b.NS_A_MS - (middle + facts["offset"])
         if (abs(facts["skew"]) > SKEW_NS) != bool(facts["skewed"]):
             facts["skewed"] ^= 1
-            word = "alarm" if facts["skewed"] else ""
-            self._notice(now, "clock", "", word, f"the venue's clock less ours: {facts['skew'] / 1e9:.3f} s")
+            word, what = ("alarm", "; set this machine's clock right") if facts["skewed"] else ("", "")
+            told = f"the venue's clock less ours: {facts['skew'] / 1e9:.3f} s{what}"
+            self._notice(now, "clock", "", word, told)
 
     def _clock(self, now: int, payload: bytes) -> None:
         try:
