@@ -1,4 +1,4 @@
-"""G2: 20,000 depth messages of 40 levels a second over real sockets, from a process of its own, for a minute."""
+"""G2: 20,000 depth messages of 40 levels a second over real sockets, for a minute, from another process."""
 
 from __future__ import annotations
 
