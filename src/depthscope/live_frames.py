@@ -102,17 +102,17 @@ def live(
             raise UnknownInstrument(f"No instrument {publisher}/{number} has appeared.")
         return replace(found, calendar=calendar_of(found, calendars))
 
-    engine = Engine(
-        resolve,
-        every=every,
-        features=features,
-        detectors=detectors,
-        sensitivity=sensitivity,
-        sparse=sparse,
-        settings=settings,
-        signal=None if model is None else lambda instrument: model,
-    )
     try:
+        engine = Engine(
+            resolve,
+            every=every,
+            features=features,
+            detectors=detectors,
+            sensitivity=sensitivity,
+            sparse=sparse,
+            settings=settings,
+            signal=None if model is None else lambda instrument: model,
+        )
         yield from frames_of(_batches(feed, engine, length), engine, model)
     finally:
         feed.stop()
@@ -124,12 +124,13 @@ def _batches(feed: LiveFeed, engine: Engine, length: int | None) -> Iterator[Bat
     end: int | None = None
     stopping = False
     while True:
+        ended = feed.ended  # asked first: what came before the end is taken then
         events = feed.take(WAIT)
         if len(events):
             if end is None and length is not None:
                 end = int(events["ts_recv"][0]) + length
             yield from engine.frames(events)
-        elif feed.ended:
+        elif ended:
             break
         if end is not None and not stopping and feed.clock.receive_time() >= end:
             stopping = True

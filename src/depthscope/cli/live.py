@@ -92,6 +92,9 @@ def live(
         if tui:
             show(session, preferences.depth_rows)
         else:
-            serve_market(session, preferences, port, no_open, ready, lambda: watch.snapshot)
+            try:
+                serve_market(session, preferences, port, no_open, ready, lambda: watch.snapshot)
+            finally:
+                session.close()  # here, where it is waited for, and where what it raises is heard
     if session.failure is not None and not tui:
         raise session.failure

@@ -71,11 +71,13 @@ def record(
                 if seconds is not None and time.monotonic() - began >= seconds:
                     break
             ended = feed.ended
-        feed.stop()
+            feed.stop()
         if ended:
-            feed.take()
+            while len(feed.take()):  # it raises what ended it, after what came before
+                continue
             raise FeedFailed(f"The feed of {venue} ended by itself; what was recorded is in {to}.")
     finally:
+        feed.stop()
         for kind, handler in before.items():
             signal.signal(kind, handler)
     summary = _summary(feed, to, time.monotonic() - began)
@@ -128,10 +130,12 @@ class _line:  # noqa: N801 - used as a function
             return lambda text: None
         from rich.console import Console
         from rich.live import Live
+        from rich.text import Text
 
         self._live = Live(console=Console(stderr=True), transient=True, refresh_per_second=4)
         self._live.__enter__()
-        return self._live.update
+        live = self._live
+        return lambda text: live.update(Text(text))
 
     def __exit__(self, *error: Any) -> None:
         live = getattr(self, "_live", None)

@@ -120,7 +120,7 @@ def _open(session: Market, console: Console, stop: Event) -> None:
         warm = session.status.warm
         if warm is not None and warm[0] != said:
             said = warm[0]
-            console.print(said)
+            console.print(said, markup=False)
     if session.status.state == "failed" and not stop.is_set():
         raise InputError(session.status.error or "The session failed.")
 

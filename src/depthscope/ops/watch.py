@@ -6,12 +6,13 @@ import contextlib
 import logging
 import threading
 import time
+from collections import deque
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from depthscope.errors import DepthscopeError, OutputError, RecordingFailed
+from depthscope.errors import OutputError, RecordingFailed
 from depthscope.ops.audit import AuditWriter, config_hash
 from depthscope.ops.health import Health, assess, changes
 from depthscope.ops.meters import BacklogAge, LatencyHistogram, MemoryWatch, RateWatch
@@ -80,8 +81,10 @@ class LiveWatch:
         self._began = time.monotonic_ns()
         self._memory, self._backlog, self._bytes = MemoryWatch(), BacklogAge(), RateWatch()
         self._rates: dict[str, RateWatch] = {}
-        self._notices: list[Notice] = []
+        self._notices: deque[Notice] = deque()
         self._tried = 0
+        self._segment: Path | None = None
+        self._written = self._size = 0  # bytes of the segments before, and of the present one
         recorder = feed.recorder
         self._space = None if recorder is None else SpaceWatch(recorder.folder, space, writer=recorder)
         self._audit = None if audit is None else AuditWriter(audit, self._config, time.time_ns())
@@ -100,6 +103,7 @@ class LiveWatch:
         self._stop.set()
         self._thread.join(10)
         if self._audit is not None:
+            self._audit_notices()
             self._write("session", {"event": "ended", "reason": "" if error is None else str(error)})
             self._audit.close()
 
@@ -123,8 +127,10 @@ class LiveWatch:
         while not self._stop.wait(EVERY):
             try:
                 self._look()
-            except DepthscopeError as error:
-                _log.warning("the watch could not look", extra={"reason": str(error)})
+            except Exception as error:  # noqa: BLE001 - it must go on looking, whatever it stumbles over
+                _log.warning(
+                    "the watch could not look: %s", type(error).__name__, extra={"reason": str(error)}
+                )
 
     def _look(self) -> None:
         self._keep_recording()
@@ -137,16 +143,19 @@ class LiveWatch:
             self._write("alert", {"code": reason.code, "about": reason.about, "text": reason.text})
         for reason in gone:
             _log.info("health: no longer: %s", reason.text, extra={"symbol": reason.about})
-        notices, self._notices = self._notices, []
-        for notice in notices:
+        self._audit_notices()
+        if self._audit is not None:
+            with contextlib.suppress(OutputError):  # said where it is written; tried again at the next look
+                self._audit.tick(time.time_ns())
+
+    def _audit_notices(self) -> None:
+        while self._notices:
+            notice = self._notices.popleft()
             if notice.state:
                 self._write("transition", {
                     "about": notice.about, "subject": notice.subject, "state": notice.state,
                     "reason": notice.reason, "at": notice.ts,
                 })  # fmt: skip
-        if self._audit is not None:
-            with contextlib.suppress(OutputError):  # said where it is written; tried again at the next look
-                self._audit.tick(time.time_ns())
 
     def _keep_recording(self) -> None:
         """Stop recording before the disk is full; after a failure, try again now and then."""
@@ -207,9 +216,9 @@ class LiveWatch:
 
     def _feeds(self, now: int, mono: int) -> tuple[FeedPart, ...]:
         told = self.feed.health()
-        refused = self.feed.feed.figures.get("connections refused", 0)
-        made = self.feed.feed.figures.get("connections made", 0)
-        reconnects = max(0, made - 2) + refused
+        if not told and not self.feed.ended:
+            return self.snapshot.feeds  # its thread is busy: what was known last still stands, and ages
+        reconnects = self.feed.feed.figures.get("connections lost", 0)
         rejected = sum(told.get("rejected", {}).values())
         parts = []
         for name, one in told.get("symbols", {}).items():
@@ -245,7 +254,14 @@ class LiveWatch:
         recorder = self.feed.recorder
         if recorder is None:
             return None
-        self._bytes.observe(mono, self.feed.feed.figures.get("bytes", 0))
+        path = recorder.path
+        with contextlib.suppress(OSError):  # a segment that is just being begun
+            size = 0 if path is None else path.stat().st_size
+            if path != self._segment:
+                self._written += self._size
+                self._segment = path
+            self._size = size
+            self._bytes.observe(mono, self._written + size)
         failure = recorder.failure
         space = None if self._space is None else self._space.status
         return RecorderPart(

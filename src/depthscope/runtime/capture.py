@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["CaptureSource", "holds_capture"]
 
 FORMAT: Final = "capture"
+ENDS: Final = ("unsealed", "open")  # a segment's end that says nothing of inputs missing
 _SHOWN: Final = 20  # gaps named one by one in `info.warnings`
 
 
@@ -155,16 +156,11 @@ class CaptureSource:
         """Check what can be checked before anything is read: settings, symbols."""
         symbols: set[str] = set()
         recorded = False
-        for batch in CaptureReader(self.path):
-            if isinstance(batch, Gap):
-                continue
+        for config in self._settings():
             recorded = True
-            for received in batch:
-                if received.kind == Kind.CONFIG:
-                    self.info.dataset = venue_of(received.payload)
-                    symbols |= _symbols(received.payload)
-            if symbols:
-                break
+            if config is not None:
+                self.info.dataset = venue_of(config)
+                symbols |= _symbols(config)
         if not recorded:
             raise EmptyData(f"{self.path} holds no input: nothing was recorded.")
         if not symbols:
@@ -181,34 +177,53 @@ class CaptureSource:
                 f"{self.path} has no {', '.join(missing)} (it has {', '.join(near or sorted(symbols)[:8])})."
             )
 
+    def _settings(self) -> Iterator[bytes | None]:
+        """Settings of each session; None of one that has inputs and none."""
+        seen: set[str] = set()
+        for segment in list_segments(self.path):
+            if segment.session and segment.session in seen:
+                continue
+            config = None
+            recorded = False
+            for batch in CaptureReader([segment]):
+                if isinstance(batch, Gap):
+                    continue
+                recorded = True
+                config = next((i.payload for i in batch if i.kind == Kind.CONFIG), None)
+                if config is not None:
+                    seen.add(segment.session)
+                    break
+            if recorded:
+                yield config
+
     def _sessions(self, reader: CaptureReader, gaps: list[Gap]) -> Iterator[Events]:
         machine: Machine | None = None
         last = 0
         missing = False  # whether inputs are missing since the last segment began
-        opened: dict[int, bytes] = {}  # connections of the session: what said so
+        beginning = False  # whether the opening of a segment is being taken
         for found in reader:
             if isinstance(found, Gap):
                 gaps.append(found)
-                missing = missing or found.lost != 0
-                if found.reason == "restart":
-                    if machine is not None:
-                        yield from self._given_up(machine, opened, last)
-                    machine, opened, missing = None, {}, False
+                restart = found.reason == "restart"
+                lost = restart or (found.lost != 0 and found.reason not in ENDS)
+                if lost and machine is not None:
+                    yield from self._given_up(machine, last)
+                missing = lost and not restart
+                machine = None if restart else machine
+                beginning = False
                 continue
-            if found.opening and machine is not None:
+            # What an opening repeats is for those who begin to read there; it takes several batches. After a
+            # gap that may have opened and closed connections, we begin anew with it too.
+            if found.opening and not beginning and machine is not None:
                 if not missing:
-                    continue  # repeated for those who begin to read here
-                # What is missing may have opened and closed connections: begin anew, as they do.
-                yield from self._given_up(machine, opened, last)
-                machine, opened = None, {}
-            missing = missing and not found.opening
+                    continue
+                machine, missing = None, False
+            beginning = found.opening
             for received in found:
                 if machine is None:
                     if received.kind != Kind.CONFIG:
                         continue
                     machine = machine_for(venue_of(received.payload))
-                if received.kind == Kind.LINK:
-                    opened[received.connection] = received.payload
                 machine.step(received)
                 last = received.ts_recv
             if not found.opening:
@@ -218,11 +233,9 @@ class CaptureSource:
                 if len(events):
                     yield self._keyed(machine, events)
 
-    def _given_up(self, machine: Machine, opened: Mapping[int, bytes], last: int) -> Iterator[Events]:
-        """End a session that another one follows: its books are known no longer."""
-        for number in opened:
-            lost = b'{"event":"lost","name":"","reason":"the recording ends"}'
-            machine.step(Input(Kind.LINK, number, last, lost))
+    def _given_up(self, machine: Machine, last: int) -> Iterator[Events]:
+        """Give up every book: inputs are missing, or the session is over and another one follows."""
+        machine.step(Input(Kind.STATUS, 0, last, b'{"event":"resync","reason":"inputs are missing"}'))
         events = machine.take()
         kept = events[events["action"] == LOST]
         if len(kept):

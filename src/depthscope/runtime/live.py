@@ -12,6 +12,7 @@ import contextlib
 import random
 import threading
 from collections import deque
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -111,7 +112,9 @@ class LiveFeed:
         self._change = threading.Condition()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="depthscope-feed", daemon=True)
-        self._ended = False
+        self._ended = self._stopping = False
+        self._over = threading.Event()  # the feed has given its last input
+        self._lost = 0  # inputs not recorded, as far as they have been made up for
         self._failure: BaseException | None = None
 
     # -- life ---------------------------------------------------------------------------------
@@ -132,17 +135,17 @@ class LiveFeed:
         FeedFailed
             When the thread does not end in time.
         """
+        self._stopping = True
         loop = self._loop
         if loop is not None:
             with contextlib.suppress(RuntimeError):  # it has ended meanwhile
                 loop.call_soon_threadsafe(self.feed.stop)
                 loop.call_soon_threadsafe(self.feed.room.set)
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-            if self._thread.is_alive():
-                raise FeedFailed(f"The feed of {self.venue} has not ended within {timeout:g} s.")
+        ended = self._thread.ident is None or self._over.wait(timeout)
         if self.recorder is not None:
             self.recorder.close()
+        if not ended:
+            raise FeedFailed(f"The feed of {self.venue} has not ended within {timeout:g} s.")
 
     @property
     def ended(self) -> bool:
@@ -165,13 +168,19 @@ class LiveFeed:
         except BaseException as error:  # noqa: BLE001 - raised where the events are taken
             self._failure = error
         finally:
+            self._over.set()
             with self._change:
                 self._ended = True
                 self._change.notify_all()
 
     async def _feeding(self) -> None:
         self._loop = asyncio.get_running_loop()
-        await self.feed.run()
+        if self._stopping:
+            self.feed.stop()
+        try:
+            await self.feed.run()
+        finally:  # nothing more is appended; a look-up of a name may keep the loop itself much longer
+            self._over.set()
 
     # -- in the thread ------------------------------------------------------------------------
 
@@ -187,6 +196,10 @@ class LiveFeed:
         if self._begun:
             self._begun = False
             self.tell("refresh", "a new segment of the recording begins")
+        recorder = self.recorder
+        if recorder is not None and recorder.lost != self._lost and self._records(recorder):
+            self._lost = recorder.lost
+            self.tell("refresh", "inputs are missing in the recording")
         events = machine.take()
         if len(events):
             self._hold(events.copy())
@@ -197,6 +210,10 @@ class LiveFeed:
                     self._listed.discard(notice.subject)
                 if self.on_notice is not None:
                     self.on_notice(notice)
+
+    def _records(self, recorder: CaptureWriter) -> bool:
+        """Whether what is fetched now can be recorded."""
+        return recorder.failure is None and recorder.waiting < recorder.most_waiting // 2
 
     def _hold(self, events: Events) -> None:
         with self._change:
@@ -275,5 +292,5 @@ class LiveFeed:
 
         try:
             return asyncio.run_coroutine_threadsafe(ask(), loop).result(timeout)
-        except (TimeoutError, RuntimeError):
+        except (TimeoutError, RuntimeError, CancelledError):
             return {}

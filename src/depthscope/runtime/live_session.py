@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from depthscope.errors import BookUnavailable, DepthscopeError, UnknownInstrument
+from depthscope.errors import BookUnavailable, DepthscopeError, FeedFailed, UnknownInstrument
 from depthscope.market.events import empty_events
 from depthscope.market.source import SourceInfo
 from depthscope.runtime.market import Market
@@ -114,7 +114,11 @@ class LiveSession(Market):
         if self._feed is None:
             return None
         return next(
-            (n.reason for n in reversed(self._feed.notices) if n.about == "book" and n.subject == symbol),
+            (
+                n.reason
+                for n in reversed(self._feed.notices.copy())
+                if n.about == "book" and n.subject == symbol
+            ),
             None,
         )
 
@@ -145,9 +149,12 @@ class LiveSession(Market):
             self._begin()
         except DepthscopeError as error:
             self._set(state="failed", error=str(error), warm=None)
-            self.failure = error
-            self.close()
-            self.on_failure()
+            if not self._cancelled:  # else it was meant to end
+                self.failure = error
+            try:
+                self.close()
+            finally:
+                self.on_failure()
 
     def _await_events(self) -> None:
         feed = self.feed
@@ -187,20 +194,27 @@ class LiveSession(Market):
         if self.status.state != "playing":
             return False
         before = self._clock
+        ended = self.feed.ended  # asked first: what came before the end is taken then
         try:
             come = self.feed.take()
+            if not len(come) and ended:
+                self._finish()
+                return True
+            self._apply(come)
+            self._register()
         except DepthscopeError as error:
-            self._set(state="ended", error=str(error), end=self._clock, events_per_sec=0.0)
-            self.failure = error
-            self.on_failure()
+            self._fail(error)
             return False
-        if not len(come) and self.feed.ended:
-            self._finish()
-            return True
-        self._apply(come)
-        self._register()
+        except Exception as error:  # nobody would take the events any more, and the recording would starve
+            self._fail(FeedFailed(f"The live session broke off: {type(error).__name__}: {error}"))
+            raise
         self._measure(now)
         return self._clock != before
+
+    def _fail(self, error: DepthscopeError) -> None:
+        self._set(state="ended", error=str(error), end=self._clock, events_per_sec=0.0)
+        self.failure = error
+        self.on_failure()
 
     def _apply(self, come: Events) -> None:
         held = np.concatenate([self._held, come]) if len(self._held) else come

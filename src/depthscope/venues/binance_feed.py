@@ -217,12 +217,7 @@ class Feed:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for line in self._lines.values():
-            try:
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await line.connection.close()
-            except (Lost, TimeoutError) as error:
-                self._count(f"closed badly: {type(error).__name__}")
+        await asyncio.gather(*(self._hang_up(line) for line in self._lines.values()))
         if self._failure is None:
             for number, line in self._lines.items():
                 self._link(number, "ended", line.name, "the session ended")
@@ -319,6 +314,8 @@ class Feed:
             await asyncio.gather(sender, return_exceptions=True)
         del self._lines[number]
         event = "closed" if line.planned else "lost"
+        if not line.planned:
+            self._count("connections lost")
         self._link(number, event, request.name, line.planned or reason)
         await self._hang_up(line)
 

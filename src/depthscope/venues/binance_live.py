@@ -174,6 +174,7 @@ class BinanceMachine(Pulse):
         if book.quarantined or not sure:
             sync.asked = False
             return
+        beside = sync.live  # a refresh: the book stays as it is, whatever comes
         if good:
             before = decoder.out.n
             decoder.step(body, now, name)
@@ -184,6 +185,10 @@ class BinanceMachine(Pulse):
                 name, f"no snapshot: {refusal(status, body)}" if not good else "the snapshot was damaged"
             )
         self._follow(now)
+        if beside and good:
+            book.attempt = 0
+        elif beside:
+            self._fetch(name, f"no snapshot: {refusal(status, body)}", now)
 
     def _info_reply(self, good: bool, why: str, now: int, body: bytes) -> None:
         found: dict[str, tuple[dict[str, int], str]] = {}
@@ -331,6 +336,7 @@ class BinanceMachine(Pulse):
         elif event == "refresh":
             for n in known:
                 if not self.books[n].quarantined and not self.books[n].fetched:
+                    self.books[n].attempt = 0  # nothing has failed
                     self._fetch(n, reason or "asked for", now)
         elif event == "resync":
             for n in known:
