@@ -57,7 +57,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 # Comparisons with slow references spend their time in the tests' own Python, which tracing makes half as
 # slow again; what they call of ours is covered by the tests of commands, the page and the public functions.
-UNTRACED = ("engine", "detectors", "signals", "reference", "conformance")
+UNTRACED = ("engine", "detectors", "signals", "reference", "conformance", "simulators")
 
 
 @pytest.hookimpl(wrapper=True)

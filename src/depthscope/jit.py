@@ -170,6 +170,17 @@ class _Impl(CompileResultCacheImpl):
 class _Cache(FunctionCache):
     _impl_class = _Impl
 
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep machine code; a disk that takes no more costs the next start time, not this one its life."""
+        save: Any = super().save_overload
+        try:
+            save(sig, data)
+        except OSError as error:
+            why = error.strerror or error
+            warnings.warn(
+                f"A compiled kernel cannot be kept ({why}); the next start compiles it.", stacklevel=2
+            )
+
 
 _new_cache: Any = _Cache
 _kernels: list[tuple[str, Any, tuple[Any, ...]]] = []

@@ -171,11 +171,11 @@ def test_warnings_are_notes(tmp_path: Path, small_file: Path) -> None:
     environ = {**os.environ, "DEPTHSCOPE_CACHE_DIR": str(blocked), "XDG_CONFIG_HOME": str(tmp_path)}
     environ["NUMBA_OPT"] = "0"  # it compiles, and what comes out need not be fast
     done = subprocess.run(
-        [*PROGRAM, "info", str(small_file), "--json"],
+        [*PROGRAM, "archive", str(small_file), "--out", "small.events"],  # compiles little: no engine
         cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
-    assert done.returncode == 0
-    assert json.loads(done.stdout)["records"] == 23
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "small.events").stat().st_size > 100
     notes = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
     assert len(notes) == 1
     assert "DEPTHSCOPE_CACHE_DIR" in notes[0]

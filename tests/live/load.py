@@ -66,6 +66,11 @@ def frame(payload: bytes) -> bytes:
     return head + payload
 
 
+def data_of(data: bytes, mask: bytes) -> bytes:
+    """What a client sent, without its mask."""
+    return bytes(byte ^ mask[k & 3] for k, byte in enumerate(data))
+
+
 class Market:
     def __init__(self, symbols: list[str], rate: float) -> None:
         self.symbols, self.rate = symbols, rate
@@ -160,9 +165,11 @@ class Market:
             n = second & 127
             n = int.from_bytes(await reader.readexactly(2), "big") if n == 126 else n
             mask, data = await reader.readexactly(4), await reader.readexactly(n)
-            text = bytes(byte ^ mask[k & 3] for k, byte in enumerate(data))
             if first & 15 == 1:
-                writer.write(frame(b'{"result":null,"id":%d}' % json.loads(text)["id"]))
+                asked = json.loads(data_of(data, mask))["id"]
+                writer.write(frame(b'{"result":null,"id":%d}' % asked))
+            elif first & 15 == 9:  # a ping
+                writer.write(b"\x8a" + bytes((n,)) + data_of(data, mask))
             elif first & 15 == 8:
                 return
 

@@ -105,6 +105,7 @@ class LiveFeed:
         self._most_bytes = most_bytes
         self._listed = set(self.symbols)  # those the venue has not said it does not list
         self._middle: list[Input] = []  # what lets a reader begin here
+        self._due = False  # whether events will be handed over without more ado
         self._begun = False  # a segment other than the first has begun
         self._held: list[Events] = []
         self._bytes = 0
@@ -179,7 +180,8 @@ class LiveFeed:
             self.feed.stop()
         try:
             await self.feed.run()
-        finally:  # nothing more is appended; a look-up of a name may keep the loop itself much longer
+        finally:  # nothing more comes; a look-up of a name may keep the loop itself much longer
+            self._flush()
             self._over.set()
 
     # -- in the thread ------------------------------------------------------------------------
@@ -200,9 +202,9 @@ class LiveFeed:
         if recorder is not None and recorder.lost != self._lost and self._records(recorder):
             self._lost = recorder.lost
             self.tell("refresh", "inputs are missing in the recording")
-        events = machine.take()
-        if len(events):
-            self._hold(events.copy())
+        if not self._due and self._loop is not None:
+            self._due = True
+            self._loop.call_soon(self._flush)  # once for all that has come by then
         if machine.notices:
             for notice in machine.take_notices():
                 self.notices.append(notice)
@@ -210,6 +212,13 @@ class LiveFeed:
                     self._listed.discard(notice.subject)
                 if self.on_notice is not None:
                     self.on_notice(notice)
+
+    def _flush(self) -> None:
+        """Hand over the events made since the last time."""
+        self._due = False
+        events = self.machine.take()
+        if len(events):
+            self._hold(events.copy())
 
     def _records(self, recorder: CaptureWriter) -> bool:
         """Whether what is fetched now can be recorded."""
