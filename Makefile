@@ -8,8 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 ARGS ?=
-# One more than the cores here: some tests wait for sockets.
-WORKERS ?= 3
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench docs weights lint format nightly clean distclean

@@ -149,13 +149,13 @@ def test_a_session_stepped_as_the_page_does_it_tells_what_its_books_are_worth() 
         session.open()
         assert session.status.state == "playing"
         assert [i.symbol for i in session.symbols] == venue.symbols
-        wait_for(lambda: stepped(session).engine.slots and session.book("SYNBTC").state == "LIVE", 10)
+        wait_for(lambda: stepped(session).engine.slots and session.book("SYNBTC").state == "LIVE", 40)
         assert session.status.lag_ms < 1_000
         venue.inject("refuse@0s+5s")
         venue.inject("disconnect:public@0s")
-        wait_for(lambda: stepped(session).book("SYNBTC").state == "STALE", 10)
+        wait_for(lambda: stepped(session).book("SYNBTC").state == "STALE", 40)
         assert "connection lost" in (session.reason("SYNBTC") or "")
-        wait_for(lambda: stepped(session).book("SYNBTC").state == "LIVE", 20)
+        wait_for(lambda: stepped(session).book("SYNBTC").state == "LIVE", 60)
         session.close()
         wait_for(lambda: stepped(session).status.state == "ended", 5)
         assert session.book("SYNBTC").state == "LIVE"  # as of its end
