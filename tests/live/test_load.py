@@ -23,9 +23,7 @@ from tests.live import load
 ROOT = Path(__file__).resolve().parents[2]
 SYMBOLS = [f"S{k}USDT" for k in range(20)]
 RATE = 20_000
-SECONDS = int(
-    os.environ.get("LOAD_SECONDS", "10")
-)  # 60 where nothing else runs
+SECONDS = int(os.environ.get("LOAD_SECONDS", "10"))  # 60 where nothing else runs
 
 
 def wrong_levels(engine: Engine, updates: dict[str, int]) -> int:
