@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -131,15 +132,14 @@ def _exchange(
 async def _serve(exchange: Exchange, port: int, json: bool) -> None:
     """Serve until SIGINT or SIGTERM."""
     import asyncio
-    import contextlib
     import signal
 
     from depthscope.simulators.binance_server import serve
 
     loop = asyncio.get_running_loop()
     async with serve(exchange, port=port) as server:
-        for kind in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C interrupts the loop itself
+        if sys.platform != "win32":  # there Ctrl+C interrupts the loop itself
+            for kind in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(kind, server.ended.set)
         _announce(server, json)
         await server.ended.wait()
