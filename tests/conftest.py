@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,12 @@ from hypothesis import settings
 settings.register_profile("usual", deadline=None)
 settings.register_profile("nightly", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
+
+# Programs under test run as a user's do: output is buffered, and Ctrl+C is heard though a shell that put the
+# tests into the background ignores it for everything below.
+os.environ.pop("PYTHONUNBUFFERED", None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -123,7 +123,10 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     warnings.showwarning = _note
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="depthscope")
+        try:
+            app(args=None if arguments is None else list(arguments), prog_name="depthscope")
+        finally:
+            sys.stdout.flush()  # here, where what the disk or the reader says to it is heard
     except DepthscopeError as error:
         if common.debugging():
             common.say(redact_text(traceback.format_exc()))
