@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import signal
 import sys
 import textwrap
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -158,7 +160,7 @@ def print_json(value: Any) -> None:
         import msgspec
 
         text = msgspec.json.format(text, indent=2)
-    print(text)  # noqa: T201
+    print(text, flush=True)  # noqa: T201 - whoever reads a pipe may wait for it
 
 
 @contextmanager
@@ -185,6 +187,18 @@ def progress(label: str) -> Iterator[Callable[[float, float], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+@contextmanager
+def until_told() -> Iterator[Event]:
+    """Take Ctrl+C and SIGTERM as a wish to end: the event they set is for the caller to look at."""
+    told = Event()
+    before = {kind: signal.signal(kind, lambda *_: told.set()) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield told
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 def stdout_bytes() -> IO[bytes]:

@@ -96,5 +96,5 @@ def live(
                 serve_market(session, preferences, port, no_open, ready, lambda: watch.snapshot)
             finally:
                 session.close()  # here, where it is waited for, and where what it raises is heard
-    if session.failure is not None and not tui:
+    if session.failure is not None:
         raise session.failure

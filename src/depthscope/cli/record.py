@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from depthscope.cli.common import Config, Debug, Json, print_json, say, settings
+from depthscope.cli.common import Config, Debug, Json, print_json, say, settings, until_told
 from depthscope.cli.live import Followed, Venue, feed_of
 from depthscope.errors import FeedFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from depthscope.runtime.live import LiveFeed
 
@@ -54,14 +53,12 @@ def record(
     preferences = settings(config)
     seconds = None if length is None else parse_duration(length) / 1e9
     feed = feed_of(venue, symbols, preferences, to)
-    stop = Event()
-    before = {kind: signal.signal(kind, lambda *_: stop.set()) for kind in (signal.SIGINT, signal.SIGTERM)}
     began = time.monotonic()
     try:
         level = "warning" if json else preferences.log_level
         watch = LiveWatch(feed, preferences, audit=to / "audit")
         feed.on_notice = watch.hear
-        with setup_logging(level, preferences.log_file), watch, _line() as tell:
+        with until_told() as stop, setup_logging(level, preferences.log_file), watch, _line() as tell:
             feed.start()
             if not json:
                 say(f"recording {', '.join(feed.symbols)} of {venue} to {to}; Ctrl+C ends it")
@@ -78,20 +75,13 @@ def record(
             raise FeedFailed(f"The feed of {venue} ended by itself; what was recorded is in {to}.")
     finally:
         feed.stop()
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
     summary = _summary(feed, to, time.monotonic() - began)
     if json:
         print_json(summary)
     else:
-        say(
-            f"recorded {summary['inputs']:,} inputs in {summary['seconds']:.0f} s to {to}"
-            + (
-                f"; {summary['lost']:,} were lost: see `depthscope capture verify {to}`"
-                if summary["lost"]
-                else ""
-            )
-        )
+        lost = summary["lost"]
+        trouble = f"; {lost:,} were lost: see `depthscope capture verify {to}`" if lost else ""
+        say(f"recorded {summary['inputs']:,} inputs in {summary['seconds']:.0f} s to {to}{trouble}")
 
 
 def _summary(feed: LiveFeed, to: Path, seconds: float) -> dict[str, Any]:
@@ -122,22 +112,15 @@ def _now(feed: LiveFeed, seconds: float) -> str:
     )
 
 
-class _line:  # noqa: N801 - used as a function
+@contextmanager
+def _line() -> Iterator[Callable[[str], None]]:
     """One line on stderr that is written over, where it is a terminal; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
 
-    def __enter__(self) -> Callable[[str], None]:
-        if not sys.stderr.isatty():
-            return lambda text: None
-        from rich.console import Console
-        from rich.live import Live
-        from rich.text import Text
-
-        self._live = Live(console=Console(stderr=True), transient=True, refresh_per_second=4)
-        self._live.__enter__()
-        live = self._live
-        return lambda text: live.update(Text(text))
-
-    def __exit__(self, *error: Any) -> None:
-        live = getattr(self, "_live", None)
-        if live is not None:
-            live.__exit__(*error)
+    with Live(console=Console(stderr=True), transient=True, refresh_per_second=4) as live:
+        yield lambda text: live.update(Text(text))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections import deque
-from threading import Event, Thread
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.columns import Columns
@@ -16,11 +15,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from depthscope.cli.common import until_told
 from depthscope.detectors.messages import messages
-from depthscope.errors import DepthscopeError, FeedFailed, InputError
+from depthscope.errors import DepthscopeError
 from depthscope.signals.reasons import read_signal
 
 if TYPE_CHECKING:
+    from threading import Event
+
     import numpy as np
     import numpy.typing as npt
     from rich.console import RenderableType
@@ -58,8 +60,8 @@ class Follower:
         slots = batch.meta["slot"].tolist()
         for row, slot in enumerate(slots):
             self.rows[slot] = batch.values[:, row], int(batch.meta["state"][row])
-        for message in messages(batch.detections, self.slots):
-            slot = next(k for k, i in enumerate(self.slots) if i.symbol == message.symbol)
+        of = batch.detections["slot"].tolist()
+        for slot, message in zip(of, messages(batch.detections, self.slots), strict=True):
             self.said.setdefault(slot, deque(maxlen=ALERTS)).appendleft(message)
 
     def advanced(self, ts: int) -> None:
@@ -79,35 +81,21 @@ class Follower:
 
 
 def show(session: Market, depth_rows: int) -> None:
-    """Show a market in the terminal until interrupted.
-
-    Raises
-    ------
-    FeedFailed
-        When it fails or ends by itself.
-    """
+    """Show a market in the terminal until it ends or is interrupted; its status says which."""
     follower = Follower()
     session.spectator = follower
-    stop = Event()
-    before = {
-        kind: signal.signal(kind, lambda *_: (stop.set(), session.cancel()))  # type: ignore[func-returns-value]
-        for kind in (signal.SIGINT, signal.SIGTERM)
-    }
     console = Console()
     try:
-        console.print("connecting; Ctrl+C ends it")
-        _open(session, console, stop)
-        with Live(console=console, refresh_per_second=HZ, screen=console.is_terminal) as live:
-            while not stop.wait(1 / HZ) and session.status.state == "playing":
-                session.step(time.monotonic())
-                live.update(picture(session, follower, min(depth_rows, max(5, (console.height - 8) // 2))))
+        with until_told() as stop:
+            console.print("connecting; Ctrl+C ends it")
+            _open(session, console, stop)
+            with Live(console=console, refresh_per_second=HZ, screen=console.is_terminal) as live:
+                while not stop.wait(1 / HZ) and session.status.state == "playing":
+                    session.step(time.monotonic())
+                    rows = min(depth_rows, max(5, (console.height - 8) // 2))
+                    live.update(picture(session, follower, rows))
     finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
         session.close()
-    status = session.status
-    if not stop.is_set() and status.error:
-        raise FeedFailed(status.error)
 
 
 def _open(session: Market, console: Console, stop: Event) -> None:
@@ -117,12 +105,12 @@ def _open(session: Market, console: Console, stop: Event) -> None:
     said = ""
     while opening.is_alive():
         opening.join(0.1)
+        if stop.is_set():
+            session.cancel()
         warm = session.status.warm
         if warm is not None and warm[0] != said:
             said = warm[0]
             console.print(said, markup=False)
-    if session.status.state == "failed" and not stop.is_set():
-        raise InputError(session.status.error or "The session failed.")
 
 
 def picture(session: Market, follower: Follower, rows: int) -> RenderableType:
