@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from depthscope.features.kit import Setting
     from depthscope.market.events import Events
     from depthscope.market.instruments import Instrument
+    from depthscope.runtime.live import LiveFeed
     from depthscope.signals.model import Model
 
 __all__ = ["Analysis", "Frame", "analysis_batches", "features", "features_batches", "open_source", "replay"]
@@ -88,7 +89,7 @@ def batches_of(
         yield batch
 
 
-def _always(signal: Model | str | Path | None) -> Callable[[Instrument], Model] | None:
+def always(signal: Model | str | Path | None) -> Callable[[Instrument], Model] | None:
     """The engine's argument for one model whatever the instrument."""
     if signal is None:
         return None
@@ -96,7 +97,9 @@ def _always(signal: Model | str | Path | None) -> Callable[[Instrument], Model] 
     return lambda instrument: model
 
 
-def followed(source: Source, calendars: Mapping[str, str] | None) -> Callable[[int, int], Instrument]:
+def followed(
+    source: Source | LiveFeed, calendars: Mapping[str, str] | None
+) -> Callable[[int, int], Instrument]:
     """How instruments of a source are resolved where some follow other calendars than the shipped ones."""
 
     def resolve(publisher: int, number: int) -> Instrument:
@@ -171,7 +174,7 @@ def analysis_batches(
         sparse=sparse,
         symbols=chosen,
         settings=settings,
-        signal=_always(signal),
+        signal=always(signal),
     )
     tables = Tables(engine.columns, parse_every(every) == 0, wanted)
 
@@ -392,7 +395,7 @@ def replay(
         sparse=sparse,
         symbols=chosen,
         settings=settings,
-        signal=_always(signal),
+        signal=always(signal),
     )
     model = None if signal is None else model_named(signal)
 

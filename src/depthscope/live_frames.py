@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from depthscope.api import always, followed
 from depthscope.config import load_settings
 from depthscope.engine import Engine
-from depthscope.errors import UnknownInstrument
 from depthscope.frame import frames_of
-from depthscope.market.sessions import calendar_of
 from depthscope.market.times import parse_duration
 from depthscope.runtime.live import LiveFeed
 from depthscope.runtime.models import model_named
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from depthscope.engine import Batch
     from depthscope.features.kit import Setting
     from depthscope.frame import Frame
-    from depthscope.market.instruments import Instrument
     from depthscope.signals.model import Model
 
 __all__ = ["live"]
@@ -96,22 +93,16 @@ def live(
         record=None if record is None else Path(record),
     )
 
-    def resolve(publisher: int, number: int) -> Instrument:
-        found = feed.instruments.get((publisher, number))
-        if found is None:
-            raise UnknownInstrument(f"No instrument {publisher}/{number} has appeared.")
-        return replace(found, calendar=calendar_of(found, calendars))
-
     try:
         engine = Engine(
-            resolve,
+            followed(feed, calendars),
             every=every,
             features=features,
             detectors=detectors,
             sensitivity=sensitivity,
             sparse=sparse,
             settings=settings,
-            signal=None if model is None else lambda instrument: model,
+            signal=always(model),
         )
         yield from frames_of(_batches(feed, engine, length), engine, model)
     finally:

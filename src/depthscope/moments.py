@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from depthscope.api import chunks_of, opened
+from depthscope.api import always, chunks_of, opened
 from depthscope.engine import Engine
 from depthscope.errors import InputError
 from depthscope.market.times import format_time, parse_time
@@ -85,7 +85,7 @@ def state(
         sensitivity=sensitivity,
         symbols=chosen,
         settings=settings,
-        signal=None if model is None else lambda instrument: model,
+        signal=always(model),
         keep_samples=True,
     )
     keeper = StateKeeper(engine, model)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from depthscope.runtime.market import Market
 from depthscope.runtime.session import Session
 from depthscope.web.app import Address, serve
 from tests.web.market import TapeSource, make_events
@@ -24,7 +25,7 @@ def make_session(events: np.ndarray = EVENTS, **options: Any) -> Session:
 
 
 @contextmanager
-def serving(session: Session, **options: Any) -> Iterator[Address]:
+def serving(session: Market, **options: Any) -> Iterator[Address]:
     """Serve in a thread until the block ends."""
     ready = threading.Event()
     told: list[Address] = []

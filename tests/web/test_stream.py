@@ -16,8 +16,11 @@ import numpy as np
 import pytest
 import websockets
 
+from depthscope.runtime.live import LiveFeed
+from depthscope.runtime.live_session import LiveSession
 from depthscope.runtime.session import Session
 from depthscope.web.app import Address
+from tests.live.venue import Venue
 from tests.web.clients import Page, api, page, wait_open
 from tests.web.conftest import EVENTS, make_session, serving
 from tests.web.market import COLUMN, SECOND, START, TapeSource, account
@@ -340,15 +343,21 @@ async def test_what_cannot_be_done_is_answered_not_punished(server: Address) -> 
 
 
 async def test_a_live_session_cannot_be_moved() -> None:
-    with serving(make_session(mode="live")) as address:
-        wait_open(address)
-        async with page(address) as p:
-            assert (await p.until("hello"))["mode"] == "live"
-            for command in ({"cmd": "pause"}, {"cmd": "speed", "x": 2}, {"cmd": "seek", "ms": 1.0}):
-                await p.send(**command)
-                assert "live market" in (await p.until("error", code="refused"))["message"]
-            fill = await p.subscribed()
-            assert not fill[0]["flags"] & 4
+    with Venue() as venue:
+        feed = LiveFeed("binance", ["SYNES"], settings=venue.settings)
+        with serving(LiveSession(lambda: feed)) as address:
+            await refuses_to_be_moved(address)
+
+
+async def refuses_to_be_moved(address: Address) -> None:
+    wait_open(address)
+    async with page(address) as p:
+        assert (await p.until("hello"))["mode"] == "live"
+        for command in ({"cmd": "pause"}, {"cmd": "speed", "x": 2}, {"cmd": "seek", "ms": 1.0}):
+            await p.send(**command)
+            assert "live market" in (await p.until("error", code="refused"))["message"]
+        fill = await p.subscribed()
+        assert not fill[0]["flags"] & 4
 
 
 async def test_a_session_that_fails_says_so_on_the_page() -> None:

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from depthscope import jit
-from depthscope.errors import DepthscopeError, FeedFailed, UnknownName
+from depthscope.errors import DepthscopeError, FeedFailed, UnknownInstrument, UnknownName
 from depthscope.market.events import empty_events
 from depthscope.market.inputs import Input, Kind
 from depthscope.runtime.clock import SystemClock
@@ -109,7 +109,6 @@ class LiveFeed:
         self._begun = False  # a segment other than the first has begun
         self._held: list[Events] = []
         self._bytes = 0
-        self._last = 0
         self._change = threading.Condition()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="depthscope-feed", daemon=True)
@@ -137,11 +136,8 @@ class LiveFeed:
             When the thread does not end in time.
         """
         self._stopping = True
-        loop = self._loop
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
-                loop.call_soon_threadsafe(self.feed.stop)
-                loop.call_soon_threadsafe(self.feed.room.set)
+        self._soon(self.feed.stop)
+        self._soon(self.feed.room.set)
         ended = self._thread.ident is None or self._over.wait(timeout)
         if self.recorder is not None:
             self.recorder.close()
@@ -158,10 +154,18 @@ class LiveFeed:
         """Instruments met so far, by (publisher, instrument id)."""
         return self.machine.instruments
 
-    @property
-    def last(self) -> int:
-        """Receive time of the latest input, UTC ns; 0 before the first."""
-        return self._last
+    def resolve(self, publisher: int, instrument_id: int) -> Instrument:
+        """Return the instrument of a key met in the events.
+
+        Raises
+        ------
+        UnknownInstrument
+            When no event had that key.
+        """
+        found = self.instruments.get((publisher, instrument_id))
+        if found is None:
+            raise UnknownInstrument(f"No instrument {publisher}/{instrument_id} has appeared.")
+        return found
 
     def _run(self) -> None:
         try:
@@ -192,7 +196,6 @@ class LiveFeed:
             self.recorder.append(received)
         machine = self.machine
         machine.step(received)
-        self._last = received.ts_recv
         if received.kind != Kind.WS and self.recorder is not None:
             self._middle = machine.opening(received.ts_recv)
         if self._begun:
@@ -245,15 +248,15 @@ class LiveFeed:
 
     # -- from other threads -------------------------------------------------------------------
 
-    def tell(self, event: str, reason: str, symbol: str | None = None) -> None:
+    def _soon(self, do: Callable[..., object], *arguments: object) -> None:
+        """Have something done in the feed's thread, if that still runs."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # its loop has ended: nobody is there any more
+                self._loop.call_soon_threadsafe(do, *arguments)
+
+    def tell(self, event: str, reason: str) -> None:
         """Tell the session something: it becomes a STATUS input (see the venue's machine)."""
-        told: dict[str, Any] = {"event": event, "reason": reason}
-        if symbol is not None:
-            told["symbol"] = symbol
-        loop = self._loop
-        if loop is not None and not self._ended:
-            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody listens any more
-                loop.call_soon_threadsafe(self.feed.give, Kind.STATUS, msgspec.json.encode(told))
+        self._soon(self.feed.give, Kind.STATUS, msgspec.json.encode({"event": event, "reason": reason}))
 
     def take(self, timeout: float = 0.0) -> Events:
         """Events since the last call; waits up to `timeout` seconds for some.
@@ -272,9 +275,8 @@ class LiveFeed:
                 self._change.wait(timeout)
             held, self._held = self._held, []
             full, self._bytes = self._bytes > self._most_bytes // 2, 0
-        if full and self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
-                self._loop.call_soon_threadsafe(self.feed.room.set)
+        if full:
+            self._soon(self.feed.room.set)
         if not self._listed:
             raise UnknownName(
                 f"{self.venue} lists no {', '.join(self.symbols)}. Correct it; symbols look like BTCUSDT."

@@ -7,11 +7,11 @@ shows of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from depthscope.errors import BookUnavailable, DepthscopeError, FeedFailed, UnknownInstrument
+from depthscope.errors import BookUnavailable, DepthscopeError, FeedFailed
 from depthscope.market.events import empty_events
 from depthscope.market.source import SourceInfo
 from depthscope.runtime.market import Market
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from depthscope.signals.model import Model
 
 __all__ = ["LiveSession"]
+
+_CONNECTING: Final = "The session is still connecting. Ask again in a moment."
 
 
 class LiveSession(Market):
@@ -87,21 +89,21 @@ class LiveSession(Market):
     def feed(self) -> LiveFeed:
         """The feed (BookUnavailable before :meth:`open`)."""
         if self._feed is None:
-            raise BookUnavailable("The session is still connecting. Ask again in a moment.")
+            raise BookUnavailable(_CONNECTING)
         return self._feed
 
     @property
     def engine(self) -> Engine:
         """The engine (BookUnavailable before :meth:`open`)."""
         if self._engine is None:
-            raise BookUnavailable("The session is still connecting. Ask again in a moment.")
+            raise BookUnavailable(_CONNECTING)
         return self._engine
 
     @property
     def info(self) -> SourceInfo:
         """What is followed (BookUnavailable before :meth:`open`)."""
         if self._info is None:
-            raise BookUnavailable("The session is still connecting. Ask again in a moment.")
+            raise BookUnavailable(_CONNECTING)
         return self._info
 
     @property
@@ -123,15 +125,12 @@ class LiveSession(Market):
         )
 
     def _found(self, publisher: int, instrument_id: int) -> Instrument:
-        found = self.feed.instruments.get((publisher, instrument_id))
-        if found is None:
-            raise UnknownInstrument(f"No instrument {publisher}/{instrument_id} has appeared.")
-        return found
+        return self.feed.resolve(publisher, instrument_id)
 
     # -- opening and closing ------------------------------------------------------------------
 
     def open(self) -> None:
-        """Connect, compile what must be compiled meanwhile, and stand at the first event.
+        """Compile what must be compiled, connect, and stand at the first event.
 
         Trouble with the network is waited out for as long as it lasts, and told in `status`. Other
         failures are kept there (state ``failed``, one paragraph).

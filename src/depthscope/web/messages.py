@@ -164,7 +164,7 @@ def apply_to(session: Market, command: SessionCommand) -> None:
     BookUnavailable
         When there is nothing to seek in.
     """
-    if session.mode == "live" or not isinstance(session, Session):
+    if not isinstance(session, Session):
         raise InputError("A live market cannot be paused, sped up or rewound; freeze your own view instead.")
     if isinstance(command, Pause):
         session.pause()
