@@ -1,8 +1,9 @@
 """Heatmap history of one symbol: three resolutions, merged by maximum, in fixed memory.
 
 Walls must survive zooming out, so coarser columns hold the largest size seen at each tick, never
-a mean. Sizes are kept as 16-bit logarithms (see :func:`depthscope.web.stream.quantise`); arrays
-are allocated at their final size but zeroed lazily by the system, so a short session stays small.
+a mean. Sizes are kept as 16-bit logarithms (see :func:`depthscope.web.stream.quantise`). Arrays
+are allocated at their final size; the system gives them memory as they fill, so a short replay
+stays small, unless it is reserved at once, as a live market does, which must not grow by the hour.
 """
 
 from __future__ import annotations
@@ -110,13 +111,29 @@ class Level:
         self._cvd = np.zeros(cols, "<f8")
         self._flags = np.zeros(cols, "u1")
 
+        self._reserved = False
+
+    @property
+    def _lines(self) -> tuple[npt.NDArray[Any], ...]:
+        """Every array of columns."""
+        return (
+            self._q, self._base, self._bid, self._ask, self._bid_size, self._ask_size, self._imbalance,
+            self._ofi, self._cvd, self._flags,
+        )  # fmt: skip
+
+    def reserve(self) -> None:
+        """Have the system give all memory now; for a level that holds nothing yet."""
+        for line in self._lines:
+            line.fill(0)
+        self._trades.reserve()
+        self._reserved = True
+
     @property
     def held_bytes(self) -> int:
-        """Memory that what is held takes up. It grows until every column has been used once, and no more."""
-        lines = (self._base, self._bid, self._ask, self._bid_size, self._ask_size, self._imbalance)
-        more = (self._ofi, self._cvd, self._flags, self._q)
-        columns = max(0, self.head - self.tail + 1) if self.head >= 0 else 0
-        return columns * sum(line.nbytes for line in (*lines, *more)) // self.cols + self._trades.held_bytes
+        """Memory taken up: all of it when reserved, or what has been used so far."""
+        whole = sum(line.nbytes for line in self._lines)
+        columns = self.head - self.tail + 1 if self.head >= 0 else 0
+        return (whole if self._reserved else whole * columns // self.cols) + self._trades.held_bytes
 
     def write(self, first: int, last: int, sample: Sample) -> None:
         """Put a sample into columns `first` to `last`, of which `first` may be the open one."""
@@ -250,17 +267,24 @@ class History:
         Ticks of a column.
     plan : tuple
         (ms, columns) of each resolution, finest first.
+    reserve : bool
+        Take all memory now (53 MiB with 200 levels and the usual plan), none later.
     """
 
-    def __init__(self, origin: int, levels: int, plan: tuple[tuple[int, int], ...] = PLAN) -> None:
+    def __init__(
+        self, origin: int, levels: int, plan: tuple[tuple[int, int], ...] = PLAN, *, reserve: bool = False
+    ) -> None:
         self.origin = origin
         self.levels = [Level(ms, cols, levels, finest=i == 0) for i, (ms, cols) in enumerate(plan)]
+        if reserve:
+            for level in self.levels:
+                level.reserve()
         self.until: int | None = None  # market time up to which columns are written
         self.last: Sample | None = None
 
     @property
     def held_bytes(self) -> int:
-        """Memory that what is held takes up."""
+        """Memory taken up."""
         return sum(level.held_bytes for level in self.levels)
 
     def advance(self, ts: int, sample: Sample) -> None:

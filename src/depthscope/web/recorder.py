@@ -161,7 +161,8 @@ class Recorder:
                 del self.tracks[other]
 
     def _track(self, symbol_id: int) -> Track:
-        history = History(self.origin, self.n_levels, self.plan)
+        live = self.session.status.mode == "live"
+        history = History(self.origin, self.n_levels, self.plan, reserve=live)
         track = self.tracks[symbol_id] = Track(symbol_id, self.session.symbols[symbol_id], history)
         track.row_ts = self.session.clock
         return track
@@ -242,7 +243,7 @@ class Recorder:
 
     @property
     def held_bytes(self) -> int:
-        """Memory that histories take up so far; all of it is reserved, and used as a session goes on."""
+        """Memory that histories take up so far."""
         return sum(track.history.held_bytes for track in list(self.tracks.values()))
 
     # -- columns ------------------------------------------------------------------------------

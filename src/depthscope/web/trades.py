@@ -28,14 +28,20 @@ class TradeStore:
         self._merge_from = merge_from
         self._n = 0
         self._open = 0  # first record of the column still being filled
+        self._reserved = False
 
     def __len__(self) -> int:
         return self._n
 
+    def reserve(self) -> None:
+        """Have the system give all memory now; for a store that holds nothing yet."""
+        self._records.view("u1").fill(0)
+        self._reserved = True
+
     @property
     def held_bytes(self) -> int:
-        """Memory the records take up."""
-        return self._n * self._records.itemsize
+        """Memory taken up: all of it when reserved, or what has been used so far."""
+        return self._records.nbytes if self._reserved else self._n * self._records.itemsize
 
     def append(self, trades: Trades, tail: int) -> None:
         """Add prints of the newest column(s); `tail` is the oldest column held."""
