@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,3 +41,42 @@ def test_direct_refuses_what_cannot_be_converted(given: tuple[Any, ...]) -> None
 def test_direct_is_for_kernels_alone() -> None:
     with pytest.raises(ValueError, match="is no kernel"):
         jit.direct(jit.njit(lambda a: a))
+
+
+CALLER = """
+import numba, sys
+from numba import types
+from depthscope import jit
+
+@jit.kernel(types.int64(types.int64))
+def twice(a):
+    return 2 * a
+
+@jit.njit
+def caller(a):
+    return twice(a) + 1
+
+print(twice(21), end=" ")
+if sys.argv[1:]:
+    print(caller(20))
+"""
+
+
+def run(script: Path, cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    surroundings = {**os.environ, "DEPTHSCOPE_CACHE_DIR": str(cache)}
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
+
+
+def test_a_kernel_read_back_runs_and_cannot_be_linked(tmp_path: Path) -> None:
+    """What would inline it must not get the empty code that is kept in its place."""
+    script, cache = tmp_path / "caller.py", tmp_path / "cache"
+    script.write_text(CALLER)
+    assert run(script, cache).stdout == "42 "
+    (kept,) = cache.rglob("*.nbc")
+    written = kept.stat().st_mtime_ns
+    assert run(script, cache).stdout == "42 "
+    assert kept.stat().st_mtime_ns == written, "it was read, not compiled again"
+    linked = run(script, cache, "link")
+    assert linked.returncode != 0
+    assert "twice is a kernel: compiled code cannot call it" in linked.stderr

@@ -9,7 +9,6 @@ without a home), kernels are compiled anew in each process and a warning says so
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 import tempfile
 import warnings
@@ -17,11 +16,14 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import llvmlite.binding
 import numba
 import numba.core.ccallback
 import numba.extending
 from numba import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+
+from depthscope.kept import cache_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,17 +87,6 @@ def hot(function: Function) -> Function:
     return compiled
 
 
-def _root() -> Path:
-    named = os.environ.get("DEPTHSCOPE_CACHE_DIR")
-    if named:
-        return Path(named)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "depthscope" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "depthscope"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "depthscope"
-
-
 LAYERS = ("market", "book", "features", "detectors", "signals")  # each compiles code of those before it
 
 
@@ -117,7 +108,7 @@ def fingerprint(folder: Path) -> str:
 def cache_folder() -> Path | None:
     """Folder that keeps compiled kernels, or None where none can be written."""
     try:
-        folder = _root() / "kernels"
+        folder = cache_root() / "kernels"
         folder.mkdir(parents=True, exist_ok=True)
         # A name of its own: several threads and processes may ask at the same moment.
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-"):
@@ -164,7 +155,32 @@ class _Locator:
 
 
 class _Impl(CompileResultCacheImpl):
+    """What numba keeps of a kernel, less its LLVM code, which is there for functions that would inline it.
+
+    Nothing compiled calls a kernel, and to read that code back costs a start more than everything else:
+    names of what the machine code defines are all that is looked for in it.
+    """
+
     _locator_classes: list[Any] = [_Locator]  # noqa: RUF012  (an attribute of numba)
+
+    def reduce(self, cres: Any) -> Any:
+        whole: Any = super().reduce
+        (name, kind, (machine_code, _)), *rest = whole(cres)
+        shared = cres.library._get_module_for_linking()
+        defined = [f.name for f in shared.functions if not f.is_declaration]
+        names = "\n".join(f'define void @"{of}"() {{ unreachable }}' for of in defined)
+        return (name, kind, (machine_code, llvmlite.binding.parse_assembly(names).as_bitcode())), *rest
+
+    def rebuild(self, target_context: Any, payload: Any) -> Any:
+        whole: Any = super().rebuild
+        cres = whole(target_context, payload)
+        cres.library._get_module_for_linking = partial(_no_linking, cres.fndesc.qualname)
+        return cres
+
+
+def _no_linking(name: str) -> None:
+    """Refuse what only `njit` and `hot` functions can do."""
+    raise RuntimeError(f"{name} is a kernel: compiled code cannot call it. Share a function made with njit.")
 
 
 class _Cache(FunctionCache):

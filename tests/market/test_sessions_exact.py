@@ -7,12 +7,14 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
+import pandas_market_calendars
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from depthscope.market import hours as hours_module
 from depthscope.market.calendars import CALENDARS
-from depthscope.market.hours import day_of, trading_hours
+from depthscope.market.hours import date_of, day_of, trading_hours
 from depthscope.market.lookup import stretch_at
 from depthscope.market.phases import equities, globex
 from depthscope.market.sessions import NO_DATE, NO_TIME, Phase, Timetable, timetable
@@ -161,3 +163,20 @@ def test_compiled_lookup_follows_a_stream() -> None:
         hint = stretch_at(table.starts, table.end, ts, hint)
         assert hint == wanted
     assert stretch_at(np.empty(0, np.int64), 10, 5, 0) == -1
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(["NYSE", "CME Globex Equity", "CME_Equity", "CME_TradeDate"]),
+    st.integers(12_000, 21_000),
+    st.integers(0, 500),
+)
+def test_years_that_are_kept_are_what_the_library_says_of_any_span(
+    name: str, first: int, length: int
+) -> None:
+    table = hours_module._schedule(name, first, first + length)
+    span = date_of(first).isoformat(), date_of(first + length).isoformat()
+    frame = pandas_market_calendars.get_calendar(name).schedule(*span)
+    assert table["day"] == frame.index.to_numpy("datetime64[D]").astype(np.int64).tolist()
+    for column in frame:
+        assert table[column] == frame[column].to_numpy("datetime64[ns]").astype(np.int64).tolist()
