@@ -129,10 +129,8 @@ class Publisher:
             return
         name, listeners = listing.name.lower(), exchange.connections.listeners
         streams = [f"{name}@depth{suffix}" for suffix in _SUFFIXES[window]]
-        number = listing.windows[window].count
         if exchange.desk.strikes_depth or any(stream in listeners for stream in streams):
-            unknown = [listing.numbers.price(listing.instrument.tick), listing.numbers.size(0)]
-            for payload in exchange.desk.depth(listing.name, streams[0], number, message, unknown):
+            for payload in exchange.desk.depth(listing, window, message):
                 for stream in streams:
                     self._send(listing.name, stream, payload, now)
         for levels in _PARTIAL:
@@ -150,7 +148,7 @@ class Publisher:
         self._trading.clear()
         for listing in listings:
             for trade in listing.tape(self._exchange.stamp):
-                if self._exchange.desk.drops_trade(listing.name, listing.tape_count):
+                if self._exchange.desk.drops_trade(listing):
                     continue
                 stream = f"{listing.name.lower()}@aggTrade"
                 if stream in self._exchange.connections.listeners and not listing.closed:
