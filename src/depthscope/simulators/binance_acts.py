@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from depthscope.errors import UnknownName
 from depthscope.simulators.binance_books import ASKS, BIDS
 from depthscope.simulators.binance_faults import KINDS, Fault
-from depthscope.simulators.binance_names import ENDPOINT_NAMES, ROUTES
+from depthscope.simulators.binance_names import ROUTES
+from depthscope.simulators.binance_rest import ENDPOINTS
 from depthscope.simulators.binance_rules import NEVER, Chance
 
 if TYPE_CHECKING:
@@ -62,10 +63,12 @@ class Acts:
             self._exchange.find(fault.target)
         elif about == "links" and fault.target not in ROUTES:
             raise UnknownName(f"There is no route {fault.target!r}; there are {', '.join(ROUTES)}.")
-        elif about == "rest" and fault.target not in {*self._exchange.listings, *ENDPOINT_NAMES}:
-            raise UnknownName(
-                f"{fault.target!r} is neither a symbol listed here nor one of {', '.join(ENDPOINT_NAMES)}."
-            )
+        elif about == "rest":
+            endpoints = [endpoint.name for endpoint in ENDPOINTS.values()]
+            if fault.target not in {*self._exchange.listings, *endpoints}:
+                raise UnknownName(
+                    f"{fault.target!r} is neither a symbol listed here nor one of {', '.join(endpoints)}."
+                )
 
     def _listings(self, fault: Fault) -> list[Listing]:
         return [x for x in self._exchange.listings.values() if fault.hits(x.name) and not x.closed]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from depthscope.errors import ConfigError, InputError
@@ -80,12 +79,11 @@ def _close_code(text: str) -> int:
     return code
 
 
-def _price_step(text: str) -> int:
-    """1e-9 integer of a tick size, within what a price can be."""
-    value = Decimal(text)
-    if not value.is_finite() or not 0 < value < 10**9:
+def _tick(text: str) -> int:
+    tick = to_fixed(text)
+    if not 0 < tick < 10**18:
         raise InputError(f"{text!r} is not a tick size.")
-    return to_fixed(value)
+    return tick
 
 
 def _count(text: str) -> int:
@@ -133,7 +131,7 @@ KINDS: Final[dict[str, FaultKind]] = {
         "symbol", "Trading stops: exchangeInfo says the value, nothing moves until it ends.",
         str, "SETTLING", 30 * SECOND,
     ),
-    "tick": FaultKind("symbol", "exchangeInfo tells another tick size.", _price_step),
+    "tick": FaultKind("symbol", "exchangeInfo tells another tick size.", _tick),
     "delist": FaultKind("symbol", "The symbol is closed: silent, and unknown to REST but for its status."),
     "disconnect": FaultKind("links", "Connections break without a closing frame."),
     "close": FaultKind("links", "Connections are closed with the code.", _close_code, 1001),
@@ -240,7 +238,7 @@ def parse_fault(text: str) -> Fault:
             _time(found["duration"] or "0s") or (0 if found["count"] else kind.duration),
             int(found["count"] or 1),
         )
-    except (InputError, ValueError, InvalidOperation) as error:
+    except (InputError, ValueError) as error:
         raise ConfigError(f"Fault {text!r}: {error}") from error
     if fault.number and kind.about not in ("depth", "trades"):
         raise ConfigError(f"Fault {text!r}: only faults of messages strike at a message number.")

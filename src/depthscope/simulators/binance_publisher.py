@@ -52,13 +52,12 @@ class Publisher:
             self._dirty[window][listing] = None
             if self._depth_due[window] == NEVER:
                 self._depth_due[window] = self._soon(now, period)
-        best = listing.quote()
-        if best is not None:
+        if listing.quoted():
             self._quoted[listing] = None
             stream = f"{listing.name.lower()}@bookTicker"
             if stream in self._exchange.connections.listeners:
                 stamp = self._exchange.stamp(now)
-                self._send(listing.name, stream, encode(listing.ticker(best, stamp, stamp)), now)
+                self._send(listing.name, stream, encode(listing.ticker(stamp, stamp)), now)
 
     def traded(self, listing: Listing, now: int) -> None:
         """Take note of a trade."""
@@ -181,8 +180,7 @@ class Publisher:
     def _tickers(self, now: int) -> None:
         stamp = self._exchange.stamp
         for listing in self._quoted:
-            best = (listing.book.best(0), listing.book.best(1))
-            message = listing.ticker(best, stamp(now), stamp(listing.changed))
+            message = listing.ticker(stamp(now), stamp(listing.changed))
             self._send(listing.name, "!bookTicker", encode(message), now)
         self._quoted.clear()
 
