@@ -266,7 +266,7 @@ def test_tick_change() -> None:
 
 def test_delisting() -> None:
     exchange = two(faults=["delist:BTCUSDT@2s"])
-    connected(exchange, "public", DEPTH, "ethusdt@depth@100ms", "btcusdt@bookTicker")
+    connected(exchange, "public", DEPTH, "ethusdt@depth@100ms", "btcusdt@bookTicker", "!bookTicker")
     connected(exchange, "market", "btcusdt@markPrice@1s")
     found = texts(run(exchange, 6))
     assert max(at(m) for _, m in found if m["s"] == "BTCUSDT") <= 2.0

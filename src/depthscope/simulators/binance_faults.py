@@ -132,7 +132,9 @@ KINDS: Final[dict[str, FaultKind]] = {
         str, "SETTLING", 30 * SECOND,
     ),
     "tick": FaultKind("symbol", "exchangeInfo tells another tick size.", _tick),
-    "delist": FaultKind("symbol", "The symbol is closed: silent, and unknown to REST but for its status."),
+    "delist": FaultKind(
+        "symbol", "The symbol is closed: silent, and refused by REST; exchangeInfo says CLOSE."
+    ),
     "disconnect": FaultKind("links", "Connections break without a closing frame."),
     "close": FaultKind("links", "Connections are closed with the code.", _close_code, 1001),
     "storm": FaultKind(
@@ -149,10 +151,12 @@ KINDS: Final[dict[str, FaultKind]] = {
         "links", "Connections are cut at this age instead of 24 h.", _duration, MINUTE, NEVER
     ),
     "429": FaultKind(
-        "rest", "Requests are answered 429; Retry-After is what is left of it.", duration=10 * SECOND
+        "rest", "Requests are answered 429; Retry-After is what is left of it (30 s with xCOUNT).",
+        duration=10 * SECOND,
     ),
     "418": FaultKind(
-        "rest", "Requests are answered 418; Retry-After is what is left of it.", duration=2 * MINUTE
+        "rest", "Requests are answered 418; Retry-After is what is left of it (30 s with xCOUNT).",
+        duration=2 * MINUTE,
     ),
     "403": FaultKind(
         "rest", "Requests are answered 403 and a web page, as by a firewall.", duration=10 * SECOND

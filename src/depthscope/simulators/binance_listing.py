@@ -75,7 +75,7 @@ class Listing:
     status : str
         Contract status; ``TRADING`` in ordinary times.
     closed : bool
-        Delisted: it has no book any more.
+        Delisted: its book stands still and is told to nobody.
     trades : deque of Aggregate
         Aggregate trades told so far, the most recent ones.
     tape_count : int
@@ -96,7 +96,7 @@ class Listing:
         self.windows = [_Window(self.last_id) for _ in DEPTH_PERIODS]
         self.trades: deque[Aggregate] = deque(maxlen=rules.history_rows)
         self.tape_count = 0
-        self._fresh: list[Aggregate] = []  # closed since they were last told
+        self._fresh: list[Aggregate] = []  # complete, and not told yet
         self._trade_id = 10_000_000 + self._chance.below(10**6)
         self._aggregate_id = 1_000_000 + self._chance.below(10**5)
         self._open: Aggregate | None = None

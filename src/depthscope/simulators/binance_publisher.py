@@ -180,6 +180,8 @@ class Publisher:
     def _tickers(self, now: int) -> None:
         stamp = self._exchange.stamp
         for listing in self._quoted:
+            if listing.closed:
+                continue
             message = listing.ticker(stamp(now), stamp(listing.changed))
             self._send(listing.name, "!bookTicker", encode(message), now)
         self._quoted.clear()
