@@ -94,7 +94,7 @@ def test_json_for_machines(tmp_path: Path) -> None:
         (["binance", "--fault", "drop:NOSUCH@5s"], "NOSUCH"),
         (["binance", "--speed", "fast"], "0.1 to 1000"),
         (["binance", "--speed", "5000"], "0.1 to 1000"),
-        (["binance", "--skip", "yesterday"], "duration"),
+        (["binance", "--skip", "yesterday"], "--skip 'yesterday' is not a duration"),
         (["binance", "--tick", "0"], "--tick"),
     ],
 )

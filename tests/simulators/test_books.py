@@ -93,11 +93,11 @@ def test_a_window_knows_what_was_before(first: Any, second: Any) -> None:
         event(0, ev.ADD, ev.NO_SIDE, 100, 5, flags=ev.TOB),
     ],
 )
-def test_rows_that_say_nothing_are_counted(row: tuple[Any, ...]) -> None:
+def test_rows_that_say_nothing_do_nothing(row: tuple[Any, ...]) -> None:
     book = Book(1)
     book.apply(row)
     assert book.sides == ({}, {})
-    assert book.ignored == 1
+    assert book.changes == 0
 
 
 def test_a_quote_replaces_its_side() -> None:
@@ -106,6 +106,23 @@ def test_a_quote_replaces_its_side() -> None:
     book.set_level(BIDS, 98, 4)
     book.apply(event(0, ev.ADD, ev.BID, 100, 5, flags=ev.TOB | ev.LAST))
     assert book.sides[BIDS] == {100: 5}
+
+
+def test_what_is_there_by_hand_comes_on_top_and_goes_again() -> None:
+    book = Book(1)
+    book.add_by_hand(BIDS, 100, 1)
+    book.add_by_hand(BIDS, 100, 1)
+    book.set_level(BIDS, 100, 5)
+    assert book.sides[BIDS] == {100: 7}
+    book.apply(event(0, ev.CLEAR))
+    assert book.sides[BIDS] == {100: 2}
+    book.apply(event(0, ev.ADD, ev.BID, 100, 3, order=1))
+    book.add_by_hand(BIDS, 100, -1)
+    assert book.sides[BIDS] == {100: 4}
+    book.add_by_hand(BIDS, 100, -1)
+    assert book.best(BIDS) == (100, 3)
+    book.apply(event(0, ev.CLEAR))
+    assert book.best(BIDS) is None
 
 
 def test_negative_prices_where_they_are_prices() -> None:

@@ -220,46 +220,6 @@ def test_beyond_is_in_the_stream_and_in_no_snapshot() -> None:
     assert len(body(get(exchange, "/fapi/v1/depth", symbol="BTCUSDT"))["bids"]) == 4
 
 
-def crossed_messages(fault: str) -> list[float]:
-    exchange = quiet(faults=[fault])
-    reader, found = LocalBook(), []
-    for message in depth_of(exchange, 8):
-        reader.last = reader.last or message["pu"]
-        assert reader.update(message) == "applied"
-        if reader.bids and reader.asks and max(reader.bids) >= min(reader.asks):
-            found.append(at(message))
-    book = exchange.book("BTCUSDT")
-    assert max(book.bids) == dollars("100")  # it is gone again
-    return found
-
-
-@pytest.mark.parametrize("when", ["2s", "2030ms", "2099ms"])
-def test_crossed_for_one_message(when: str) -> None:
-    assert len(crossed_messages(f"crossed:BTCUSDT@{when}")) == 1
-
-
-def test_crossed_for_longer_and_locked() -> None:
-    assert crossed_messages("crossed:BTCUSDT@2s+3s") == [round(2 + n / 10, 1) for n in range(30)]
-    assert len(crossed_messages("crossed=0:BTCUSDT@2s+1s")) == 10
-
-
-def test_what_the_market_says_meanwhile_is_not_taken_back() -> None:
-    rows = [*quiet_book(), event(2_500 * MS, ev.LEVEL, ev.BID, dollars("100.6"), 9)]
-    exchange = played(rows, faults=["crossed:BTCUSDT@2s+2s"])
-    run(exchange, 5)
-    assert exchange.book("BTCUSDT").bids[dollars("100.6")] == 9
-    orders = [
-        event(MS, ev.ADD, ev.BID, dollars("100"), 5, order=1),
-        event(MS, ev.ADD, ev.ASK, dollars("100.1"), 5, order=2),
-    ]
-    orders.append(event(2_500 * MS, ev.ADD, ev.BID, dollars("100.6"), 9, order=3))
-    exchange = played(orders, faults=["crossed:BTCUSDT@2s+2s"])
-    run(exchange, 3)
-    assert exchange.book("BTCUSDT").bids[dollars("100.6")] == 10
-    run(exchange, 2)
-    assert exchange.book("BTCUSDT").bids[dollars("100.6")] == 9
-
-
 def status(exchange: Exchange, symbol: str = "BTCUSDT") -> str:
     listed = body(get(exchange, "/fapi/v1/exchangeInfo"))["symbols"]
     return str(next(s["status"] for s in listed if s["symbol"] == symbol))
@@ -306,7 +266,7 @@ def test_tick_change() -> None:
 
 def test_delisting() -> None:
     exchange = two(faults=["delist:BTCUSDT@2s"])
-    connected(exchange, "public", DEPTH, "ethusdt@depth@100ms", "btcusdt@bookTicker")
+    connected(exchange, "public", DEPTH, "ethusdt@depth@100ms", "btcusdt@bookTicker", "!bookTicker")
     connected(exchange, "market", "btcusdt@markPrice@1s")
     found = texts(run(exchange, 6))
     assert max(at(m) for _, m in found if m["s"] == "BTCUSDT") <= 2.0

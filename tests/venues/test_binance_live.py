@@ -7,6 +7,7 @@ import json
 import pytest
 
 from depthscope.market.inputs import Input, Kind
+from depthscope.venues import binance_live
 from depthscope.venues.binance_live import BinanceMachine
 from tests.venues.binance_feed import MS, NS, Exchange, depth, dump, message, snapshot
 from tests.venues.binance_session import (
@@ -54,6 +55,17 @@ def test_instruments_are_asked_for_until_they_come(body: bytes) -> None:
     assert [r.attempt for r in s.taken(FetchInstruments)] == [1, 2]
     s.instruments()
     assert len(s.taken(Open)) == 2
+
+
+def test_sound_instruments_are_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(status: object, body: bytes) -> str:
+        raise AssertionError("a sound reply was read as a refusal")
+
+    monkeypatch.setattr(binance_live, "refusal", never)
+    s = Session()
+    s.configure()
+    s.instruments()
+    assert [i.symbol for i in s.machine.instruments.values()] == ["BTCUSDT"]
 
 
 def test_a_symbol_that_is_not_listed_is_quarantined_and_the_rest_goes_on() -> None:

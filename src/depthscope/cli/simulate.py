@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from depthscope.cli.common import Debug, Json, Lot, Tick, increment, print_json, say
+from depthscope.cli.common import Debug, Json, Lot, Tick, check_duration, increment, print_json, say
 from depthscope.errors import ConfigError, UnknownName
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def simulate(
         symbols=_symbols(symbols),
         faults=fault or [],
         loop=loop,
-        skip=_skip(skip),
+        skip=skip,
         seed=seed,
         rpi=rpi,
     )
@@ -102,25 +102,23 @@ def _symbols(text: str | None) -> dict[str, str] | None:
     return found
 
 
-def _skip(text: str | None) -> int:
-    from depthscope.market.times import parse_duration
-
-    return 0 if text is None else parse_duration(text)
-
-
 def _exchange(
-    files: list[str], options: dict[str, Any], *, symbols: dict[str, str] | None, rpi: bool, **settings: Any
-) -> Exchange:
+    files: list[str], options: dict[str, Any], *, symbols: dict[str, str] | None, faults: list[str],
+    skip: str | None, rpi: bool, **settings: Any,
+) -> Exchange:  # fmt: skip
     """Make the exchange; what is wrong with its source shows here, and its kernels are compiled."""
     import time
 
+    from depthscope.market.times import parse_duration
     from depthscope.runtime.sources import open_source
     from depthscope.simulators.binance_exchange import Exchange
     from depthscope.simulators.binance_faults import parse_fault
     from depthscope.simulators.binance_rules import Rules
 
-    for text in settings["faults"]:
-        parse_fault(text)
+    if skip is not None:
+        check_duration("--skip", skip)
+    settings["skip"] = 0 if skip is None else parse_duration(skip)
+    settings["faults"] = [parse_fault(text) for text in faults]
 
     def opened() -> Any:
         # Small chunks: decoding one delays the streams by a few milliseconds at most.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from depthscope.errors import UnknownName
 from depthscope.simulators.binance_books import ASKS, BIDS
 from depthscope.simulators.binance_faults import KINDS, Fault
-from depthscope.simulators.binance_names import ENDPOINT_NAMES, ROUTES
+from depthscope.simulators.binance_names import ROUTES
+from depthscope.simulators.binance_rest import ENDPOINTS
 from depthscope.simulators.binance_rules import NEVER, Chance
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ class Acts:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._count = 0
-        self._hand_made: dict[
-            int, list[tuple[Listing, int, int]]
-        ] = {}  # by id of Active: listing, price, lots
 
     def schedule(self, fault: Fault, now: int) -> None:
         """Have a fault strike at its time.
@@ -65,10 +63,12 @@ class Acts:
             self._exchange.find(fault.target)
         elif about == "links" and fault.target not in ROUTES:
             raise UnknownName(f"There is no route {fault.target!r}; there are {', '.join(ROUTES)}.")
-        elif about == "rest" and fault.target not in {*self._exchange.listings, *ENDPOINT_NAMES}:
-            raise UnknownName(
-                f"{fault.target!r} is neither a symbol listed here nor one of {', '.join(ENDPOINT_NAMES)}."
-            )
+        elif about == "rest":
+            endpoints = [endpoint.name for endpoint in ENDPOINTS.values()]
+            if fault.target not in {*self._exchange.listings, *endpoints}:
+                raise UnknownName(
+                    f"{fault.target!r} is neither a symbol listed here nor one of {', '.join(endpoints)}."
+                )
 
     def _listings(self, fault: Fault) -> list[Listing]:
         return [x for x in self._exchange.listings.values() if fault.hits(x.name) and not x.closed]
@@ -104,7 +104,7 @@ class Acts:
             case "snapshot-behind":
                 active.books = {x.name: x.snapshot() for x in self._listings(fault)}
             case "crossed":
-                self._hand_made[id(active)] = self._cross(fault)
+                self._cross(active)
             case "freeze":
                 self._freeze()
             case "storm":
@@ -132,8 +132,8 @@ class Acts:
                 newest = exchange.desk.find("skew", "*")
                 exchange.skew = newest.fault.value if newest is not None else 0
             case "crossed":
-                for listing, price, lots in self._hand_made.pop(id(active)):
-                    self._take_back(listing, price, lots)
+                for listing, price in active.bids:
+                    exchange.add_by_hand(listing, BIDS, price, -1)
             case "freeze":
                 self._freeze()
 
@@ -155,20 +155,11 @@ class Acts:
         desk = self._exchange.desk
         self._exchange.connections.quiet = {r for r in ROUTES if desk.find("freeze", r) is not None}
 
-    def _cross(self, fault: Fault) -> list[tuple[Listing, int, int]]:
+    def _cross(self, active: Active) -> None:
         """Bid one lot above the best ask."""
-        placed = []
-        for listing in self._listings(fault):
+        for listing in self._listings(active.fault):
             best = listing.book.best(ASKS)
-            if best is None:
-                continue
-            price = best[0] + fault.value * listing.instrument.tick
-            self._exchange.touch(listing, BIDS, price, listing.book.sides[BIDS].get(price, 0) + 1)
-            placed.append((listing, price, 1))
-        return placed
-
-    def _take_back(self, listing: Listing, price: int, lots: int) -> None:
-        """Remove what was added by hand, unless the market has meanwhile said what is there."""
-        there = listing.book.sides[BIDS].get(price, 0)
-        if there == lots or (listing.book.orders and there > lots):
-            self._exchange.touch(listing, BIDS, price, there - lots)
+            if best is not None:
+                price = best[0] + active.fault.value * listing.instrument.tick
+                self._exchange.add_by_hand(listing, BIDS, price, 1)
+                active.bids.append((listing, price))

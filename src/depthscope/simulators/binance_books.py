@@ -44,22 +44,21 @@ class Book:
         of first touch, with the lots it had before.
     changes : int
         Levels set so far.
-    ignored : int
-        Rows that say nothing a book can use (a cancel of an unknown order, an absent price).
     """
 
-    __slots__ = ("_heaps", "_negative", "changes", "ignored", "orders", "sides", "touched")
+    __slots__ = ("_by_hand", "_heaps", "_negative", "changes", "orders", "sides", "touched")
 
     def __init__(self, windows: int, negative: bool = False) -> None:
         self.sides: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self.touched: list[dict[tuple[int, int], int]] = [{} for _ in range(windows)]
         self.orders: dict[int, tuple[int, int, int]] = {}  # id -> side, price, lots
-        self.changes = self.ignored = 0
+        self.changes = 0
+        self._by_hand: dict[tuple[int, int], int] = {}  # lots of a level that are not the market's
         self._negative = negative
         self._heaps: tuple[list[int], list[int]] = ([], [])  # every price of a side, and some gone ones
 
     def apply(self, row: Row) -> None:
-        """Apply one EVENT row; those that are not about the book do nothing."""
+        """Apply one EVENT row; those that say nothing a book can use do nothing."""
         _, _, order, price, size, _, _, _, _, _, action, side, flags, _ = row
         if action == ev.ADD and flags & ev.TOB:
             self._replace_side(side, price, size)
@@ -72,13 +71,21 @@ class Book:
         elif action == ev.LEVEL:
             if side in _SIDES and size >= 0 and self._sound(price):
                 self.set_level(_SIDES[side], price, size)
-            else:
-                self.ignored += 1
         elif action == ev.CLEAR:
             self.clear()
 
     def set_level(self, side: int, price: int, lots: int) -> None:
-        """Set the size of a level; 0 removes it."""
+        """Set what the market has at a level; 0 removes it. What is there by hand comes on top."""
+        self._show(side, price, lots + self._by_hand.get((side, price), 0))
+
+    def add_by_hand(self, side: int, price: int, lots: int) -> None:
+        """Add lots the market knows nothing of, or take them back with a negative number."""
+        there = self._by_hand.pop((side, price), 0) + lots
+        if there:
+            self._by_hand[side, price] = there
+        self._shift(side, price, lots)
+
+    def _show(self, side: int, price: int, lots: int) -> None:
         levels = self.sides[side]
         before = levels.get(price, 0)
         self.changes += 1
@@ -92,7 +99,7 @@ class Book:
             del levels[price]
 
     def clear(self) -> None:
-        """Remove every order and level."""
+        """Remove every order and level of the market."""
         self.orders.clear()
         for side, levels in enumerate(self.sides):
             for price in list(levels):
@@ -138,7 +145,6 @@ class Book:
     def _replace_side(self, side: int, price: int, size: int) -> None:
         """Apply a quote: the record is all that is known of its side."""
         if side not in _SIDES:
-            self.ignored += 1
             return
         for other in list(self.sides[_SIDES[side]]):
             if other != price:
@@ -147,11 +153,10 @@ class Book:
             self.set_level(_SIDES[side], price, size)
 
     def _shift(self, side: int, price: int, lots: int) -> None:
-        self.set_level(side, price, self.sides[side].get(price, 0) + lots)
+        self._show(side, price, self.sides[side].get(price, 0) + lots)
 
     def _add(self, order: int, side: int, price: int, size: int) -> None:
         if side not in _SIDES or size <= 0 or not self._sound(price):
-            self.ignored += 1
             return
         known = self.orders.get(order)
         if known is not None:
@@ -162,7 +167,6 @@ class Book:
     def _cancel(self, order: int, size: int) -> None:
         known = self.orders.get(order)
         if known is None or size <= 0:
-            self.ignored += 1
             return
         gone = min(size, known[2])
         if gone == known[2]:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
-from depthscope.simulators.binance_names import ROUTES, Stream, parse_stream
+from depthscope.simulators.binance_names import ROUTES, route_of
 from depthscope.simulators.binance_rules import SECOND, Rules
 from depthscope.simulators.binance_text import encode, wrapped
 from depthscope.simulators.binance_wire import Out
@@ -59,7 +59,7 @@ class Connection:
     address: str
     opened: int
     answered: int  # when it last answered a ping, or was opened
-    streams: dict[str, Stream | None] = field(default_factory=dict)
+    streams: dict[str, None] = field(default_factory=dict)  # names, as they were asked for
     recent: deque[int] = field(default_factory=deque)  # times of what it sent in the last second
     pings: deque[bytes] = field(default_factory=lambda: deque(maxlen=8))
 
@@ -169,8 +169,8 @@ class Connections:
             return _refusal(2, "Invalid request: params must be a list of stream names", number)
         if method == "UNSUBSCRIBE":
             for name in params:
-                if connection.streams.pop(name, self) is not self:
-                    self._leave(connection, name)
+                connection.streams.pop(name, None)
+                self._leave(connection, name)
         elif not self._subscribe(connection, params):
             most = self._rules.streams_per_connection
             return _refusal(2, f"Invalid request: a connection carries at most {most} streams", number)
@@ -181,11 +181,9 @@ class Connections:
         if len({*connection.streams, *names}) > self._rules.streams_per_connection:
             return False
         for name in names:
-            if name in connection.streams:
-                continue
-            stream = connection.streams[name] = parse_stream(name)
+            connection.streams[name] = None
             # The wrong route and unknown names are accepted; nothing is ever sent there.
-            if stream is not None and stream.route == connection.route:
+            if route_of(name) == connection.route:
                 self.listeners.setdefault(name, {})[connection.number] = connection
         return True
 

@@ -99,7 +99,7 @@ class Exchange:
         self.held: dict[str, list[Group]] = {}  # what happens to a halted symbol once it trades again
         self.connections = Connections(self.rules, self._out)
         self.limits = Limits(self.rules)
-        self.desk = Desk()
+        self.desk = Desk(self.listings)
         self.playback = Playback(source, speed=speed, skip=skip, loop=loop)
         self.publisher = Publisher(self)
         self.acts = Acts(self)
@@ -188,9 +188,9 @@ class Exchange:
         if listing.book.changes != before:
             self._moved(listing)
 
-    def touch(self, listing: Listing, side: int, price: int, lots: int) -> None:
-        """Set one level by hand, as a change of the market."""
-        listing.book.set_level(side, price, lots)
+    def add_by_hand(self, listing: Listing, side: int, price: int, lots: int) -> None:
+        """Add lots to a level by hand, or take them back; it is told as a change of the market."""
+        listing.book.add_by_hand(side, price, lots)
         self._moved(listing)
 
     def _moved(self, listing: Listing) -> None:

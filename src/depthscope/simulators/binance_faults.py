@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from depthscope.errors import ConfigError, InputError
@@ -80,12 +79,11 @@ def _close_code(text: str) -> int:
     return code
 
 
-def _price_step(text: str) -> int:
-    """1e-9 integer of a tick size, within what a price can be."""
-    value = Decimal(text)
-    if not value.is_finite() or not 0 < value < 10**9:
+def _tick(text: str) -> int:
+    tick = to_fixed(text)
+    if not 0 < tick < 10**18:
         raise InputError(f"{text!r} is not a tick size.")
-    return to_fixed(value)
+    return tick
 
 
 def _count(text: str) -> int:
@@ -133,8 +131,10 @@ KINDS: Final[dict[str, FaultKind]] = {
         "symbol", "Trading stops: exchangeInfo says the value, nothing moves until it ends.",
         str, "SETTLING", 30 * SECOND,
     ),
-    "tick": FaultKind("symbol", "exchangeInfo tells another tick size.", _price_step),
-    "delist": FaultKind("symbol", "The symbol is closed: silent, and unknown to REST but for its status."),
+    "tick": FaultKind("symbol", "exchangeInfo tells another tick size.", _tick),
+    "delist": FaultKind(
+        "symbol", "The symbol is closed: silent, and refused by REST; exchangeInfo says CLOSE."
+    ),
     "disconnect": FaultKind("links", "Connections break without a closing frame."),
     "close": FaultKind("links", "Connections are closed with the code.", _close_code, 1001),
     "storm": FaultKind(
@@ -151,10 +151,12 @@ KINDS: Final[dict[str, FaultKind]] = {
         "links", "Connections are cut at this age instead of 24 h.", _duration, MINUTE, NEVER
     ),
     "429": FaultKind(
-        "rest", "Requests are answered 429; Retry-After is what is left of it.", duration=10 * SECOND
+        "rest", "Requests are answered 429; Retry-After is what is left of it (30 s with xCOUNT).",
+        duration=10 * SECOND,
     ),
     "418": FaultKind(
-        "rest", "Requests are answered 418; Retry-After is what is left of it.", duration=2 * MINUTE
+        "rest", "Requests are answered 418; Retry-After is what is left of it (30 s with xCOUNT).",
+        duration=2 * MINUTE,
     ),
     "403": FaultKind(
         "rest", "Requests are answered 403 and a web page, as by a firewall.", duration=10 * SECOND
@@ -240,7 +242,7 @@ def parse_fault(text: str) -> Fault:
             _time(found["duration"] or "0s") or (0 if found["count"] else kind.duration),
             int(found["count"] or 1),
         )
-    except (InputError, ValueError, InvalidOperation) as error:
+    except (InputError, ValueError) as error:
         raise ConfigError(f"Fault {text!r}: {error}") from error
     if fault.number and kind.about not in ("depth", "trades"):
         raise ConfigError(f"Fault {text!r}: only faults of messages strike at a message number.")

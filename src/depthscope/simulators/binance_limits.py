@@ -78,10 +78,10 @@ class Limits:
             return _refusal(418, state.banned, now)
         return _refusal(429, (state.minute + 1) * MINUTE, now)
 
-    def ban(self, state: Address, now: int, length: int = 0) -> None:
-        """Ban an address, for `length` or for longer than the last time."""
+    def ban(self, state: Address, now: int) -> None:
+        """Ban an address, for longer than the last time."""
         state.refused = 0
-        state.ban = length or _longer(state.ban, self._rules)
+        state.ban = _longer(state.ban, self._rules)
         state.banned = max(state.banned, now + state.ban)
 
     def attempt(self, address: str, now: int) -> Refusal | None:

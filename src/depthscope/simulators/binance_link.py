@@ -13,6 +13,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from depthscope.simulators.binance_connections import GOING_AWAY
 from depthscope.simulators.binance_rules import NEVER
 from depthscope.simulators.binance_strikes import refusal
 from depthscope.simulators.binance_wire import Reply
@@ -29,7 +30,6 @@ _MOST_FRAME: Final = 64 << 10  # of a client
 _PATIENCE: Final = 10.0  # seconds until a first request must be there
 _STALLED: Final = 600.0  # seconds until a connection whose reply never comes breaks
 _FAREWELL: Final = 5.0  # seconds a client may take to answer a close
-_GOING_AWAY: Final = 1001
 
 
 class _Quiet(ServerProtocol):
@@ -109,7 +109,7 @@ class Link(asyncio.Protocol):
     def goodbye(self) -> None:
         """Close as a server does that ends."""
         if self._number and self._socket is not None and self._socket.state is State.OPEN:
-            self._socket.send_close(_GOING_AWAY, "")
+            self._socket.send_close(GOING_AWAY, "")
             self._flush()
         elif self._transport is not None:
             self._transport.close()
@@ -280,12 +280,4 @@ class Link(asyncio.Protocol):
 
 def _response(reply: Reply) -> Response:
     headers = Headers({**reply.headers, "Content-Length": str(len(reply.body)), "Connection": "close"})
-    return Response(
-        reply.status,
-        HTTPStatus(reply.status).phrase if reply.status in _STATUSES else "",
-        headers,
-        reply.body,
-    )
-
-
-_STATUSES: Final = frozenset(status.value for status in HTTPStatus)
+    return Response(reply.status, HTTPStatus(reply.status).phrase, headers, reply.body)

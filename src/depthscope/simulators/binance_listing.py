@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from depthscope.market import events as ev
+from depthscope.market.instruments import to_fixed
 from depthscope.simulators.binance_books import ASKS, BIDS, Best, Book, Row
 from depthscope.simulators.binance_rules import DAY, MS, Chance, Rules
 from depthscope.simulators.binance_text import Numbers, decimal_text, filters
@@ -74,7 +75,7 @@ class Listing:
     status : str
         Contract status; ``TRADING`` in ordinary times.
     closed : bool
-        Delisted: it has no book any more.
+        Delisted: its book stands still and is told to nobody.
     trades : deque of Aggregate
         Aggregate trades told so far, the most recent ones.
     tape_count : int
@@ -95,7 +96,7 @@ class Listing:
         self.windows = [_Window(self.last_id) for _ in DEPTH_PERIODS]
         self.trades: deque[Aggregate] = deque(maxlen=rules.history_rows)
         self.tape_count = 0
-        self._fresh: list[Aggregate] = []  # closed since they were last told
+        self._fresh: list[Aggregate] = []  # complete, and not told yet
         self._trade_id = 10_000_000 + self._chance.below(10**6)
         self._aggregate_id = 1_000_000 + self._chance.below(10**5)
         self._open: Aggregate | None = None
@@ -118,17 +119,17 @@ class Listing:
             if not window.first:
                 window.first = self.last_id
 
-    def quote(self) -> tuple[Best, Best] | None:
-        """Best bid and ask when they differ from those told last."""
+    def quoted(self) -> bool:
+        """Whether the best bid and ask differ from those of the last call."""
         best = (self.book.best(BIDS), self.book.best(ASKS))
         if best == self._told:
-            return None
+            return False
         self._told = best
         bid, ask = best
         if bid is not None and ask is not None:
             self._mark = (bid[0] + ask[0]) // 2
             self._average += (self._mark - self._average) // 64 if self._average else self._mark
-        return best
+        return True
 
     def trade(self, row: Row, now: int) -> None:
         """Take a trade: it continues the aggregate being gathered, or closes it."""
@@ -222,13 +223,8 @@ class Listing:
 
         def more(levels: list[list[str]], side: int) -> list[list[str]]:
             book = self.book.sides[side]
-            found = {self.numbers.price(price): price for price in book}
-            return [
-                [text, size]
-                if text not in found
-                else [text, self.numbers.size(book[found[text]] + self.rpi_lots(found[text]))]
-                for text, size in levels
-            ]
+            prices = [to_fixed(text) for text, _ in levels]
+            return self.numbers.levels((p, book[p] + self.rpi_lots(p) if p in book else 0) for p in prices)
 
         return {**envelope, "b": more(envelope["b"], BIDS), "a": more(envelope["a"], ASKS)}
 
@@ -237,9 +233,9 @@ class Listing:
         ticks = price // self.instrument.tick
         return 1 + ticks % 5 if self._rules.rpi and ticks % 7 == 0 else 0
 
-    def ticker(self, best: tuple[Best, Best], now: int, changed: int) -> Message:
+    def ticker(self, now: int, changed: int) -> Message:
         """Best bid and ask, streamed and asked for; a side without orders is all zeros."""
-        (bid, bid_lots), (ask, ask_lots) = best[0] or (0, 0), best[1] or (0, 0)
+        (bid, bid_lots), (ask, ask_lots) = self.book.best(BIDS) or (0, 0), self.book.best(ASKS) or (0, 0)
         text = self.numbers
         return {
             "e": "bookTicker", "u": self.last_id, "E": now, "T": changed, "s": self.name,

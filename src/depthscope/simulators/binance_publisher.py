@@ -52,13 +52,12 @@ class Publisher:
             self._dirty[window][listing] = None
             if self._depth_due[window] == NEVER:
                 self._depth_due[window] = self._soon(now, period)
-        best = listing.quote()
-        if best is not None:
+        if listing.quoted():
             self._quoted[listing] = None
             stream = f"{listing.name.lower()}@bookTicker"
             if stream in self._exchange.connections.listeners:
                 stamp = self._exchange.stamp(now)
-                self._send(listing.name, stream, encode(listing.ticker(best, stamp, stamp)), now)
+                self._send(listing.name, stream, encode(listing.ticker(stamp, stamp)), now)
 
     def traded(self, listing: Listing, now: int) -> None:
         """Take note of a trade."""
@@ -129,10 +128,8 @@ class Publisher:
             return
         name, listeners = listing.name.lower(), exchange.connections.listeners
         streams = [f"{name}@depth{suffix}" for suffix in _SUFFIXES[window]]
-        number = listing.windows[window].count
         if exchange.desk.strikes_depth or any(stream in listeners for stream in streams):
-            unknown = [listing.numbers.price(listing.instrument.tick), listing.numbers.size(0)]
-            for payload in exchange.desk.depth(listing.name, streams[0], number, message, unknown):
+            for payload in exchange.desk.depth(listing, window, message):
                 for stream in streams:
                     self._send(listing.name, stream, payload, now)
         for levels in _PARTIAL:
@@ -150,7 +147,7 @@ class Publisher:
         self._trading.clear()
         for listing in listings:
             for trade in listing.tape(self._exchange.stamp):
-                if self._exchange.desk.drops_trade(listing.name, listing.tape_count):
+                if self._exchange.desk.drops_trade(listing):
                     continue
                 stream = f"{listing.name.lower()}@aggTrade"
                 if stream in self._exchange.connections.listeners and not listing.closed:
@@ -183,8 +180,9 @@ class Publisher:
     def _tickers(self, now: int) -> None:
         stamp = self._exchange.stamp
         for listing in self._quoted:
-            best = (listing.book.best(0), listing.book.best(1))
-            message = listing.ticker(best, stamp(now), stamp(listing.changed))
+            if listing.closed:
+                continue
+            message = listing.ticker(stamp(now), stamp(listing.changed))
             self._send(listing.name, "!bookTicker", encode(message), now)
         self._quoted.clear()
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from depthscope.simulators.binance_exchange import Exchange
     from depthscope.simulators.binance_listing import Listing, Message, Snapshot
 
-__all__ = ["answer"]
+__all__ = ["ENDPOINTS", "answer"]
 
 HOUR_MS: Final = 3_600_000
 DEPTH_WEIGHTS: Final = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
@@ -32,9 +32,9 @@ _MOST_FAULTS: Final = 64  # in one POST
 class _Refused(Exception):
     """A request that is answered with an error."""
 
-    def __init__(self, code: int, text: str, status: int = 400) -> None:
+    def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
-        self.code, self.text, self.status = code, text, status
+        self.code, self.text = code, text
 
 
 class _Query:
@@ -194,8 +194,7 @@ def _premium(exchange: Exchange, query: _Query) -> Any:
 
 def _tickers(exchange: Exchange, query: _Query) -> Any:
     def tell(listing: Listing) -> Message:
-        best = (listing.book.best(BIDS), listing.book.best(ASKS))
-        told = listing.ticker(best, 0, 0)
+        told = listing.ticker(0, 0)
         return {
             "symbol": listing.name, "bidPrice": told["b"], "bidQty": told["B"], "askPrice": told["a"],
             "askQty": told["A"], "time": exchange.stamp(listing.changed), "lastUpdateId": listing.last_id,
@@ -269,7 +268,7 @@ def answer(exchange: Exchange, method: str, path: str, query: str, address: str,
     try:
         reply = Reply(200, {**_JSON, **used}, encode(endpoint.tell(exchange, _Query(query))))
     except _Refused as why:
-        reply = refusal(why.status, why.code, why.text, used)
+        reply = refusal(400, why.code, why.text, used)
     return exchange.desk.spoils(endpoint.name, symbol, reply)
 
 
@@ -287,7 +286,7 @@ def _answer_sim(exchange: Exchange, method: str, path: str, query: str, body: by
         else:
             return refusal(404, -5000, f"Path {path}, Method {method} is invalid")
     except _Refused as why:
-        return refusal(why.status, why.code, why.text)
+        return refusal(400, why.code, why.text)
     except DepthscopeError as error:
         return refusal(400, -1130, str(error))
     return Reply(200, dict(_JSON), encode(told))

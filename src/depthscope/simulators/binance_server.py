@@ -38,7 +38,8 @@ class Server:
     most_waiting : int
         Bytes a client may leave unread before it is cut.
     ended : asyncio.Event
-        Set when the recording turned out to be damaged; the books stand still from there.
+        Set by whoever wants the serving to end, and here when the recording turns out to be damaged:
+        from there the books stand still.
     late : int
         Ns by which exchange time has fallen behind, in all, because the machine was too slow.
     """

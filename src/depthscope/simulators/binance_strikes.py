@@ -5,21 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from depthscope.simulators.binance_faults import KINDS
 from depthscope.simulators.binance_garbage import VARIANTS
 from depthscope.simulators.binance_rules import NEVER, SECOND
 from depthscope.simulators.binance_text import encode
 from depthscope.simulators.binance_wire import Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from depthscope.simulators.binance_faults import Fault
-    from depthscope.simulators.binance_listing import Message, Snapshot
+    from depthscope.simulators.binance_listing import Listing, Message, Snapshot
 
 __all__ = ["Active", "Desk", "refusal"]
 
 _DEPTH: Final = ("drop", "duplicate", "reorder", "unknown-level", "malformed")
+_REQUESTS: Final = ("", 0)
+
+Counted = tuple[str, int]  # what is counted for itself: symbol and number of its stream, or all requests
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Active:
     """One fault in force.
 
@@ -28,42 +34,80 @@ class Active:
     fault : Fault
     until : int
         Exchange time it ends, :data:`NEVER` when it is counted instead.
-    struck : dict of str to int
-        Messages (by stream) or requests struck.
+    count : int
+        How many messages (of each stream) or requests it strikes when it is counted.
+    struck : dict of (str, int) to int
+        Messages or requests struck.
     books : dict of str to Snapshot
         Books as they were when it struck, where it needs them.
+    bids : list of (Listing, int)
+        Where it put one lot by hand: of what, and the price (1e-9).
     """
 
     fault: Fault
     until: int
-    struck: dict[str, int] = field(default_factory=dict)
+    count: int
+    struck: dict[Counted, int] = field(default_factory=dict)
     books: dict[str, Snapshot] = field(default_factory=dict)
+    bids: list[tuple[Listing, int]] = field(default_factory=list)
 
-    def strikes(self, what: str, number: int = 0) -> bool:
+    def strikes(self, what: Counted, number: int = 0) -> bool:
         """Whether it strikes message `number` of a stream, or a request; it is counted then."""
-        fault = self.fault
-        if fault.number and not fault.number <= number < fault.number + fault.count:
+        if number < self.fault.number or self.spent(what, number - 1):
             return False
-        so_far = self.struck.get(what, 0)
-        if not fault.duration and so_far >= fault.count:
-            return False
-        self.struck[what] = so_far + 1
+        self.struck[what] = self.struck.get(what, 0) + 1
         return True
+
+    def spent(self, what: Counted, number: int = 0) -> bool:
+        """Whether it strikes nothing more of a stream whose last message was `number`, or no request."""
+        fault = self.fault
+        if fault.number:
+            return number >= fault.number + fault.count - 1
+        return not fault.duration and self.struck.get(what, 0) >= self.count
 
 
 class Desk:
-    """Faults in force, by kind."""
+    """Faults in force, by kind.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    listings : Mapping of str to Listing
+        What is listed, by name.
+    """
+
+    def __init__(self, listings: Mapping[str, Listing]) -> None:
+        self._listings = listings
         self._active: dict[str, list[Active]] = {}
-        self._late: dict[str, bytes] = {}  # by stream: what is sent after its next message
+        self._late: dict[Counted, bytes] = {}  # by stream: what is sent after its next message
         self._turn = 0
 
     def begin(self, fault: Fault, now: int) -> Active:
-        """Put a fault in force."""
-        made = Active(fault, now + fault.duration if 0 < fault.duration < NEVER else NEVER)
-        self._active.setdefault(fault.kind, []).append(made)
+        """Put a fault in force; those of its kind that can strike nothing more are forgotten."""
+        kept = [active for active in self._active.get(fault.kind, ()) if not self._over(active)]
+        self._active[fault.kind] = kept
+        for active in kept:
+            if active.fault == fault and not fault.duration and not fault.number:
+                active.count += fault.count  # again, before it has struck all of them
+                return active
+        made = Active(fault, now + fault.duration if 0 < fault.duration < NEVER else NEVER, fault.count)
+        kept.append(made)
         return made
+
+    def _over(self, active: Active) -> bool:
+        """Whether a fault that is counted has struck everything it is about."""
+        fault, about = active.fault, KINDS[active.fault.kind].about
+        if fault.duration:  # it has an end of its own
+            return False
+        if about == "rest":
+            return active.spent(_REQUESTS)
+        return all(
+            active.spent((listing.name, n), told)
+            for listing in self._listings.values()
+            if fault.hits(listing.name) and not listing.closed
+            for n, told in enumerate(
+                [listing.tape_count] if about == "trades" else [window.count for window in listing.windows]
+            )
+        )
 
     def end(self, active: Active) -> None:
         """Take a fault out of force."""
@@ -96,36 +140,34 @@ class Desk:
 
     # ── messages ──
 
-    def depth(
-        self, symbol: str, stream: str, number: int, message: Message, unknown: list[str]
-    ) -> list[bytes]:
-        """What is sent in place of message `number` of a depth stream.
-
-        `unknown` is a level, as text, that the book has never had.
-        """
+    def depth(self, listing: Listing, window: int, message: Message) -> list[bytes]:
+        """What is sent in place of the newest message of a window's depth stream."""
+        stream, number = (listing.name, window), listing.windows[window].count
         held = self._late.pop(stream, None)
-        if self._strikes("unknown-level", symbol, stream, number):
+        if self._strikes("unknown-level", stream, number):
+            # At the lowest price there is nobody has ever had an order.
+            unknown = [listing.numbers.price(listing.instrument.tick), listing.numbers.size(0)]
             message = {**message, "b": [unknown, *message["b"]]}
         payload = encode(message)
         sent = [payload]
-        damaged = self._strikes("malformed", symbol, stream, number)
+        damaged = self._strikes("malformed", stream, number)
         if damaged is not None:
             sent.insert(0, self._damage(damaged.fault.value, message))
-        if self._strikes("duplicate", symbol, stream, number):
+        if self._strikes("duplicate", stream, number):
             sent.append(payload)
-        if self._strikes("drop", symbol, stream, number):
+        if self._strikes("drop", stream, number):
             sent = []
-        elif held is None and self._strikes("reorder", symbol, stream, number):
+        elif held is None and self._strikes("reorder", stream, number):
             self._late[stream], sent = payload, []
         return sent if held is None else [*sent, held]
 
-    def drops_trade(self, symbol: str, number: int) -> bool:
-        """Whether an aggregate trade is not sent."""
-        return self._strikes("drop-trade", symbol, symbol, number) is not None
+    def drops_trade(self, listing: Listing) -> bool:
+        """Whether the newest aggregate trade is not sent."""
+        return self._strikes("drop-trade", (listing.name, 0), listing.tape_count) is not None
 
-    def _strikes(self, kind: str, symbol: str, stream: str, number: int) -> Active | None:
+    def _strikes(self, kind: str, stream: Counted, number: int) -> Active | None:
         for active in self._active.get(kind, ()):
-            if active.fault.hits(symbol) and active.strikes(stream, number):
+            if active.fault.hits(stream[0]) and active.strikes(stream, number):
                 return active
         return None
 
@@ -141,7 +183,7 @@ class Desk:
         """The refusal of a request by a fault, if one strikes it."""
         for kind in ("403", "418", "429", "503"):
             for active in self._active.get(kind, ()):
-                if not active.fault.hits(endpoint, symbol) or not active.strikes("rest"):
+                if not active.fault.hits(endpoint, symbol) or not active.strikes(_REQUESTS):
                     continue
                 if kind == "403":
                     return Reply(403, {"Content-Type": "text/html"}, b"<html><body>Forbidden</body></html>")
@@ -155,13 +197,13 @@ class Desk:
     def spoils(self, endpoint: str, symbol: str, reply: Reply) -> Reply:
         """A reply as it arrives: late, never, or cut."""
         for active in self._active.get("garbled", ()):
-            if active.fault.hits(endpoint, symbol) and active.strikes("rest"):
+            if active.fault.hits(endpoint, symbol) and active.strikes(_REQUESTS):
                 reply = reply._replace(body=reply.body[: len(reply.body) // 2])
         for active in self._active.get("slow", ()):
-            if active.fault.hits(endpoint, symbol) and active.strikes("rest"):
+            if active.fault.hits(endpoint, symbol) and active.strikes(_REQUESTS):
                 reply = reply._replace(delay=reply.delay + active.fault.value)
         for active in self._active.get("stall", ()):
-            if active.fault.hits(endpoint, symbol) and active.strikes("rest"):
+            if active.fault.hits(endpoint, symbol) and active.strikes(_REQUESTS):
                 reply = reply._replace(delay=NEVER)
         return reply
 

@@ -90,10 +90,10 @@ class Core:
         self.tops = Tops()
         self._joined: frozenset[str] = frozenset()  # slots two connections carry
         self._slot_of: dict[tuple[str, str], str] = {}  # (symbol, route) -> slot
-        # Times: last input, next look, and of what is done now and then.
-        self._times = {"last": 0, "look": 0, "minute": 0, "hour": 0, "info": 0, "time": 0}
+        # When that is done next which is done now and then.
+        self._times = {"minute": 0, "hour": 0, "info": 0, "time": 0}
         self.facts = {"offset": 0, "skew": 0, "skewed": 0, "ahead": 0, "info attempt": 0, "stalls": 0}
-        self._last = self._look = 0
+        self._last = self._look = 0  # times of the last input and of the next look
 
     @property
     def instruments(self) -> Mapping[tuple[int, int], Instrument]:

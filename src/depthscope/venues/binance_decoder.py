@@ -218,12 +218,9 @@ class Decoder:
     def disconnect(self, ts_recv: int, symbols: frozenset[str] | None = None) -> int:
         """Note a lost connection: `X` for each book in sync, of `symbols` or of all; give their number."""
         before = self.out.n
-        for name, sync in zip(self.table.names, self.syncs, strict=True):
+        for name in self.table.names:
             if symbols is None or name in symbols:
-                if sync.live:
-                    self._books["gaps"] += 1
-                    sync.lost(ts_recv, self.out, ts_recv, int(sync.state[b.S_LAST]))
-                sync.forget()
+                self.lose(name, ts_recv, "connection lost")
         return self.out.n - before
 
     def lose(self, symbol: str, ts_recv: int, reason: str) -> None:

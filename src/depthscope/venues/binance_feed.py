@@ -151,8 +151,6 @@ class Feed:
         The outside.
     chance : callable
         Gives numbers in [0, 1) for the jitter of back-off.
-    settings : bytes, optional
-        Payload of the CONFIG input, when it is to say more than `config`.
 
     Attributes
     ----------
@@ -167,9 +165,9 @@ class Feed:
 
     def __init__(
         self, config: LiveConfig, machine: RequestSource, sink: Callable[[Input], None], transport: Transport,
-        clock: Clock, chance: Callable[[], float], settings: bytes | None = None,
+        clock: Clock, chance: Callable[[], float],
     ) -> None:  # fmt: skip
-        self.config, self.settings = config, settings or config.payload()
+        self._config = config
         self._machine, self._sink, self._transport, self._clock = machine, sink, transport, clock
         self._chance = chance
         self.budget = Budget()
@@ -195,7 +193,7 @@ class Feed:
             What `sink` raised.
         """
         try:
-            self._put(Kind.CONFIG, 0, self.settings)
+            self._put(Kind.CONFIG, 0, self._config.payload())
             self._spawn(self._ticks())
             self._spawn(self._replies())
             await self._stop.wait()

@@ -11,6 +11,7 @@ quarantine); `S` when trading in a symbol stops or goes on.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import TYPE_CHECKING, Any, Final
 
@@ -153,7 +154,7 @@ class BinanceMachine(Pulse):
         if "/depth" in url:
             self._depth_reply(header, now, body)
         elif "/exchangeInfo" in url:
-            self._info_reply(status == 200, refusal(status, body), now, body)
+            self._info_reply(status, now, body)
         elif "/time" in url and status == 200:
             self._time_reply(header.get("sent"), now, body)
         elif "/time" not in url:
@@ -190,17 +191,17 @@ class BinanceMachine(Pulse):
         elif beside:
             self._fetch(name, f"no snapshot: {refusal(status, body)}", now)
 
-    def _info_reply(self, good: bool, why: str, now: int, body: bytes) -> None:
-        found: dict[str, tuple[dict[str, int], str]] = {}
-        if good and len(body) <= MOST_BYTES:
-            try:
-                found = listing(envelope(body))
-            except (Rejected, Skipped):
-                good = False
+    def _info_reply(self, status: object, now: int, body: bytes) -> None:
         if not self.configured:
             self._ignore("instruments before the configuration")
-        elif not good or not found:
+            return
+        found: dict[str, tuple[dict[str, int], str]] = {}
+        if status == 200 and len(body) <= MOST_BYTES:
+            with contextlib.suppress(Rejected, Skipped):  # then it names no instruments, as told below
+                found = listing(envelope(body))
+        if not found:
             self.facts["info attempt"] += 1
+            why = refusal(status, body)
             self._notice(now, "rest", "exchangeInfo", "alarm", f"no instruments: {why}; asked again")
             self.requests.append(FetchInstruments("no usable reply", now, self.facts["info attempt"]))
         else:

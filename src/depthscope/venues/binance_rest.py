@@ -24,8 +24,7 @@ __all__ = ["REST", "SOCKET", "Backoff", "Budget", "Call", "RestQueue"]
 
 SECOND: Final = 1_000_000_000
 MINUTE: Final = 60 * SECOND
-LIMIT: Final = 2_400  # weight a minute
-SHARE: Final = 0.5
+MOST_WEIGHT: Final = 1_200  # a minute: half of what the venue allows
 DEPTH_WEIGHT: Final = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 MOST_IN_FLIGHT: Final = 4
 FIRST_BAN: Final = 2 * MINUTE  # where a ban does not say its end
@@ -69,21 +68,13 @@ REST: Final = Backoff(1.0, 60.0)
 class Budget:
     """REST weight of one address.
 
-    Parameters
-    ----------
-    limit : int
-        What the venue allows in a minute.
-    share : float
-        Which part of it is used at most.
-
     Attributes
     ----------
     peak : int
         Most that was used within a rolling minute, as far as we know.
     """
 
-    def __init__(self, limit: int = LIMIT, share: float = SHARE) -> None:
-        self.most = int(limit * share)
+    def __init__(self) -> None:
         self.peak = 0
         self._spent: deque[tuple[int, int]] = deque()  # (time, weight)
         self._others = 0  # weight the venue counted beyond ours
@@ -102,7 +93,7 @@ class Budget:
         """When a request of that weight may be sent; `now` when at once."""
         if now < self.blocked_until:
             return self.blocked_until
-        over = self.used(now) + weight - self.most
+        over = self.used(now) + weight - MOST_WEIGHT
         if over <= 0:
             return now
         soonest = self._others_until if now < self._others_until else 0

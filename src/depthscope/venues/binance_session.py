@@ -35,7 +35,7 @@ def feed(
     Parameters
     ----------
     symbols : sequence of str
-        Empty for those of the settings.
+        In any case of letters, each taken once; empty for those of the settings.
     settings : Settings
         Those that begin with ``binance_`` count.
     sink, clock, chance
@@ -44,7 +44,7 @@ def feed(
     Raises
     ------
     ConfigError
-        When a symbol is named twice, or none is.
+        When no symbol is named, or something that cannot be one.
     """
     named = [name.strip().upper() for name in symbols or settings.binance_symbols.split(",")]
     wanted = tuple(dict.fromkeys(name for name in named if name))
