@@ -35,6 +35,11 @@ def test_a_text_stays_a_text(tmp_path: Path) -> None:
     assert load_settings(path, {"DEPTHSCOPE_CALENDARS": "1"}).calendars == "1"
 
 
+def test_a_choice_is_taken_in_any_case(tmp_path: Path) -> None:
+    assert load_settings(write(tmp_path, 'log_level = "WARNING"'), {}).log_level == "warning"
+    assert load_settings(environ={"DEPTHSCOPE_LOG_LEVEL": "Debug"}).log_level == "debug"
+
+
 def test_places_are_tried_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     user = tmp_path / "home" / ".config" / "depthscope"
@@ -70,6 +75,10 @@ def test_xdg_folder_replaces_dot_config(tmp_path: Path, monkeypatch: pytest.Monk
         ("port = 65536", r"port must lie in 0 … 65535, got 65536"),
         ("page_hz = 61", r"page_hz must lie in 1 … 60"),
         ("page_hz = nan", r"page_hz must lie in 1 … 60"),
+        (
+            'log_level = "loud"',
+            "'loud'; use one of debug, info, warning, error, critical",
+        ),
         ("calendars = 24", r"calendars must be of type str, got 24"),
         ("port = ", r"not valid TOML"),
     ],
@@ -131,8 +140,8 @@ def test_a_section_of_the_file_and_its_variables(tmp_path: Path) -> None:
         ("[binance]\nurl = 1", "binance_url.*nearest"),
         ('[binance]\nrest_url = "ftp://x"', "binance_rest_url cannot be"),
         ('[binance]\nrest_url = "https://x/path"', "binance_rest_url cannot be"),
-        ('[binance]\ndepth_speed = "1ms"', "like 100ms"),
-        ("[binance]\nsnapshot_limit = 7", "binance_snapshot_limit cannot be 7"),
+        ('[binance]\ndepth_speed = "1ms"', "use one of 100ms, 250ms, 500ms"),
+        ("[binance]\nsnapshot_limit = 7", "binance_snapshot_limit cannot be 7; use one of 5, 10, 20"),
         ('[binance]\nsymbols = "btcusdt"', "binance_symbols cannot be"),
         ('[binanec]\nrest_url = "https://x"', "'binanec'"),
     ],

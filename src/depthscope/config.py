@@ -22,9 +22,10 @@ from depthscope.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ENVIRONMENT_ONLY", "Settings", "load_settings"]
+__all__ = ["ENVIRONMENT_ONLY", "LOG_LEVELS", "Settings", "load_settings"]
 
 PREFIX: Final = "DEPTHSCOPE_"
+LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 # Names under our prefix that are not settings: where to look, and switches of tests and benchmarks.
 ENVIRONMENT_ONLY: Final = frozenset(
@@ -55,7 +56,10 @@ SECTIONS: Final = (
 def _setting(
     default: Any, low: float | None = None, high: float | None = None, *, form: str = "", example: str = ""
 ) -> Any:
-    """Declare a setting with its inclusive range, or the regular expression of a text and an example."""
+    """Declare a setting with its inclusive range, or the regular expression of a text and an example.
+
+    Without an example the expression is a choice of words in small letters, taken in any case.
+    """
     return field(default=default, metadata={"low": low, "high": high, "form": form, "example": example})
 
 
@@ -111,12 +115,12 @@ class Settings:
     binance_ws_url: str = _setting(
         "wss://fstream.binance.com", form=r"wss?://[^/\s]+", example="wss://host:port"
     )
-    binance_depth_speed: str = _setting("100ms", form="100ms|250ms|500ms", example="100ms")
+    binance_depth_speed: str = _setting("100ms", form="100ms|250ms|500ms")
     binance_symbols: str = _setting(
         "BTCUSDT", form=r"[A-Z0-9_]+( *, *[A-Z0-9_]+)*", example="BTCUSDT, ETHUSDT"
     )
-    binance_snapshot_limit: int = _setting(1000, form="5|10|20|50|100|500|1000", example="1000")
-    log_level: str = _setting("info")
+    binance_snapshot_limit: int = _setting(1000, form="5|10|20|50|100|500|1000")
+    log_level: str = _setting("info", form="|".join(LOG_LEVELS))
     log_file: str = _setting("")
 
 
@@ -232,8 +236,9 @@ def _checked(key: str, value: Any, known: Mapping[str, Any], where: str) -> Any:
     low, high = known[key].metadata["low"], known[key].metadata["high"]
     if low is not None and not low <= value <= high:
         raise ConfigError(f"{where}: {key} must lie in {low} … {high}, got {value}. Correct it there.")
-    form = known[key].metadata["form"]
-    if form and not re.fullmatch(form, str(value)):
-        example = known[key].metadata["example"]
-        raise ConfigError(f"{where}: {key} cannot be {value!r}; write it like {example}. Correct it there.")
-    return value
+    form, example = known[key].metadata["form"], known[key].metadata["example"]
+    taken = value.lower() if form and not example and kind == "str" else value
+    if form and not re.fullmatch(form, str(taken)):
+        right = f"write it like {example}" if example else f"use one of {form.replace('|', ', ')}"
+        raise ConfigError(f"{where}: {key} cannot be {value!r}; {right}. Correct it there.")
+    return taken

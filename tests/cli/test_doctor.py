@@ -11,6 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from depthscope.config import load_settings
+from depthscope.ops import checks as looks
 from tests.cli.conftest import Outcome
 from tests.ops.venue import running
 
@@ -75,6 +77,13 @@ def test_wrong_settings_fail_it_and_the_rest_is_still_looked_at(command: Command
     assert outcome.code == 1
     assert "'page_hz'" in found["settings"]["finding"]
     assert found["page"]["status"] == "ok"
+
+
+def test_settings_are_read_once(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    monkeypatch.setattr(looks, "load_settings", lambda *given: (read.append(given), load_settings(*given))[1])
+    assert command("doctor", "--json").code == 0
+    assert len(read) == 1
 
 
 def test_folders(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import time
@@ -9,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from depthscope.ops import watch as watching
 from depthscope.ops.audit import read_audit, verify_audit
 from depthscope.ops.health import assess
+from depthscope.ops.logs import setup_logging
 from depthscope.ops.watch import LiveWatch
 from depthscope.runtime.live import LiveFeed
 from depthscope.storage.capture import verify
+from depthscope.storage.disk import DISK
 from depthscope.storage.space import SpaceLimits
 from tests.live.venue import Venue
 
@@ -52,6 +56,9 @@ def test_a_sound_session_is_ok_and_audited(tmp_path: Path, caplog: pytest.LogCap
     assert [records[0].data["event"], records[-1].data["event"]] == ["started", "ended"]
     moves = [r.data for r in records if r.kind == "transition" and r.data["about"] == "book"]
     assert [m["state"] for m in moves if m["subject"] == "SYNES"] == ["SYNCING", "LIVE", "STALE", "LIVE"]
+    alerts = [(r.data["level"], r.data["over"]) for r in records if r.kind == "alert"
+              and (r.data["code"], r.data["about"]) == ("stale", "binance SYNES")]  # fmt: skip
+    assert alerts == [("degraded", False), ("degraded", True)]
     assert any(
         record.levelno == logging.WARNING and "STALE" in record.getMessage() for record in caplog.records
     )
@@ -73,3 +80,60 @@ def test_recording_stops_before_the_disk_is_full_and_the_session_goes_on(tmp_pat
             assert len(feed.take(1.0))
             feed.stop()
     assert verify(tmp_path).sound
+
+
+def test_little_room_is_told_before_recording_stops(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Venue() as venue:
+        feed = LiveFeed("binance", ["SYNES"], settings=venue.settings, record=tmp_path)
+        feed.start()
+        watch = LiveWatch(
+            feed, venue.settings, audit=tmp_path / "audit", space=SpaceLimits(low=1 << 60, critical=1)
+        )
+        with watch:
+            wait_for(lambda: any("make room" in record.getMessage() for record in caplog.records))
+            wait_for(lambda: watch.snapshot.recorder is not None and watch.snapshot.recorder.durable > 20)
+            feed.stop()
+    assert "disk_low" in [r.data["code"] for r in read_audit(tmp_path / "audit") if r.kind == "alert"]
+
+
+def test_every_failure_of_the_recorder_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "AGAIN_NS", 0)
+    real, broken = DISK.write_all, [0]
+
+    def write_all(descriptor: int, data: bytes) -> None:
+        if broken[0]:
+            broken[0] -= 1
+            raise OSError(5, "Input/output error")
+        real(descriptor, data)
+
+    monkeypatch.setattr(DISK, "write_all", write_all)
+    with Venue() as venue:
+        feed = LiveFeed("binance", ["SYNES"], settings=venue.settings, record=tmp_path)
+        feed.start()
+        with LiveWatch(feed, venue.settings) as watch:
+            for count in (1, 2):
+                broken[0] = 1
+                wait_for(lambda count=count: (part := watch.snapshot.recorder) and part.failures == count)
+                wait_for(lambda: (part := watch.snapshot.recorder) and not part.stopped)
+            part = watch.snapshot.recorder
+            assert part is not None and "Input/output error" in part.last_failure
+            feed.stop()
+    assert verify(tmp_path).sound
+
+
+def test_clocks_apart_and_lost_log_records_are_told(tmp_path: Path) -> None:
+    with Venue(["skew=1h@0s"]) as venue, setup_logging(console=Broken()):
+        feed = LiveFeed("binance", ["SYNES"], settings=venue.settings)
+        feed.on_notice = (watch := LiveWatch(feed, venue.settings)).hear
+        feed.start()
+        with watch:
+            wait_for(lambda: {"clock_skew", "log_failed"} <= {r.code for r in assess(watch.snapshot).reasons})
+            feed.stop()
+    assert watch.snapshot.clock_skew_ns == pytest.approx(3600e9, abs=5e9)
+
+
+class Broken(io.StringIO):
+    """A terminal that is gone."""
+
+    def write(self, text: str) -> int:
+        raise OSError(5, "Input/output error")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ from depthscope.ops.audit import (
     read_audit,
     verify_audit,
 )
+from depthscope.storage.disk import DISK
 
 T = 1_700_000_000_000_000_000
 MS = 1_000_000
@@ -187,8 +189,8 @@ def test_a_full_disk_is_told_and_writing_goes_on_once_there_is_room(
 
 def count_syncs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     done: list[int] = []
-    real = os.fdatasync
-    monkeypatch.setattr(os, "fdatasync", lambda handle: (done.append(handle), real(handle))[1])
+    real = DISK.sync
+    monkeypatch.setattr(DISK, "sync", lambda handle: (done.append(handle), real(handle))[1])
     return done
 
 
@@ -231,7 +233,7 @@ def test_a_sync_that_fails_ends_the_file(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fdatasync", broken)
+        patch.setattr(DISK, "sync", broken)
         with pytest.raises(OutputError, match="Input/output error"):
             {
                 "write": lambda: audit.write("order", {"k": 2}, T),
@@ -251,6 +253,15 @@ def test_one_writer_a_folder(tmp_path: Path) -> None:
     with AuditWriter(tmp_path, "c0ffee", T), pytest.raises(OutputError, match="another session writes there"):
         AuditWriter(tmp_path, "c0ffee", T)
     AuditWriter(tmp_path, "c0ffee", T).close()
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", none)
+    fill(tmp_path, 3)
+    assert verify_audit(tmp_path).records == 3
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from depthscope import jit
+from depthscope.config import Settings
 from depthscope.ops import checks
 from depthscope.ops.audit import AuditWriter
 from depthscope.ops.checks_data import check_audit, check_data, is_audit
@@ -143,16 +144,17 @@ def test_a_port_that_is_not_for_this_user() -> None:
 def test_settings(tmp_path: Path) -> None:
     path = tmp_path / "depthscope.toml"
     path.write_text("prot = 1")
-    found = one(checks.check_settings(path, {}))
+    settings, found = checks.read_settings(path, {})
     assert found.status == "fail" and "nearest known one is 'port'" in found.finding
-    assert checks.settings_or_defaults(path).port == 8050
+    assert settings == Settings()
     path.write_text('log_level = "loud"')
-    assert "no level" in one(checks.check_settings(path, {})).finding
-    found = one(checks.check_settings(None, {"DEPTHSCOPE_" + "PROT": "1"}))
+    assert "use one of debug, info, warning" in checks.read_settings(path, {})[1].finding
+    found = checks.read_settings(None, {"DEPTHSCOPE_" + "PROT": "1"})[1]
     assert found.status == "fail" and "DEPTHSCOPE_PORT" in found.finding
     path.write_text("port = 9000")
-    found = one(checks.check_settings(path, {}))
+    settings, found = checks.read_settings(path, {})
     assert found.status == "ok" and "9000" in found.finding
+    assert settings.port == 9000
 
 
 # -- disks -----------------------------------------------------------------------------------------
@@ -216,7 +218,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     assert "make room there" in found.advice
 
 
-@pytest.mark.parametrize(("size", "status"), [("200m", "fail"), ("1g", "warn"), ("3g", "ok")])
+@pytest.mark.parametrize(("size", "status"), [("900m", "fail"), ("4g", "warn"), ("6g", "ok")])
 def test_a_disk_with_little_room(tmp_path: Path, size: str, status: str) -> None:
     with small_disk(tmp_path / "disk", size) as disk:
         found = one(checks.check_folder("recording", disk))

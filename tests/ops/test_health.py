@@ -24,6 +24,7 @@ from depthscope.ops.snapshot import (
     RecorderPart,
     Snapshot,
 )
+from depthscope.storage.space import SpaceLimits
 
 SECOND = 10**9
 NOW = 1_700_000_000 * SECOND
@@ -45,6 +46,7 @@ def codes(**parts: Any) -> list[tuple[str, str]]:
 
 
 GOOD: dict[str, Any] = {
+    "clock_skew_ns": -3_000_000,
     "feeds": (
         feed(
             median_interval_ns=SECOND // 10, rate=10.0, expected_rate=10.0, lag_p50_ns=10**7, lag_p99_ns=10**8
@@ -125,8 +127,16 @@ CASES = [
         ("slow_feed", D),
     ),
     Case("lag", feeds(lag_p99_ns=2 * SECOND), feeds(lag_p99_ns=2 * SECOND + 1), ("lag", D)),
-    Case("clock", feeds(lag_p50_ns=-5 * SECOND), feeds(lag_p50_ns=-5 * SECOND - 1), ("clock_ahead", D)),
-    Case("record failed", recorder(), recorder(failures=1, last_failure="disk"), ("record_failed", F)),
+    Case("clock ahead", {"clock_skew_ns": 5 * SECOND}, {"clock_skew_ns": 5 * SECOND + 1}, ("clock_skew", D)),
+    Case(
+        "clock behind", {"clock_skew_ns": -5 * SECOND}, {"clock_skew_ns": -5 * SECOND - 1}, ("clock_skew", D)
+    ),
+    Case(
+        "not recording",
+        recorder(failures=3, last_failure="disk"),
+        recorder(failures=3, last_failure="disk", stopped=True),
+        ("record_failed", F),
+    ),
     Case("lost", recorder(), recorder(lost=3), ("record_failed", F)),
     Case(
         "queue",
@@ -143,19 +153,19 @@ CASES = [
     ),
     Case("durable late", recorder(), recorder(durable_age_ns=5 * SECOND + 1), ("not_durable", F)),
     Case(
-        "disk low", recorder(disk_free_bytes=2 * GIB), recorder(disk_free_bytes=2 * GIB - 1), ("disk_low", D)
+        "disk low", recorder(disk_free_bytes=5 * GIB), recorder(disk_free_bytes=5 * GIB - 1), ("disk_low", D)
     ),
-    Case("disk full", recorder(), recorder(disk_free_bytes=GIB // 4 - 1), ("disk_full", F)),
+    Case("disk full", recorder(), recorder(disk_free_bytes=GIB - 1), ("disk_full", F)),
     Case(
         "disk fills",
-        recorder(disk_free_bytes=36 * GIB, bytes_per_second=36 * GIB / 21_600),
-        recorder(disk_free_bytes=36 * GIB, bytes_per_second=36 * GIB / 21_599),
+        recorder(disk_free_bytes=37 * GIB, bytes_per_second=36 * GIB / 21_600),
+        recorder(disk_free_bytes=37 * GIB, bytes_per_second=36 * GIB / 21_599),
         ("disk_fills", D),
     ),
     Case(
         "disk fills soon",
-        recorder(disk_free_bytes=36 * GIB, bytes_per_second=-5.0),
-        recorder(disk_free_bytes=36 * GIB, bytes_per_second=36 * GIB / 599),
+        recorder(disk_free_bytes=37 * GIB, bytes_per_second=-5.0),
+        recorder(disk_free_bytes=37 * GIB, bytes_per_second=36 * GIB / 599),
         ("disk_fills", F),
     ),
     Case("engine behind", engine(lag_ns=SECOND), engine(lag_ns=SECOND + 1), ("engine_behind", D)),
@@ -186,6 +196,7 @@ CASES = [
     Case("logs", {"logs": LogPart()}, {"logs": LogPart(failures=1)}, ("log_failed", D)),
     Case("audit", {"audit": AuditPart()}, {"audit": AuditPart(failures=1)}, ("audit_failed", F)),
     Case("session", {"state": "paused"}, {"state": "failed", "error": "no file"}, ("session_failed", F)),
+    Case("session broke off", {"state": "ended"}, {"state": "ended", "error": "cut"}, ("session_failed", F)),
 ]
 
 
@@ -200,6 +211,25 @@ def test_a_figure_at_its_limit_and_beyond(case: Case) -> None:
     assert "None" not in reason.text
 
 
+def said(**parts: Any) -> str:
+    return " ".join(reason.text for reason in assess(snapshot(**parts)).reasons)
+
+
+def test_what_a_reason_says() -> None:
+    assert "recording has stopped until there is room" in said(**recorder(disk_free_bytes=GIB - 1))
+    assert "below 1.0 GiB recording stops" in said(**recorder(disk_free_bytes=4 * GIB))
+    assert "Nothing is recorded at present" in said(**recorder(stopped=True, lost=3))
+    assert "Recording goes on" in said(**recorder(lost=3))
+    assert "6.0 s behind ours" in said(clock_skew_ns=-6 * SECOND)
+    assert "6.0 s ahead of ours" in said(clock_skew_ns=6 * SECOND)
+    assert "Apart from histories" in said(process=ProcessPart(rss_bytes=9, baseline_bytes=5, growth=0.6))
+
+
+def test_room_is_judged_as_the_recorder_judges_it() -> None:
+    space, limits = SpaceLimits(), Limits()
+    assert (limits.disk_degraded_bytes, limits.disk_failing_bytes) == (space.low, space.critical)
+
+
 def test_no_live_book_at_all_is_a_failure() -> None:
     stale = feed(state="STALE")
     assert codes(feeds=(stale, feed(state="SYNCING", state_since_ns=NOW - SECOND))) == [("stale", "degraded")]
@@ -209,7 +239,7 @@ def test_no_live_book_at_all_is_a_failure() -> None:
 
 
 def test_the_worst_comes_first_and_limits_are_the_users() -> None:
-    parts = feeds(state="STALE") | recorder(failures=2)
+    parts = feeds(state="STALE") | recorder(lost=2)
     assert [level for _, level in codes(**parts)] == ["failing", "degraded"]
     strict = Limits(memory_growth=0.01)
     part = ProcessPart(rss_bytes=102, baseline_bytes=100, growth=0.02)
@@ -230,7 +260,7 @@ def test_parts_are_read_from_meters() -> None:
     assert codes(process=ProcessPart.of(memory)) == [("memory_growth", "degraded")]
 
 
-@pytest.mark.parametrize("parts", [GOOD, {}, feeds(state="STALE") | recorder(failures=2)])
+@pytest.mark.parametrize("parts", [GOOD, {}, feeds(state="STALE") | recorder(stopped=True)])
 def test_the_json_form_is_as_pinned(parts: dict[str, Any]) -> None:
     pinned = json.loads(PINNED.read_text(encoding="utf-8"))
     assert json_schema() == pinned, "a change of the form needs a new SCHEMA number and a new file"

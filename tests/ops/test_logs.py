@@ -17,7 +17,7 @@ import pytest
 import structlog
 
 from depthscope.errors import ConfigError, OutputError
-from depthscope.ops.logs import Logs, setup_logging
+from depthscope.ops.logs import Logs, log_part, setup_logging
 from depthscope.ops.redact import HIDDEN
 
 CANARY = "cAnArY7f3kd92kQ"
@@ -115,6 +115,17 @@ def test_repeats_are_counted_instead_of_shown(desk: Desk) -> None:
     assert part.records == {"debug": 0, "info": 0, "warning": 201, "error": 1, "critical": 0}
     desk.logs.close()
     assert desk.records[-1]["suppressed"] == 190
+
+
+def test_a_snapshot_tells_of_the_set_up_in_force(tmp_path: Path) -> None:
+    before = log_part()
+    with setup_logging(console=io.StringIO()):
+        structlog.get_logger("depthscope.test").warning("outer")
+        with setup_logging(console=io.StringIO()) as inner:
+            assert log_part() == inner.part()
+        told = log_part()
+        assert told is not None and told.records["warning"] == 1
+    assert log_part() == before
 
 
 def test_repeats_are_counted_by_symbol(desk: Desk) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from depthscope.ops.meters import BacklogAge, LatencyHistogram, MemoryWatch, RateWatch, RecentLatency
+from depthscope.ops.meters import BacklogAge, LatencyHistogram, MemoryWatch, RateWatch
 from depthscope.ops.process import resident_bytes
 
 SECOND = 10**9
@@ -53,42 +53,12 @@ def test_a_histogram_takes_no_more_memory_the_more_it_counts() -> None:
     assert len(histogram._counts) <= 2 * 1_888
 
 
-def test_two_histograms_add_up() -> None:
-    first, second, both = LatencyHistogram(), LatencyHistogram(), LatencyHistogram()
-    for k in range(100):
-        (first if k % 2 else second).record(k * 1000 - 20_000)
-        both.record(k * 1000 - 20_000)
-    first.add(second)
-    for share in (0.1, 0.5, 0.99):
-        assert first.percentile(share) == both.percentile(share)
-    assert (first.count, first.total, first.low, first.high) == (both.count, both.total, both.low, both.high)
-    first.add(LatencyHistogram())
-    assert first.low == both.low
-
-
 def test_an_empty_histogram_knows_nothing() -> None:
     histogram = LatencyHistogram()
-    assert histogram.percentile(0.5) is None
+    assert (histogram.percentile(0.5), histogram.low, histogram.high) == (None, None, None)
     assert histogram.at_most(20) == 0
     histogram.record(5, times=3)
     assert histogram.count == 3
-    histogram.clear()
-    assert (histogram.percentile(0.5), histogram.low, histogram.high) == (None, None, None)
-
-
-def test_recent_latencies_forget() -> None:
-    recent = RecentLatency(window_ns=60 * SECOND)
-    assert recent.percentiles(0, 0.5) == (None,)
-    for k in range(60):
-        recent.record(1_000, k * SECOND)
-    for k in range(60, 100):
-        recent.record(9_000_000, k * SECOND)
-    p50, p99 = recent.percentiles(100 * SECOND, 0.5, 0.99)
-    assert p50 is not None and p50 <= 1_040  # the window before still counts
-    assert p99 is not None and p99 >= 9_000_000
-    (later,) = recent.percentiles(130 * SECOND, 0.01)
-    assert later is not None and later >= 9_000_000  # by now it does not
-    assert recent.percentiles(300 * SECOND, 0.5) == (None,)
 
 
 def test_a_rate_is_told_beside_the_usual_one() -> None:
@@ -127,6 +97,15 @@ def test_memory_is_measured_against_what_it_was_after_the_warm_up() -> None:
     watch.observe(500 * SECOND, 1_600)
     assert watch.growth == pytest.approx(0.6)
     assert watch._samples == []
+
+
+def test_histories_that_fill_are_no_growth_but_are_held() -> None:
+    watch = MemoryWatch()
+    for second in range(0, 4_000):
+        watch.observe(second * SECOND, 1_000 + second, filling=second)  # as far as it is meant to
+    assert (watch.rss, watch.baseline, watch.growth) == (4_999, 1_000, 0.0)
+    watch.observe(4_000 * SECOND, 5_600, filling=4_000)
+    assert (watch.rss, watch.growth) == (5_600, pytest.approx(0.6))
 
 
 def test_memory_that_is_not_told_makes_no_baseline() -> None:

@@ -49,6 +49,8 @@ def test_every_figure_of_a_snapshot_is_told() -> None:
     assert found["depthscope_health_status", (("status", "ok"),)] == 1
     assert found["depthscope_recorder_disk_free_bytes", ()] == 90 * 2**30
     assert found["depthscope_process_resident_memory_bytes", ()] == 1e8
+    assert found["depthscope_recorder_stopped", ()] == 0
+    assert found["depthscope_clock_skew_seconds", ()] == -0.003
     assert found["depthscope_page_clients", ()] == 2
     assert found["depthscope_audit_records_total", (("kind", "alert"),)] == 2
     assert found["depthscope_log_suppressed_records_total", ()] == 9

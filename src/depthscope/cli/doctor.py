@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from depthscope.cli.common import EXIT_FAILURE, Config, Debug, Json, print_json,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from depthscope.config import Settings
     from depthscope.ops.checks_venue import Target
     from depthscope.ops.doctor import Check
 
@@ -57,16 +58,16 @@ def doctor(
     """
     from dataclasses import asdict
 
-    from depthscope.ops.checks import settings_or_defaults
+    from depthscope.ops.checks import read_settings
     from depthscope.ops.checks_venue import VENUES, target
     from depthscope.ops.doctor import examine, report
 
-    named = asdict(settings_or_defaults(config))
-
+    preferences, read = read_settings(config)
+    named = asdict(preferences)
     names = venue or (list(VENUES) if network else [])
     targets = [_with(target(name, named), symbol, rest_url, ws_url) for name in names]
     with progress("doctor") as advance:
-        found = list(examine(_checks(file, targets, recording, config, advance)))
+        found = list(examine(_checks(file, targets, recording, preferences, read, advance)))
     document = report(found)
     if json:
         print_json(document)
@@ -88,7 +89,8 @@ def _checks(
     file: str | None,
     targets: list[Target],
     recording: Path | None,
-    config: Path | None,
+    preferences: Settings,
+    read: Check,
     advance: Callable[[float, float], None],
 ) -> list[Named]:
     import os
@@ -98,11 +100,10 @@ def _checks(
     from depthscope.ops import checks, checks_data, checks_venue
     from depthscope.ops.doctor import Check
 
-    preferences = checks.settings_or_defaults(config)
     found: list[Named] = [
         ("python", checks.check_python),
         ("packages", checks.check_packages),
-        ("settings", lambda: checks.check_settings(config)),
+        ("settings", lambda: [read]),
         ("kernels", lambda: checks.check_kernels(lambda: steps(modules=venues.KERNELS))),
         ("threads", lambda: checks.check_threads(preferences.threads)),
         ("clock", checks.check_clock),
@@ -130,9 +131,11 @@ def _checks(
             ("venues", lambda: [Check("venues", "skip", f"Not asked: name one with --venue ({known}).")])
         )
     if file is not None:
-        look: Any = checks_data.check_audit if checks_data.is_audit(file) else checks_data.check_data
-        more = () if checks_data.is_audit(file) else (advance,)
-        found.append(("data", lambda: look(file, *more)))
+        audit = checks_data.is_audit(file)
+        found.append((
+            "data",
+            lambda: checks_data.check_audit(file) if audit else checks_data.check_data(file, advance),
+        ))  # fmt: skip
     return found
 
 

@@ -6,10 +6,11 @@ happened, and a chain: the first 32 hex digits of the SHA-256 of the chain befor
 in the line. A line that was changed, removed or inserted breaks the chain at that place.
 
 What is promised. Every record is handed to the system before `write` returns: the death of the
-process loses none. Decisions and orders are on the disk before `write` returns; other kinds are
-at most 200 ms later, as long as `tick` is called that often: a power cut loses no more. A write or
-sync that fails ends that file: nothing is appended to what may be torn. The next record opens another
-file, whose first record says what was found. Files are rotated by size and never deleted here.
+process loses none. Decisions and orders are on the disk before `write` returns; other kinds by
+the first `write` or `tick` 200 ms later or more, and `LiveWatch` ticks once a second: a power cut loses
+no more. A write or sync that fails ends that file: nothing is appended to what may be torn. The next
+record opens another file, whose first record says what was found. Files are rotated by size and never
+deleted here.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import msgspec
 from depthscope.errors import OutputError
 from depthscope.ops.redact import redact
 from depthscope.ops.snapshot import AuditPart
+from depthscope.storage.disk import DISK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -311,7 +313,7 @@ class AuditWriter:
         return self._seq
 
     def tick(self, ts: int) -> None:
-        """Put on the disk what has waited 200 ms; call it that often.
+        """Put on the disk what has waited 200 ms or more; call it once a second or so.
 
         Raises
         ------
@@ -391,7 +393,7 @@ class AuditWriter:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._handle = os.open(path, flags, 0o600)
         self._number, self._size = number, os.fstat(self._handle).st_size
-        _sync_folder(self.folder)
+        DISK.sync_folder(self.folder)
 
     def _append(self, kind: Kind, data: dict[str, Any], ts: int) -> None:
         if self._handle is None:
@@ -424,7 +426,7 @@ class AuditWriter:
 
     def _sync(self) -> None:
         if self._handle is not None:
-            getattr(os, "fdatasync", os.fsync)(self._handle)
+            DISK.sync(self._handle)
         self._unsynced_since = None
 
     def _drop(self) -> None:
@@ -443,12 +445,12 @@ class AuditWriter:
 
 
 def _lock(path: Path) -> int | None:
-    """Hold a folder for one writer; None where the platform has no such locks.
+    """Hold a folder for one writer; None where the platform or the file system has no such locks.
 
     Raises
     ------
     OSError
-        When another writer holds it.
+        When another writer holds it, or the file cannot be made.
     """
     try:
         import fcntl
@@ -457,18 +459,10 @@ def _lock(path: Path) -> int | None:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         os.close(handle)
         raise OSError(error.errno, "another session writes there") from error
-    return handle
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder survive a power cut, where the platform can."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
+    except OSError:  # as on some network file systems
         os.close(handle)
+        return None
+    return handle

@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING, Final
 from packaging.requirements import Requirement
 
 import depthscope
-from depthscope.config import load_settings
+from depthscope.config import Settings, load_settings
 from depthscope.errors import ConfigError
 from depthscope.ops.doctor import Check
+from depthscope.storage.space import SpaceLevel, SpaceLimits, space_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from depthscope.config import Settings
 
 __all__ = [
     "check_assets",
@@ -37,14 +36,13 @@ __all__ = [
     "check_packages",
     "check_port",
     "check_python",
-    "check_settings",
     "check_threads",
+    "read_settings",
 ]
 
 PACKAGE: Final = Path(depthscope.__file__).resolve().parent
 GiB: Final = 1 << 30
-LOW_BYTES: Final = 2 * GiB
-FULL_BYTES: Final = GiB // 4
+_SPACE: Final = SpaceLimits()
 _PROBE: Final = b"\0" * 65_536
 _LINK: Final = re.compile(r"""(?:src|href)=["']/?([^"'#?:]+)["']""")
 _IMPORT: Final = re.compile(r"""(?:from|import|new Worker\(|new URL\()\s*["'](\.{0,2}/[^"']+\.m?js)["']""")
@@ -241,17 +239,19 @@ def check_folder(name: str, folder: Path, *, write: bool = True, hint: str = "")
                 f"Either {what}, or name another folder. {hint}".strip(),
             )
             return
-        if usage.free < FULL_BYTES:
-            yield Check(label, "fail", text, f"Make room there before anything else. {hint}".strip())
+        level = space_level(usage.free, _SPACE)
+        if level == SpaceLevel.CRITICAL:
+            advice = f"Make room there: below {_SPACE.critical / GiB:,.0f} GiB nothing is recorded. {hint}"
+            yield Check(label, "fail", text, advice.strip())
             return
-        if usage.free < LOW_BYTES:
+        if level == SpaceLevel.LOW:
             yield Check(label, "warn", text, f"Move or archive old recordings. {hint}".strip())
             return
     yield Check(label, "ok", text)
 
 
-def check_settings(path: Path | None, environ: Mapping[str, str] | None = None) -> Iterator[Check]:
-    """Whether the settings can be read; unknown names are told with the nearest known one.
+def read_settings(path: Path | None, environ: Mapping[str, str] | None = None) -> tuple[Settings, Check]:
+    """Read the settings; a name that is not known is told with the nearest known one.
 
     Parameters
     ----------
@@ -259,33 +259,18 @@ def check_settings(path: Path | None, environ: Mapping[str, str] | None = None) 
         The file; the usual places by default.
     environ : mapping, optional
         The environment; the process's own by default.
-    """
-    from depthscope.ops.logs import LEVELS
 
+    Returns
+    -------
+    (Settings, Check)
+        What to check the rest with (the defaults where they cannot be read), and what was found.
+    """
     try:
         settings = load_settings(path, environ)
     except ConfigError as error:
-        yield Check("settings", "fail", str(error), "Correct it; nothing runs until then.")
-        return
-    if settings.log_level.lower() not in LEVELS:
-        yield Check(
-            "settings",
-            "fail",
-            f"log_level is {settings.log_level!r}, which is no level.",
-            f"Use one of {', '.join(LEVELS)}.",
-        )
-        return
-    yield Check("settings", "ok", f"Read; port {settings.port}, log level {settings.log_level}.")
-
-
-def settings_or_defaults(path: Path | None) -> Settings:
-    """Settings to check the rest with: the defaults where they cannot be read."""
-    from depthscope.config import Settings
-
-    try:
-        return load_settings(path)
-    except ConfigError:
-        return Settings()
+        return Settings(), Check("settings", "fail", str(error), "Correct it; nothing runs until then.")
+    text = f"Read; port {settings.port}, log level {settings.log_level}."
+    return settings, Check("settings", "ok", text)
 
 
 def check_port(port: int, host: str = "127.0.0.1") -> Iterator[Check]:

@@ -13,6 +13,7 @@ import msgspec
 
 from depthscope.ops.redact import redact, redact_text
 from depthscope.ops.snapshot import Snapshot  # noqa: TC001 - the schema is made of it at run time
+from depthscope.storage.space import SpaceLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,12 +29,12 @@ GiB: Final = 1 << 30
 
 Level = Literal["ok", "degraded", "failing"]
 _RANK: Final = {"ok": 0, "degraded": 1, "failing": 2}
+_SPACE: Final = SpaceLimits()
 
 Code = Literal[
-    "session_failed", "stale", "syncing", "silent", "slow_feed", "lag", "clock_ahead", "no_live_book",
+    "session_failed", "stale", "syncing", "silent", "slow_feed", "lag", "clock_skew", "no_live_book",
     "record_failed", "record_queue", "not_durable", "disk_low", "disk_full", "disk_fills", "engine_behind",
-    "engine_slow",
-    "memory_growth", "page_slow", "page_stalled", "log_failed", "audit_failed",
+    "engine_slow", "memory_growth", "page_slow", "page_stalled", "log_failed", "audit_failed",
 ]  # fmt: skip
 
 
@@ -48,20 +49,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         A LIVE symbol is silent after the larger of the floor and so many of its usual intervals.
     rate_share : float
         Less than this share of the usual rate is too slow.
-    lag_ns, clock_ahead_ns : int
-        99th percentile of lag; and how far a venue's clock may be ahead of ours (median).
+    lag_ns, clock_skew_ns : int
+        99th percentile of lag; and how far the venue's clock and ours may be apart.
     queue_share_degraded, queue_share_failing : float
         Of the recorder's queue.
     durable_degraded_ns, durable_failing_ns : int
         How long an input may wait to be safe on the disk; the recorder means to need 200 ms.
     disk_degraded_bytes, disk_failing_bytes : int
-        Room left.
+        Room left; those below which recording warns and stops (`storage.space.SpaceLimits`).
     disk_degraded_seconds, disk_failing_seconds : float
-        Time until it is used up at the present pace.
+        Time until recording stops for lack of room, at the present pace.
     engine_lag_ns, engine_latency_ns : int
-        How far behind the engine may be, and 99th percentile from receiving to publishing.
+        How far behind the engine may be, and 99th percentile from receiving events to having applied them.
     memory_growth : float
-        Over the baseline.
+        Over the baseline, apart from histories of a bounded size.
     """
 
     syncing_ns: int = 30 * SECOND
@@ -69,13 +70,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     silent_times: int = 20
     rate_share: float = 0.5
     lag_ns: int = 2 * SECOND
-    clock_ahead_ns: int = 5 * SECOND
+    clock_skew_ns: int = 5 * SECOND
     queue_share_degraded: float = 0.5
     queue_share_failing: float = 0.9
     durable_degraded_ns: int = SECOND
     durable_failing_ns: int = 5 * SECOND
-    disk_degraded_bytes: int = 2 * GiB
-    disk_failing_bytes: int = 256 * MiB
+    disk_degraded_bytes: int = _SPACE.low
+    disk_failing_bytes: int = _SPACE.critical
     disk_degraded_seconds: float = 6 * 3600.0
     disk_failing_seconds: float = 600.0
     engine_lag_ns: int = SECOND
@@ -143,13 +144,14 @@ def assess(snapshot: Snapshot, limits: Limits = _USUAL) -> Health:
     Health
     """
     found: list[Reason] = []
-    if snapshot.state == "failed":
+    if snapshot.state == "failed" or snapshot.error:
         found.append(_reason("failing", "session_failed", "session", (
             f"The session has ended with an error: {snapshot.error or 'it is in the log'}. Correct what it "
             "says and start the session again."
         )))  # fmt: skip
     for feed in snapshot.feeds:
         found += _feed(feed, snapshot.ts_ns, limits)
+    found += _clock(snapshot.clock_skew_ns, limits)
     found += _no_live_book(snapshot, limits)
     if snapshot.recorder is not None:
         found += _recorder(snapshot.recorder, limits)
@@ -249,10 +251,13 @@ def _feed(feed: FeedPart, now: int, limits: Limits) -> Iterator[Reason]:
             f"{about} arrives late: 1 % of its messages take more than {_seconds(feed.lag_p99_ns)}. "
             "Check the network path, this machine's load, and that its clock is synchronised."
         ))  # fmt: skip
-    if feed.lag_p50_ns is not None and feed.lag_p50_ns < -limits.clock_ahead_ns:
-        yield _reason("degraded", "clock_ahead", about, (
-            f"Messages of {about} carry times {_seconds(-feed.lag_p50_ns)} ahead of this machine's clock. "
-            "Synchronise the clock (NTP); books are not affected, latencies are."
+
+
+def _clock(skew: int | None, limits: Limits) -> Iterator[Reason]:
+    if skew is not None and abs(skew) > limits.clock_skew_ns:
+        yield _reason("degraded", "clock_skew", "clock", (
+            f"The venue's clock is {_seconds(abs(skew))} {'ahead of' if skew > 0 else 'behind'} ours. "
+            "Synchronise this machine's clock (NTP); books are not affected, latencies are."
         ))  # fmt: skip
 
 
@@ -286,11 +291,13 @@ def _no_live_book(snapshot: Snapshot, limits: Limits) -> Iterator[Reason]:
 
 
 def _recorder(part: RecorderPart, limits: Limits) -> Iterator[Reason]:
-    if part.failures or part.lost:
-        said = f" ({part.last_failure})" if part.last_failure else ""
+    if part.stopped or part.lost:
+        now = "Nothing is recorded at present" if part.stopped else "Recording goes on"
+        said = f" (the last: {part.last_failure})" if part.last_failure else ""
         yield _reason("failing", "record_failed", "recorder", (
-            f"Recording failed {part.failures:,} times{said}, and {part.lost:,} inputs are missing from the "
-            "capture. Make room, check the disk, and look at what was kept with `depthscope doctor FOLDER`."
+            f"{now}; {part.lost:,} inputs are missing from the capture. Times it has stopped: "
+            f"{part.failures:,}{said}. Make room, check the disk, and look at what was kept with `depthscope "
+            "doctor FOLDER`."
         ))  # fmt: skip
     share = part.queue_bytes / max(part.queue_limit_bytes, 1)
     if share >= limits.queue_share_degraded:
@@ -315,20 +322,21 @@ def _disk(part: RecorderPart, limits: Limits) -> Iterator[Reason]:
         return
     if free < limits.disk_failing_bytes:
         yield _reason("failing", "disk_full", "disk", (
-            f"Only {_size(free)} are left where this session records. Free space now: move or archive old "
-            "captures; recording ends when the disk is full."
+            f"Only {_size(free)} are left where this session records: recording has stopped until there is "
+            "room. Move or archive old captures now; the session goes on."
         ))  # fmt: skip
         return
     if free < limits.disk_degraded_bytes:
         yield _reason("degraded", "disk_low", "disk", (
-            f"{_size(free)} are left where this session records. Move or archive old captures."
+            f"{_size(free)} are left where this session records; below {_size(limits.disk_failing_bytes)} "
+            "recording stops. Move or archive old captures."
         ))  # fmt: skip
     if part.bytes_per_second and part.bytes_per_second > 0:
-        left = free / part.bytes_per_second
+        left = (free - limits.disk_failing_bytes) / part.bytes_per_second
         if left < limits.disk_degraded_seconds:
             level: Level = "failing" if left < limits.disk_failing_seconds else "degraded"
             yield _reason(level, "disk_fills", "disk", (
-                f"At {part.bytes_per_second / MiB:,.2f} MiB a second the disk is full in "
+                f"At {part.bytes_per_second / MiB:,.2f} MiB a second recording stops for lack of room in "
                 f"{_seconds(left * SECOND)}. Move or archive old captures before that."
             ))  # fmt: skip
 
@@ -342,17 +350,19 @@ def _engine(part: EnginePart, limits: Limits) -> Iterator[Reason]:
     slow = part.latency.p99_ns
     if slow is not None and slow > limits.engine_latency_ns:
         yield _reason("degraded", "engine_slow", "engine", (
-            f"1 % of the inputs take more than {_seconds(slow)} from receiving to publishing. Follow fewer "
-            "symbols or choose fewer features; `depthscope warmup` keeps compiling out of the session."
+            f"In 1 % of cases more than {_seconds(slow)} go by from receiving events to having applied them. "
+            "Follow fewer symbols or choose fewer features; `depthscope warmup` keeps compiling out of the "
+            "session."
         ))  # fmt: skip
 
 
 def _process(part: ProcessPart, limits: Limits) -> Iterator[Reason]:
     if part.growth is not None and part.growth > limits.memory_growth:
         yield _reason("degraded", "memory_growth", "process", (
-            f"Memory has grown by {part.growth:.0%} over its baseline of {_size(part.baseline_bytes or 0)}, "
-            f"to {_size(part.rss_bytes or 0)}. Restart the session at a quiet moment and report it with "
-            "this document: memory is meant to stay bounded."
+            f"Apart from histories, memory has grown by {part.growth:.0%} over its baseline of "
+            f"{_size(part.baseline_bytes or 0)}; with them the process holds {_size(part.rss_bytes or 0)}. "
+            "Restart the session at a quiet moment and report it with this document: memory is meant to stay "
+            "bounded."
         ))  # fmt: skip
 
 

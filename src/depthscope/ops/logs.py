@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 import structlog
 
+from depthscope.config import LOG_LEVELS
 from depthscope.errors import ConfigError, OutputError
 from depthscope.ops.redact import printable, redact, redact_text
 from depthscope.ops.snapshot import LogPart
@@ -32,15 +33,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, MutableMapping
     from types import TracebackType
 
-__all__ = ["LEVELS", "Logs", "setup_logging"]
+__all__ = ["Logs", "log_part", "setup_logging"]
 
-LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 MAX_TEXT: Final = 16_384  # characters of one text in a record
 MAX_BYTES: Final = 16 << 20
 BACKUPS: Final = 5
 REPEATS: Final = 5
 REPEAT_SECONDS: Final = 60.0
 _MAX_KEYS: Final = 1_024
+_in_force: Final[list[Logs]] = []  # the last one is
 
 
 @dataclass(slots=True)
@@ -149,11 +150,12 @@ class Logs:
         logging.getLogger("depthscope").setLevel(level)
         sys.excepthook = _uncaught
         threading.excepthook = _uncaught_in_thread
+        _in_force.append(self)
 
     def part(self) -> LogPart:
         """Its piece of a snapshot."""
         return LogPart(
-            records={level: self._repeats.records[level] for level in LEVELS},
+            records={level: self._repeats.records[level] for level in LOG_LEVELS},
             suppressed=self._repeats.suppressed,
             failures=sum(handler.failures for handler in self._handlers),
         )
@@ -164,6 +166,8 @@ class Logs:
             structlog.get_logger("depthscope.logs").info(
                 "repeats were not shown", suppressed=self._repeats.suppressed
             )
+        if self in _in_force:
+            _in_force.remove(self)
         root = logging.getLogger()
         root.handlers[:], level, sys.excepthook, threading.excepthook = self._before
         root.setLevel(level)
@@ -177,6 +181,11 @@ class Logs:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def log_part() -> LogPart | None:
+    """What the set-up in force says of itself, for a snapshot; None where there is none."""
+    return next((logs.part() for logs in _in_force[-1:]), None)
 
 
 def setup_logging(
@@ -221,9 +230,11 @@ def setup_logging(
     OutputError
         When the file cannot be written.
     """
-    if level.lower() not in LEVELS:
-        near = get_close_matches(level.lower(), LEVELS, 1, 0.0)[0]
-        raise ConfigError(f"{level!r} is no log level. The nearest is {near}; known: {', '.join(LEVELS)}.")
+    if level.lower() not in LOG_LEVELS:
+        near = get_close_matches(level.lower(), LOG_LEVELS, 1, 0.0)[0]
+        raise ConfigError(
+            f"{level!r} is no log level. The nearest is {near}; known: {', '.join(LOG_LEVELS)}."
+        )
     number = logging.getLevelNamesMapping()[level.upper()]
     stream = sys.stderr if console is None else console
     limiter = _Repeats(repeats, repeat_seconds, clock)

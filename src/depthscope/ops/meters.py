@@ -7,7 +7,7 @@ from math import ceil
 from statistics import median
 from typing import Final
 
-__all__ = ["BacklogAge", "LatencyHistogram", "MemoryWatch", "RateWatch", "RecentLatency"]
+__all__ = ["BacklogAge", "LatencyHistogram", "MemoryWatch", "RateWatch"]
 
 SECOND: Final = 1_000_000_000
 _SUB_BITS: Final = 5
@@ -56,10 +56,6 @@ class LatencyHistogram:
     __slots__ = ("_counts", "count", "high", "low", "total")
 
     def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget everything."""
         self._counts: dict[int, int] = {}  # by bucket, negative ones below zero; at most 2 × 1,888 of them
         self.count = self.total = 0
         self.low: int | None = None
@@ -76,15 +72,6 @@ class LatencyHistogram:
             self.low = ns
         if self.high is None or ns > self.high:
             self.high = ns
-
-    def add(self, other: LatencyHistogram) -> None:
-        """Take in what another one counted."""
-        for bucket, times in other._counts.items():
-            self._counts[bucket] = self._counts.get(bucket, 0) + times
-        self.count += other.count
-        self.total += other.total
-        self.low = min((v for v in (self.low, other.low) if v is not None), default=None)
-        self.high = max((v for v in (self.high, other.high) if v is not None), default=None)
 
     def percentile(self, share: float) -> int | None:
         """Smallest bound that at least `share` (0…1) of the durations do not exceed, in ns.
@@ -104,44 +91,6 @@ class LatencyHistogram:
         """How many durations were at most 2 to the power `octave` ns: exact, for Prometheus."""
         last = _bucket(1 << octave)
         return sum(times for bucket, times in self._counts.items() if bucket <= last)
-
-
-class RecentLatency:
-    """Percentiles of the last one to two windows, in fixed memory.
-
-    Parameters
-    ----------
-    window_ns : int
-        A minute by default.
-    """
-
-    def __init__(self, window_ns: int = 60 * SECOND) -> None:
-        self.window_ns = window_ns
-        self._now, self._before = LatencyHistogram(), LatencyHistogram()
-        self._start: int | None = None
-
-    def record(self, ns: int, now_ns: int) -> None:
-        """Count a duration at a moment."""
-        self._turn(now_ns)
-        self._now.record(ns)
-
-    def percentiles(self, now_ns: int, *shares: float) -> tuple[int | None, ...]:
-        """Percentiles as of now; None where nothing was counted of late."""
-        self._turn(now_ns)
-        both = LatencyHistogram()
-        both.add(self._before)
-        both.add(self._now)
-        return tuple(both.percentile(share) for share in shares)
-
-    def _turn(self, now_ns: int) -> None:
-        if self._start is None or now_ns - self._start >= 2 * self.window_ns:
-            self._now.clear()
-            self._before.clear()
-            self._start = now_ns
-        elif now_ns - self._start >= self.window_ns:
-            self._now, self._before = self._before, self._now
-            self._now.clear()
-            self._start += self.window_ns
 
 
 class RateWatch:
@@ -187,22 +136,22 @@ class RateWatch:
 
 
 class MemoryWatch:
-    """Memory of the process against what it was once everything had started.
+    """Memory of the process, apart from histories that fill, against what it was once all had started.
 
     Parameters
     ----------
     warmup_ns : int
-        How long after the first observation memory may still settle: kernels are compiled, rings
-        and histories filled. Five minutes by default.
+        How long after the first observation memory may still settle: kernels are compiled, caches
+        and rings filled. Five minutes by default.
     settle_ns : int
         The baseline is the median of the observations of this long after that. One minute.
 
     Attributes
     ----------
     rss : int or None
-        Last observation, in bytes.
+        Last observation, in bytes, with those histories.
     baseline : int or None
-        None until it has settled.
+        Without them; None until it has settled.
     """
 
     MAX_SAMPLES: Final = 600
@@ -211,28 +160,41 @@ class MemoryWatch:
         self.warmup_ns, self.settle_ns = warmup_ns, settle_ns
         self.rss: int | None = None
         self.baseline: int | None = None
+        self._own: int | None = None
         self._start: int | None = None
         self._samples: list[int] = []
 
-    def observe(self, now_ns: int, rss: int | None) -> None:
-        """Take one observation; None where the platform does not tell."""
+    def observe(self, now_ns: int, rss: int | None, filling: int = 0) -> None:
+        """Take one observation.
+
+        Parameters
+        ----------
+        now_ns : int
+            The present.
+        rss : int or None
+            Bytes held; None where the platform does not tell.
+        filling : int
+            Bytes of them in histories of a bounded size. They fill for up to a day, as they are
+            meant to: what they take is no growth.
+        """
         self.rss = rss
-        if rss is None or self.baseline is not None:
+        self._own = None if rss is None else rss - filling
+        if self._own is None or self.baseline is not None:
             return
         self._start = now_ns if self._start is None else self._start
         age = now_ns - self._start
         if age >= self.warmup_ns and len(self._samples) < self.MAX_SAMPLES:
-            self._samples.append(rss)
+            self._samples.append(self._own)
         if age >= self.warmup_ns + self.settle_ns:
             self.baseline = int(median(self._samples))
             self._samples.clear()
 
     @property
     def growth(self) -> float | None:
-        """Share by which memory has grown over its baseline; None until that has settled."""
-        if self.rss is None or not self.baseline:
+        """Share by which memory apart from histories has grown over its baseline; None until it settled."""
+        if self._own is None or not self.baseline:
             return None
-        return self.rss / self.baseline - 1.0
+        return self._own / self.baseline - 1.0
 
 
 class BacklogAge:

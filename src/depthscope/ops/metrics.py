@@ -7,7 +7,7 @@ under the symbol ``other``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -19,9 +19,11 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from depthscope.ops.health import Health, Limits, assess
+from depthscope.config import LOG_LEVELS
+from depthscope.ops.audit import Kind
+from depthscope.ops.health import Health, Level, Limits, assess
 from depthscope.ops.redact import redact_text
-from depthscope.ops.snapshot import OCTAVES
+from depthscope.ops.snapshot import OCTAVES, BookState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,10 +45,9 @@ __all__ = ["MAX_SYMBOLS", "Metrics"]
 
 MAX_SYMBOLS: Final = 64
 _SECOND: Final = 1e9
-_STATES: Final = ("LIVE", "SYNCING", "STALE")
-_LEVELS: Final = ("ok", "degraded", "failing")
-_LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
-_AUDIT_KINDS: Final = ("session", "transition", "alert", "decision", "order", "recovery")
+_STATES: Final[tuple[BookState, ...]] = get_args(BookState)
+_LEVELS: Final[tuple[Level, ...]] = get_args(Level)
+_AUDIT_KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
 class Metrics(Collector):
@@ -111,6 +112,12 @@ def families(health: Health) -> Iterator[Metric]:
     yield status
     yield reasons
     yield _gauge("depthscope_uptime_seconds", "Since the session started.", snapshot.uptime_ns / _SECOND)
+    skew = snapshot.clock_skew_ns
+    yield _gauge(
+        "depthscope_clock_skew_seconds",
+        "The venue's clock less this machine's.",
+        None if skew is None else skew / _SECOND,
+    )
     if snapshot.feeds:
         yield from _feeds(snapshot.feeds, snapshot.ts_ns)
     if snapshot.recorder is not None:
@@ -151,7 +158,7 @@ def _feeds(feeds: tuple[FeedPart, ...], now: int) -> Iterator[Metric]:
     usual = GaugeMetricFamily("depthscope_feed_expected_messages_per_second", "What is usual.", labels=labels)
     lag = GaugeMetricFamily(
         "depthscope_feed_lag_seconds",
-        "Receive time less venue time over the last minute or so; negative where the venue's clock is ahead.",
+        "Receive time less venue time since the start, older hours counting less.",
         labels=[*labels, "quantile"],
     )
     counters = {
@@ -199,9 +206,9 @@ def _names(feed: str, symbol: str) -> list[str]:
 def _recorder(part: RecorderPart) -> Iterator[Metric]:
     yield _gauge("depthscope_recorder_queue_bytes", "Inputs waiting to be written.", part.queue_bytes)
     yield _gauge("depthscope_recorder_queue_limit_bytes", "How much may wait.", part.queue_limit_bytes)
-    yield _counter("depthscope_recorder_written_inputs", "Sequence of the last input written.", part.written)
+    yield _counter("depthscope_recorder_written_inputs", "Inputs that were or will be written.", part.written)
     yield _counter(
-        "depthscope_recorder_durable_inputs", "Sequence of the last input safe on the disk.", part.durable
+        "depthscope_recorder_durable_inputs", "Inputs safe on the disk, or told there as lost.", part.durable
     )
     yield _gauge(
         "depthscope_recorder_durable_age_seconds",
@@ -209,7 +216,8 @@ def _recorder(part: RecorderPart) -> Iterator[Metric]:
         (part.durable_age_ns or 0) / _SECOND,
     )
     yield _counter("depthscope_recorder_lost_inputs", "Inputs that were not recorded.", part.lost)
-    yield _counter("depthscope_recorder_failures", "Writes or syncs that failed.", part.failures)
+    yield _gauge("depthscope_recorder_stopped", "1 while nothing is recorded.", float(part.stopped))
+    yield _counter("depthscope_recorder_failures", "Times recording has stopped.", part.failures)
     yield _gauge("depthscope_recorder_disk_free_bytes", "Room left.", part.disk_free_bytes)
     yield _gauge("depthscope_recorder_bytes_per_second", "How fast it fills.", part.bytes_per_second)
 
@@ -219,7 +227,7 @@ def _engine(part: EnginePart) -> Iterator[Metric]:
     yield _gauge("depthscope_engine_events_per_second", "Of late.", part.events_per_second)
     yield _gauge("depthscope_engine_lag_seconds", "Behind the newest input.", part.lag_ns / _SECOND)
     latency = HistogramMetricFamily(
-        "depthscope_engine_latency_seconds", "From receiving an input to publishing what it changed."
+        "depthscope_engine_latency_seconds", "From receiving events to having applied them."
     )
     told = part.latency
     buckets = [
@@ -232,9 +240,15 @@ def _engine(part: EnginePart) -> Iterator[Metric]:
 def _process(part: ProcessPart) -> Iterator[Metric]:
     yield _gauge("depthscope_process_resident_memory_bytes", "Memory held now.", part.rss_bytes)
     yield _gauge(
-        "depthscope_process_baseline_memory_bytes", "Memory once all had started.", part.baseline_bytes
+        "depthscope_process_baseline_memory_bytes",
+        "Memory once all had started, apart from histories.",
+        part.baseline_bytes,
     )
-    yield _gauge("depthscope_process_memory_growth_ratio", "Growth over the baseline.", part.growth)
+    yield _gauge(
+        "depthscope_process_memory_growth_ratio",
+        "Growth over the baseline, apart from histories.",
+        part.growth,
+    )
 
 
 def _page(part: PagePart) -> Iterator[Metric]:
@@ -248,7 +262,7 @@ def _page(part: PagePart) -> Iterator[Metric]:
 
 def _logs(part: LogPart) -> Iterator[Metric]:
     records = CounterMetricFamily("depthscope_log_records", "Log records by level.", labels=["level"])
-    for level in _LOG_LEVELS:
+    for level in LOG_LEVELS:
         records.add_metric([level], part.records.get(level, 0))
     yield records
     yield _counter("depthscope_log_suppressed_records", "Repeats not shown.", part.suppressed)

@@ -55,8 +55,8 @@ class FeedPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     messages, gaps, resyncs, reconnects, rejected : int
         Counted since the start. `rejected` messages could not be decoded.
     lag_p50_ns, lag_p99_ns : int or None
-        Receive time less venue time over the last minute or so. Negative where the venue's clock
-        is ahead of ours.
+        Receive time less venue time of its depth messages since the start, those of earlier hours
+        counting half as much with each hour; 0 where the venue's clock is ahead of ours.
     """
 
     feed: str
@@ -84,16 +84,20 @@ class RecorderPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ----------
     queue_bytes, queue_limit_bytes : int
         Inputs waiting to be written, and how much may.
-    written, durable : int
-        Sequence of the last input written, and of the last one that is safe on the disk.
+    written : int
+        Inputs that were or will be written: all that came but the lost.
+    durable : int
+        How many of all that came are safe on the disk, or told there as lost.
     durable_age_ns : int or None
         How long the oldest input not yet safe has waited; None when there is none.
     lost : int
         Inputs that were not recorded.
+    stopped : bool
+        Whether nothing is recorded at present.
     failures : int
-        Writes or syncs that failed.
+        Times recording has stopped: a write or sync failed, or there was no room.
     last_failure : str
-        What the last one said.
+        Why it did the last time.
     disk_free_bytes : int or None
         Room left where it records.
     bytes_per_second : float or None
@@ -106,6 +110,7 @@ class RecorderPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     durable: int = 0
     durable_age_ns: int | None = None
     lost: int = 0
+    stopped: bool = False
     failures: int = 0
     last_failure: str = ""
     disk_free_bytes: int | None = None
@@ -159,7 +164,7 @@ class EnginePart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     lag_ns : int
         How far it is behind the newest input.
     latency : LatencyPart
-        From receiving an input to publishing what it changed.
+        From receiving the newest of the events applied together to having applied them.
     """
 
     events: int = 0
@@ -176,9 +181,10 @@ class ProcessPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     rss_bytes : int or None
         Now; None where the platform does not tell.
     baseline_bytes : int or None
-        Once everything had started, without those histories; None until that has settled.
+        Once everything had started, apart from histories of a bounded size, which fill for up to a
+        day; None until it has settled.
     growth : float or None
-        Share by which it has grown since, apart from histories of a bounded size that fill.
+        Share by which it has grown since, apart from those histories.
     """
 
     rss_bytes: int | None = None
@@ -243,6 +249,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Of the session, and why it failed where it did.
     version, config : str
         Of the package, and the hash of the settings in force.
+    clock_skew_ns : int or None
+        The venue's clock less this machine's, as of the last time it was asked; 0 before it was,
+        None where no venue is followed.
     feeds : tuple of FeedPart
     recorder, engine, process, page, logs, audit
         Its parts; None for what does not run.
@@ -255,6 +264,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     error: str = ""
     version: str
     config: str = ""
+    clock_skew_ns: int | None = None
     feeds: tuple[FeedPart, ...] = ()
     recorder: RecorderPart | None = None
     engine: EnginePart | None = None

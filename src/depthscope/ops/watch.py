@@ -10,16 +10,15 @@ from collections import deque
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from depthscope.errors import OutputError, RecordingFailed
 from depthscope.ops.audit import AuditWriter, config_hash
-from depthscope.ops.health import Health, assess, changes
+from depthscope.ops.health import Limits, assess, changes
+from depthscope.ops.logs import log_part
 from depthscope.ops.meters import BacklogAge, LatencyHistogram, MemoryWatch, RateWatch
 from depthscope.ops.process import resident_bytes
 from depthscope.ops.snapshot import EnginePart, FeedPart, LatencyPart, ProcessPart, RecorderPart, Snapshot
 from depthscope.runtime.status import Status
-from depthscope.storage.space import SpaceWatch
+from depthscope.storage.space import SpaceLevel, SpaceLimits, SpaceWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +27,10 @@ if TYPE_CHECKING:
 
     from depthscope.config import Settings
     from depthscope.market.inputs import Notice
+    from depthscope.ops.health import Health, Reason
     from depthscope.runtime.live import LiveFeed
-    from depthscope.storage.space import SpaceLimits
+    from depthscope.storage.capture import CaptureWriter
+    from depthscope.storage.space import SpaceStatus
 
 __all__ = ["LiveWatch"]
 
@@ -51,7 +52,7 @@ class LiveWatch:
     status : callable, optional
         Where the session stands; by default that of a feed nobody computes from.
     audit : Path, optional
-        Folder of the audit log: a record a transition, alarm and change of health.
+        Folder of the audit log: a record a transition, alarm, and reason of health that comes or goes.
     space : SpaceLimits, optional
         Free bytes on the disk of the recording below which it warns, and stops recording.
     filling : callable
@@ -60,7 +61,7 @@ class LiveWatch:
     Attributes
     ----------
     latency : LatencyHistogram
-        From receiving an input to having applied it, for whoever applies to fill.
+        From receiving the newest of some events to having applied them, for whoever applies to fill.
     """
 
     def __init__(
@@ -83,10 +84,17 @@ class LiveWatch:
         self._rates: dict[str, RateWatch] = {}
         self._notices: deque[Notice] = deque()
         self._tried = 0
+        self._failure: RecordingFailed | None = None  # the last one of the recorder
+        self._failures = 0
         self._segment: Path | None = None
         self._written = self._size = 0  # bytes of the segments before, and of the present one
-        recorder = feed.recorder
-        self._space = None if recorder is None else SpaceWatch(recorder.folder, space, writer=recorder)
+        recorder, space = feed.recorder, space or SpaceLimits()
+        self._limits = Limits(disk_degraded_bytes=space.low, disk_failing_bytes=space.critical)
+        self._space = (
+            None
+            if recorder is None
+            else SpaceWatch(recorder.folder, space, writer=recorder, on_change=self._room)
+        )
         self._audit = None if audit is None else AuditWriter(audit, self._config, time.time_ns())
         self._health: Health | None = None
         self.snapshot = self._empty()
@@ -135,18 +143,25 @@ class LiveWatch:
     def _look(self) -> None:
         self._keep_recording()
         snapshot = self.snapshot = self._picture()
-        health = assess(snapshot)
+        health = assess(snapshot, self._limits)
         come, gone = changes(self._health, health)
         self._health = health
+        for reason in gone:  # first: one that has become worse goes and comes
+            _log.info("health: no longer: %s", reason.text, extra={"symbol": reason.about})
+            self._alert(reason, over=True)
         for reason in come:
             _log.warning("health: %s", reason.text, extra={"symbol": reason.about})
-            self._write("alert", {"code": reason.code, "about": reason.about, "text": reason.text})
-        for reason in gone:
-            _log.info("health: no longer: %s", reason.text, extra={"symbol": reason.about})
+            self._alert(reason, over=False)
         self._audit_notices()
         if self._audit is not None:
             with contextlib.suppress(OutputError):  # said where it is written; tried again at the next look
                 self._audit.tick(time.time_ns())
+
+    def _alert(self, reason: Reason, *, over: bool) -> None:
+        self._write("alert", {
+            "code": reason.code, "level": reason.level, "about": reason.about, "over": over,
+            "text": reason.text,
+        })  # fmt: skip
 
     def _audit_notices(self) -> None:
         while self._notices:
@@ -163,16 +178,28 @@ class LiveWatch:
         if recorder is None or space is None:
             return
         try:
-            critical = space.poll().level.name == "CRITICAL"
+            critical = space.poll().level == SpaceLevel.CRITICAL
         except OSError as error:
             _log.warning("the disk of the recording cannot be looked at", extra={"reason": str(error)})
             critical = False
+        self._count_failure(recorder)  # before it is tried again
         now = time.monotonic_ns()
         if recorder.failure is not None and not critical and now - self._tried >= AGAIN_NS:
             self._tried = now
             with contextlib.suppress(RecordingFailed):  # it was closed meanwhile
                 recorder.resume()
                 _log.info("recording is tried again")
+
+    def _room(self, status: SpaceStatus) -> None:
+        """Log that another level of room on the disk was reached."""
+        level = logging.INFO if status.level == SpaceLevel.ENOUGH else logging.WARNING
+        _log.log(level, "the disk of the recording: %s", status)
+
+    def _count_failure(self, recorder: CaptureWriter) -> None:
+        failure = recorder.failure
+        if failure is not None and failure is not self._failure:
+            self._failure = failure
+            self._failures += 1
 
     def _write(self, kind: Any, data: dict[str, Any]) -> None:
         if self._audit is None:
@@ -192,8 +219,10 @@ class LiveWatch:
 
     def _picture(self) -> Snapshot:
         now, mono, status = self.feed.clock.receive_time(), time.monotonic_ns(), self._status()
-        rss = resident_bytes()
-        self._memory.observe(mono, None if rss is None else rss - self._filling())
+        self._memory.observe(mono, resident_bytes(), self._filling())
+        told = self.feed.health()
+        # While its thread is busy, what was known last still stands, and ages.
+        busy = not told and not self.feed.ended
         return Snapshot(
             ts_ns=now,
             uptime_ns=mono - self._began,
@@ -202,7 +231,8 @@ class LiveWatch:
             error=status.error or "",
             version=version("depthscope"),
             config=self._config,
-            feeds=self._feeds(now, mono),
+            clock_skew_ns=told.get("skew", self.snapshot.clock_skew_ns),
+            feeds=self.snapshot.feeds if busy else self._feeds(told, now, mono),
             recorder=self._recorder(mono),
             engine=EnginePart(
                 events=status.events,
@@ -210,14 +240,12 @@ class LiveWatch:
                 lag_ns=int(status.lag_ms * 1e6),
                 latency=LatencyPart.of(self.latency),
             ),
-            process=msgspec.structs.replace(ProcessPart.of(self._memory), rss_bytes=rss),
+            process=ProcessPart.of(self._memory),
+            logs=log_part(),
             audit=None if self._audit is None else self._audit.part(),
         )
 
-    def _feeds(self, now: int, mono: int) -> tuple[FeedPart, ...]:
-        told = self.feed.health()
-        if not told and not self.feed.ended:
-            return self.snapshot.feeds  # its thread is busy: what was known last still stands, and ages
+    def _feeds(self, told: dict[str, Any], now: int, mono: int) -> tuple[FeedPart, ...]:
         reconnects = self.feed.feed.figures.get("connections lost", 0)
         rejected = sum(told.get("rejected", {}).values())
         parts = []
@@ -262,7 +290,7 @@ class LiveWatch:
                 self._segment = path
             self._size = size
             self._bytes.observe(mono, self._written + size)
-        failure = recorder.failure
+        self._count_failure(recorder)
         space = None if self._space is None else self._space.status
         return RecorderPart(
             queue_bytes=recorder.waiting,
@@ -271,8 +299,9 @@ class LiveWatch:
             durable=recorder.acknowledged,
             durable_age_ns=self._backlog.observe(mono, recorder.sequence, recorder.acknowledged),
             lost=recorder.lost,
-            failures=0 if failure is None else 1,
-            last_failure="" if failure is None else str(failure),
+            stopped=recorder.failure is not None,
+            failures=self._failures,
+            last_failure="" if self._failure is None else str(self._failure),
             disk_free_bytes=None if space is None else space.free,
             bytes_per_second=self._bytes.rate,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from depthscope.ops.health import assess, document
+from depthscope.ops.logs import log_part
 from depthscope.ops.meters import MemoryWatch, RateWatch
 from depthscope.ops.metrics import Metrics
 from depthscope.ops.process import resident_bytes
@@ -51,7 +52,7 @@ class Operations:
         page = self._page()
         if self._given is not None:
             return msgspec.structs.replace(self._given(), page=page)
-        self._memory.observe(now, resident_bytes())
+        self._memory.observe(now, resident_bytes(), self._hub.recorder.held_bytes)
         status = self._hub.session.status
         return Snapshot(
             ts_ns=time.time_ns(),
@@ -67,6 +68,7 @@ class Operations:
             ),
             process=ProcessPart.of(self._memory),
             page=page,
+            logs=log_part(),
         )
 
     def health(self) -> dict[str, Any]:
