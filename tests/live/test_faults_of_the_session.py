@@ -99,7 +99,7 @@ def test_a_full_disk_stops_the_recording_and_not_the_session(tmp_path: Path) -> 
     assert sum(len(chunk) for chunk in source.chunks()) > 0  # what came before is good
 
 
-def test_a_symbol_that_is_not_listed_ends_the_command(tmp_path: Path) -> None:
+def test_symbols_of_which_none_is_listed_end_the_command(tmp_path: Path) -> None:
     with Venue() as venue:
         for words in (["live", "NOSUCH", "--no-open", "--port", "0"], ["live", "NOSUCH", "--tui"]):
             process = command(*words, environment=venue.environment)
@@ -108,6 +108,9 @@ def test_a_symbol_that_is_not_listed_ends_the_command(tmp_path: Path) -> None:
             assert "binance lists no NOSUCH" in said
         with pytest.raises(UnknownName, match="lists no NOSUCH"):
             list(ds.live("NOSUCH", config=venue.settings, duration="5s"))
+        rest = list(ds.live(["NOSUCH", "SYNES"], config=venue.settings, duration="3s", features=["mid"]))
+    assert {frame.symbol for frame in rest} == {"SYNES"}
+    assert rest[-1].state == "LIVE"
 
 
 @pytest.mark.parametrize(
