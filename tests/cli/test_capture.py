@@ -157,6 +157,18 @@ def test_prune_keeps_what_is_not_archived_unless_told(command: Command, log: Pat
     assert before[0].name in (log / "retention.jsonl").read_text()
 
 
+def test_prune_deletes_what_export_has_archived(command: Command, log: Path) -> None:
+    before = sorted(log.glob("*.cap"))
+    assert command("capture", "export", str(log), "--out", "x.raw").code == 0
+    done = command("capture", "prune", str(log), "--max-size", "1KB")
+    assert "0 of 2 segments deleted" in done.err, "lines are the venue's messages alone, not the session"
+    assert command("capture", "export", str(log), "--out", "x.events").code == 0
+    done = command("capture", "prune", str(log), "--max-size", f"{before[1].stat().st_size}B", "--json")
+    assert [one["segment"] for one in done.document] == [before[0].name]
+    assert done.document[0]["archived"].endswith("x.events")
+    assert sorted(log.glob("*.cap")) == before[1:]
+
+
 @pytest.mark.parametrize("words", [(), ("--max-size", "50"), ("--max-size", "-1GB"), ("--max-age", "soon")])
 def test_prune_needs_to_know_what_is_kept(command: Command, log: Path, words: tuple[str, ...]) -> None:
     done = command("capture", "prune", str(log), *words, "--unarchived")

@@ -18,6 +18,7 @@ from depthscope.runtime.sources import open_source
 from depthscope.storage import events as archive
 from depthscope.storage.event_blocks import BLOCK_ROWS, BlockReader, BlockWriter
 from depthscope.storage.events import EventSource, write_events
+from depthscope.storage.outputs import Whole
 from tests.storage.generated import NIGHTLY
 from tests.storage.made_events import MadeSource, all_of, market_events, strange_events
 
@@ -228,3 +229,21 @@ def test_any_events_in_any_chunks(
     path = tmp_path_factory.mktemp("archive") / "x.events"
     write_events(MadeSource(events, max(chunk, n // 50)), path)
     assert all_of(open_source(path).chunks()).tobytes() == events.tobytes()
+
+
+@pytest.mark.parametrize("place", [3, 70, -200, -5])
+def test_what_does_not_read_back_never_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    sync = Whole.sync
+
+    def turned(self: Whole) -> None:
+        sync(self)
+        data = bytearray(self.part.read_bytes())
+        data[place] ^= 16
+        self.part.write_bytes(data)
+
+    monkeypatch.setattr(Whole, "sync", turned)
+    with pytest.raises(CorruptData, match="did not read back"):
+        write_events(MadeSource(market_events(500, 3)), tmp_path / "x.events")
+    assert list(tmp_path.iterdir()) == []

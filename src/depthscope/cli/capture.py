@@ -209,7 +209,8 @@ def export(
     r"""Write a capture log in a form that other programs read.
 
     The venue's lines are its messages as they came, which every command reads (.gz, .raw, .txt); a file
-    ending in .events or a folder (Parquet) holds the events they give. A damaged log is refused.
+    ending in .events or a folder (Parquet) holds the events they give, read back and compared: `capture
+    prune` may delete the segments then. A damaged log is refused.
 
     \b
     Examples:
@@ -245,11 +246,15 @@ def export(
 
 
 def _export_events(path: Path, target: Path) -> dict[str, Any]:
-    """Decode a log and archive its events."""
+    """Decode a log and archive its events, and note beside its ended segments that they are archived."""
     from depthscope.api import open_source
     from depthscope.cli.warmup import warm
+    from depthscope.storage.retention import is_sealed, mark_archived
+    from depthscope.storage.segments import list_segments
     from depthscope.storage.venue_lines import write_lines
 
+    # A session may be writing to it: what is ended before we begin is all in the archive.
+    ended = [segment.path for segment in list_segments(path) if is_sealed(segment.path)]
     with tempfile.TemporaryDirectory(prefix="depthscope-export-") as folder:
         lines = Path(folder) / "capture.raw"
         with progress("read") as advance:
@@ -258,6 +263,8 @@ def _export_events(path: Path, target: Path) -> dict[str, Any]:
         warm([])
         with progress("export") as advance:
             told = archive_source(source, target, advance)
+    for segment in ended:
+        mark_archived(segment, str(told.get("run", target.resolve())))
     return {**told, "skipped": done.skipped, "gaps": len(done.gaps)}
 
 
@@ -301,7 +308,7 @@ def prune(
     r"""Delete the oldest segments of a capture log, by size and age.
 
     Only sealed segments go, oldest first, and each is written down in retention.jsonl before it does.
-    Segments that were not archived are kept unless --unarchived says otherwise.
+    Segments whose events `capture export` has not archived are kept unless --unarchived says otherwise.
 
     \b
     Examples:

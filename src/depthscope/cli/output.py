@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import glob
-import os
-import signal
 import sys
-import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 from depthscope.errors import OutputError
+from depthscope.storage.outputs import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -232,30 +230,6 @@ def _kind(path: Path, option: str) -> str:
 
 
 @contextmanager
-def _unwound_by_signals() -> Iterator[None]:
-    """Let a signal that would end the process on the spot unwind the body first.
-
-    Ctrl+C does so by itself. What is ignored, under nohup for example, stays ignored.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, _: Any) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    ours = [kind for kind in kinds if signal.getsignal(kind) == signal.SIG_DFL]
-    for kind in ours:
-        signal.signal(kind, leave)
-    try:
-        yield
-    finally:
-        for kind in ours:
-            signal.signal(kind, signal.SIG_DFL)
-
-
-@contextmanager
 def table_output(target: str, *, option: str = "--out", lines_of_json: bool = False) -> Iterator[TableWriter]:
     """Open `target` for a table; it appears complete or not at all.
 
@@ -288,8 +262,8 @@ def table_output(target: str, *, option: str = "--out", lines_of_json: bool = Fa
     path = Path(target)
     _refuse_folder(path, option, "table.parquet")
     kind = _kind(path, option)
-    with _whole_file(path, option) as stream:
-        writer = TableWriter(str(path), _opener(kind, stream))
+    with whole_file(path, option) as whole:
+        writer = TableWriter(str(path), _opener(kind, whole.stream))
         try:
             yield writer
             writer.close()
@@ -323,39 +297,12 @@ def text_output(target: str, option: str, suffix: str) -> Iterator[list[str]]:
     _refuse_folder(path, option, f"result{suffix}")
     if path.suffix.lower() != suffix:
         raise OutputError(f"{option} {path}: the name of what is written here ends in {suffix}.")
-    with _whole_file(path, option) as stream:
+    with whole_file(path, option) as whole:
         pieces: list[str] = []
         yield pieces
-        with _failures(str(path)):
-            stream.write("".join(pieces).encode())
+        whole.write("".join(pieces).encode())
 
 
 def _refuse_folder(path: Path, option: str, example: str) -> None:
     if path.is_dir():
         raise OutputError(f"{option} {path} is a folder. Name a file in it, for example {path / example}.")
-
-
-@contextmanager
-def _whole_file(path: Path, option: str) -> Iterator[IO[bytes]]:
-    """Open a file beside the target, which takes its name once the body has ended well."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        stream = part.open("wb")
-    except OSError as error:
-        raise OutputError(
-            f"{option} {path} cannot be written: {error.strerror or error}. Choose a folder that exists and "
-            "that you may write to."
-        ) from error
-    try:
-        with _unwound_by_signals():
-            yield stream
-            with _failures(str(path)):
-                stream.flush()
-                os.fsync(stream.fileno())
-                stream.close()
-                part.replace(path)
-    finally:
-        with suppress(OSError):  # what is left in its buffer is of no use either
-            stream.close()
-        with suppress(FileNotFoundError):  # it has been renamed: all went well
-            part.unlink()

@@ -140,20 +140,25 @@ def write_events(
             if progress is not None:
                 progress(source.info.bytes_read, source.info.bytes_total)
         writer.end()
-    _check(path, writer)
+        stream.sync()
+        if not _reads_back(stream.part, writer):
+            raise CorruptData(
+                f"{path} did not read back as it was written; nothing is left. See to the disk."
+            )
     return EventFile(path, writer.events, path.stat().st_size, writer.instruments)
 
 
-def _check(path: Path, writer: _Writer) -> None:
+def _reads_back(path: Path, writer: _Writer) -> bool:
     """Read what was written, and compare."""
     from depthscope.market.source import SourceOptions
 
     digest, count = 0, 0
-    for events in EventSource(path, SourceOptions()).chunks():
-        digest, count = crc32c(events.view(np.uint8), digest), count + len(events)
-    if (digest, count) != (writer.digest, writer.events):
-        path.unlink()
-        raise CorruptData(f"{path} did not read back as it was written, and was removed. See to the disk.")
+    try:
+        for events in EventSource(path, SourceOptions()).chunks():
+            digest, count = crc32c(events.view(np.uint8), digest), count + len(events)
+    except (CorruptData, FormatUnknown):
+        return False
+    return (digest, count) == (writer.digest, writer.events)
 
 
 def sniff(path: Path, head: bytes) -> bool:
