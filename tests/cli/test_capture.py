@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from depthscope.market.inputs import Input, Kind
 from depthscope.runtime.sources import open_source
 from depthscope.storage.capture import CaptureWriter
 from tests.cli.conftest import Outcome
+from tests.storage.made_events import all_of
+from tests.venues.binance_world import World
 
 Command = Callable[..., Outcome]
 START = 1_723_161_255_030_314_667
@@ -41,6 +42,17 @@ def log(tmp_path: Path) -> Path:
         for number in range(1, 200):
             writer.append(Input(Kind.WS, 1, START + number * 1_000_000, depth(number)))
     return folder
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Path:
+    """A log of what a live session took in, with two segments."""
+    world = World(["BTCUSDT"])
+    world.run(8)
+    with CaptureWriter(tmp_path / "session", wait=True, segment_seconds=5) as writer:
+        for received in world.inputs:
+            writer.append(received)
+    return tmp_path / "session"
 
 
 def damage(folder: Path) -> Path:
@@ -90,21 +102,39 @@ def test_repair_says_what_it_did(command: Command, log: Path) -> None:
     assert "bytes that are no frames" in done.err
 
 
-def test_export_to_lines_events_and_parquet_are_the_same(command: Command, log: Path) -> None:
+def test_export_to_lines(command: Command, log: Path) -> None:
     lines = command("capture", "export", str(log), "--out", "x.gz", "--json")
     assert lines.document == {
         "path": "x.gz", "format": "lines", "lines": 201, "skipped": {"config": 1}, "gaps": 0,
     }  # fmt: skip
-    for target in ("x.raw", "x.events", "parquet"):
-        done = command("capture", "export", str(log), "--out", target)
+    done = command("capture", "export", str(log), "--out", "x.raw")
+    assert "left out: 1 config inputs" in done.err
+    read = [all_of(open_source(target).chunks()).tobytes() for target in ("x.gz", "x.raw")]
+    assert read[0] == read[1] != b""
+
+
+def test_exported_events_are_those_of_the_session(command: Command, session: Path) -> None:
+    source = open_source(session)
+    events = all_of(source.chunks()).tobytes()
+    assert events
+    for target in ("x.events", "parquet"):
+        done = command("capture", "export", str(session), "--out", target)
         assert done.code == 0, done.err
-        assert "left out: 1 config inputs" in done.err
-    read = [
-        np.concatenate([piece.copy() for piece in open_source(target).chunks()]).tobytes()
-        for target in ("x.gz", "x.raw", "x.events", "parquet")
-    ]
-    assert len(set(read)) == 1
-    assert read[0]
+        archived = open_source(target)
+        assert all_of(archived.chunks()).tobytes() == events
+        assert dict(archived.instruments) == dict(source.instruments)
+        assert archived.info.notes["archived from"] == "capture"
+    told = command("capture", "export", str(session), "--out", "y.events", "--json").document
+    assert (told["format"], told["instruments"], told["gaps"]) == ("events", 1, 0)
+
+
+def test_events_of_a_damaged_log_are_not_exported(command: Command, session: Path) -> None:
+    path = sorted(session.glob("*.cap"))[1]
+    path.write_bytes(path.read_bytes()[:-5])  # torn: what comes before could be read
+    done = command("capture", "export", str(session), "--out", "x.events")
+    assert (done.code, "capture repair" in " ".join(done.err.split())) == (2, True)
+    assert not Path("x.events").exists()
+    assert not list(session.glob("*.archived"))
 
 
 @pytest.mark.parametrize("target", ["x.gz", "x.events", "x.csv", "file"])
@@ -157,16 +187,16 @@ def test_prune_keeps_what_is_not_archived_unless_told(command: Command, log: Pat
     assert before[0].name in (log / "retention.jsonl").read_text()
 
 
-def test_prune_deletes_what_export_has_archived(command: Command, log: Path) -> None:
-    before = sorted(log.glob("*.cap"))
-    assert command("capture", "export", str(log), "--out", "x.raw").code == 0
-    done = command("capture", "prune", str(log), "--max-size", "1KB")
+def test_prune_deletes_what_export_has_archived(command: Command, session: Path) -> None:
+    before = sorted(session.glob("*.cap"))
+    assert command("capture", "export", str(session), "--out", "x.raw").code == 0
+    done = command("capture", "prune", str(session), "--max-size", "1KB")
     assert "0 of 2 segments deleted" in done.err, "lines are the venue's messages alone, not the session"
-    assert command("capture", "export", str(log), "--out", "x.events").code == 0
-    done = command("capture", "prune", str(log), "--max-size", f"{before[1].stat().st_size}B", "--json")
+    assert command("capture", "export", str(session), "--out", "x.events").code == 0
+    done = command("capture", "prune", str(session), "--max-size", f"{before[1].stat().st_size}B", "--json")
     assert [one["segment"] for one in done.document] == [before[0].name]
     assert done.document[0]["archived"].endswith("x.events")
-    assert sorted(log.glob("*.cap")) == before[1:]
+    assert sorted(session.glob("*.cap")) == before[1:]
 
 
 @pytest.mark.parametrize("words", [(), ("--max-size", "50"), ("--max-size", "-1GB"), ("--max-age", "soon")])

@@ -18,7 +18,14 @@ from depthscope.errors import (
 )
 from depthscope.market.inputs import Input, Kind
 from depthscope.runtime.sources import open_source
-from depthscope.storage.capture import CaptureWriter, list_segments, read_capture, verify
+from depthscope.storage.capture import (
+    Batch,
+    CaptureReader,
+    CaptureWriter,
+    list_segments,
+    read_capture,
+    verify,
+)
 from depthscope.storage.redaction import redacted, redacted_text
 from depthscope.storage.retention import JOURNAL, Retention, is_sealed, mark_archived, retain, surplus
 from depthscope.storage.space import SpaceLevel, SpaceLimits, SpaceStatus, SpaceWatch, space_level
@@ -245,6 +252,22 @@ def test_a_log_without_messages_gives_no_file(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         write_lines(tmp_path / "log", tmp_path / "absent" / "x.gz")
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+def test_lines_of_a_segment_begin_with_all_that_it_repeats(tmp_path: Path) -> None:
+    repeated = [Input(Kind.WS, 1, SECOND, b'{"opening":%d}' % number) for number in range(150)]
+    with CaptureWriter(tmp_path / "log", wait=True, segment_seconds=10, opening=lambda: repeated) as writer:
+        for second in (1, 12):
+            writer.append(Input(Kind.WS, 1, second * SECOND, b'{"live":%d}' % second))
+    second = list_segments(tmp_path / "log")[1].path
+    openings = [item for item in CaptureReader(second) if isinstance(item, Batch) and item.opening]
+    assert len(openings) > 1, "it takes several batches"
+    write_lines(second, tmp_path / "x.raw")
+    told = [line.split(b" ", 1)[1] for line in (tmp_path / "x.raw").read_bytes().splitlines()]
+    assert told == [*(one.payload for one in repeated), b'{"live":12}']
+    write_lines(tmp_path / "log", tmp_path / "all.raw")
+    read = [item.payload for item in read_capture(tmp_path / "log") if isinstance(item, Input)]
+    assert [line.split(b" ", 1)[1] for line in (tmp_path / "all.raw").read_bytes().splitlines()] == read
 
 
 @pytest.mark.real_data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from dataclasses import asdict
 from decimal import Decimal
@@ -209,8 +208,9 @@ def export(
     r"""Write a capture log in a form that other programs read.
 
     The venue's lines are its messages as they came, which every command reads (.gz, .raw, .txt); a file
-    ending in .events or a folder (Parquet) holds the events they give, read back and compared: `capture
-    prune` may delete the segments then. A damaged log is refused.
+    ending in .events or a folder (Parquet) holds the session's events, the same that the log itself gives
+    as a source, read back and compared: `capture prune` may delete the segments then. A damaged log is
+    refused.
 
     \b
     Examples:
@@ -237,35 +237,32 @@ def export(
         return
     if "lines" in told:
         say(f"{out}: {told['lines']:,} lines")
+        for name, count in told["skipped"].items():
+            say(f"left out: {count:,} {name} inputs, which are no messages of the venue")
     else:
         say(f"{out}: {told['events']:,} events, read back and equal")
-    for name, count in told["skipped"].items():
-        say(f"left out: {count:,} {name} inputs, which are no messages of the venue")
     if told["gaps"]:
         say(f"note: the log has {told['gaps']:,} recorded gaps (see `depthscope capture info {path}`)")
 
 
 def _export_events(path: Path, target: Path) -> dict[str, Any]:
-    """Decode a log and archive its events, and note beside its ended segments that they are archived."""
+    """Archive the events of a log, and note beside its ended segments that they are archived."""
     from depthscope.api import open_source
     from depthscope.cli.warmup import warm
     from depthscope.storage.retention import is_sealed, mark_archived
     from depthscope.storage.segments import list_segments
-    from depthscope.storage.venue_lines import write_lines
 
     # A session may be writing to it: what is ended before we begin is all in the archive.
     ended = [segment.path for segment in list_segments(path) if is_sealed(segment.path)]
-    with tempfile.TemporaryDirectory(prefix="depthscope-export-") as folder:
-        lines = Path(folder) / "capture.raw"
-        with progress("read") as advance:
-            done = write_lines(path, lines, advance)
-        source = open_source(lines)
-        warm([])
-        with progress("export") as advance:
-            told = archive_source(source, target, advance)
+    checked = _checked(path, "verify")
+    _end(path, checked)
+    source = open_source(path)
+    warm([])
+    with progress("export") as advance:
+        told = archive_source(source, target, advance)
     for segment in ended:
         mark_archived(segment, str(told.get("run", target.resolve())))
-    return {**told, "skipped": done.skipped, "gaps": len(done.gaps)}
+    return {**told, "gaps": len(checked.gaps)}
 
 
 def _size(text: str, option: str) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from depthscope.market.inputs import Input
     from depthscope.storage.segments import Segment
 
-__all__ = ["REASONS", "CaptureReader", "Gap", "SegmentReport", "read_capture"]
+__all__ = ["REASONS", "CaptureReader", "Gap", "SegmentReport", "read_capture", "unrepeated"]
 
 # What a gap is, and what it means.
 REASONS: Final = {
@@ -267,6 +267,27 @@ def _count(report: SegmentReport, batch: Batch) -> None:
     report.last, report.end = batch.sequence + len(batch) - 1, batch.ts_recv[-1]
 
 
+def unrepeated(reader: CaptureReader) -> Iterator[Batch | Gap]:
+    """What a reader gives, but what segments repeat at their start only where reading begins.
+
+    Parameters
+    ----------
+    reader : CaptureReader
+
+    Raises
+    ------
+    SourceMissing, FormatUnknown, InputError
+        When the log cannot be read.
+    """
+    begun = False
+    for item in reader:
+        if isinstance(item, Gap):
+            yield item
+        elif not (begun and item.opening):
+            begun = not item.opening  # an opening may take several batches
+            yield item
+
+
 def read_capture(path: Path | Sequence[Segment]) -> Iterator[Input | Gap]:
     """Yield the inputs of a capture log, and a `Gap` wherever any are missing.
 
@@ -282,12 +303,8 @@ def read_capture(path: Path | Sequence[Segment]) -> Iterator[Input | Gap]:
     SourceMissing, FormatUnknown, InputError
         When there is no log, or it cannot be read.
     """
-    begun = False
-    for item in CaptureReader(path):
+    for item in unrepeated(CaptureReader(path)):
         if isinstance(item, Gap):
             yield item
-        elif not item.opening:
-            begun = True
-            yield from item
-        elif not begun:
+        else:
             yield from item

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from depthscope.errors import CorruptData
 from depthscope.market.inputs import Kind
-from depthscope.storage.capture_reader import CaptureReader, Gap
+from depthscope.storage.capture_reader import CaptureReader, Gap, unrepeated
 from depthscope.storage.outputs import whole_file
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def write_lines(path: Path, target: Path, progress: Callable[[float, float], Non
 
 
 def _write(path: Path, sink: Whole, done: Lines, progress: Callable[[float, float], None] | None) -> None:
-    reader, begun = CaptureReader(path), False
-    for item in reader:
+    reader = CaptureReader(path)
+    for item in unrepeated(reader):
         if isinstance(item, Gap):
             if not item.sound:
                 raise CorruptData(
@@ -116,9 +116,6 @@ def _write(path: Path, sink: Whole, done: Lines, progress: Callable[[float, floa
                 )
             done.gaps.append(item)
             continue
-        if item.opening and begun:
-            continue
-        begun = True
         for received in item:
             line = line_of(received)
             if line is None:
