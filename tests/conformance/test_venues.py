@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from depthscope.venues import FORMATS, SPECS, read_head, recognise, venue
+from depthscope.runtime.formats import recognise
+from depthscope.venues import FORMATS, SPECS, read_head, venue
 
 NORMALIZATION = Path(__file__).resolve().parents[2] / "docs" / "NORMALIZATION.md"
 

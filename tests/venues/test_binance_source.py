@@ -20,7 +20,8 @@ from depthscope.errors import (
 )
 from depthscope.market import events as ev
 from depthscope.market.source import Source, SourceOptions
-from depthscope.venues import binance, main_file, read_head, recognise
+from depthscope.runtime.formats import recognise
+from depthscope.venues import binance, main_file, read_head
 from depthscope.venues import lines as lines_module
 from tests.venues.binance_feed import NS, Exchange, dump, message
 from tests.venues.dict_book import DictBook, all_events, groups

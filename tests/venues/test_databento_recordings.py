@@ -12,7 +12,8 @@ from depthscope.errors import EmptyData, NoBookData
 from depthscope.market.events import ASK, BID, LAST, SNAPSHOT, UNDEF_PRICE, Events
 from depthscope.market.instruments import Capability
 from depthscope.market.source import SourceOptions
-from depthscope.venues import read_head, recognise
+from depthscope.runtime.formats import recognise
+from depthscope.venues import read_head
 from depthscope.venues.databento import DbnSource, main_file, open_file, sniff
 from tests.conftest import recordings
 from tests.venues.dbn_files import decode, expected

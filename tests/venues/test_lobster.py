@@ -17,7 +17,8 @@ from depthscope.errors import (
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability
 from depthscope.market.source import Source, SourceOptions
-from depthscope.venues import lines, lobster, main_file, read_head, recognise
+from depthscope.runtime.formats import recognise
+from depthscope.venues import lines, lobster, main_file, read_head
 from tests.venues.dict_book import DictBook, all_events, groups
 from tests.venues.lobster_feed import Market
 

@@ -18,7 +18,8 @@ from depthscope.errors import (
     UnknownName,
 )
 from depthscope.market.source import SourceOptions
-from depthscope.venues import lobster, read_head, recognise
+from depthscope.runtime.formats import recognise
+from depthscope.venues import lobster, read_head
 from tests.venues.dict_book import all_events
 from tests.venues.lobster_feed import Market
 from tests.venues.test_lobster import hand_written, in_mode, opened, packed

@@ -27,8 +27,8 @@ KERNELS: Final = (*venues.KERNELS, "depthscope.storage.event_kernels")
 
 def recognise(path: Path, head: bytes) -> Venue | None:
     """Return the module that reads files such as `path`, None when there is none."""
-    for module in ARCHIVES.values():
+    for module in FORMATS.values():
         candidate = venues.venue(module)
         if candidate.sniff(path, head):
             return candidate
-    return venues.recognise(path, head)
+    return None

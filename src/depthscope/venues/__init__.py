@@ -81,15 +81,6 @@ def venue(module: str) -> Venue:
     return cast("Venue", importlib.import_module(module))
 
 
-def recognise(path: Path, head: bytes) -> Venue | None:
-    """Return the venue whose format `path` has, None when there is none."""
-    for module in FORMATS.values():
-        candidate = venue(module)
-        if candidate.sniff(path, head):
-            return candidate
-    return None
-
-
 def main_file(module: Venue, path: Path) -> Path | None:
     """Return the file that stands for the group `path` belongs to (usually itself)."""
     chooser = cast("Callable[[Path], Path | None] | None", getattr(module, "main_file", None))
