@@ -116,15 +116,18 @@ def test_output_that_cannot_be_written_is_no_fault_of_ours(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
-def test_a_signal_leaves_no_partial_file(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "target"), [("features", "t.csv"), ("archive", "t.events"), ("archive", "parquet")]
+)
+def test_a_signal_leaves_no_partial_file(tmp_path: Path, what: str, target: str, name: str) -> None:
     process = subprocess.Popen(
-        [*PROGRAM, "features", "synthetic:seed=3,minutes=inf,symbols=1", "--out", "t.csv"],
+        [*PROGRAM, what, "synthetic:seed=3,minutes=inf,symbols=1", "--out", target],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     kind = getattr(signal, name)
     try:
         deadline = time.monotonic() + PATIENCE
-        while not any(path.stat().st_size for path in tmp_path.glob(".t.csv.*")):
+        while not any(path.stat().st_size for path in tmp_path.rglob("*.part")):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)

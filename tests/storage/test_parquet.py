@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,9 @@ from depthscope.market.events import EVENT, UNDEF_PRICE, Events
 from depthscope.market.source import SourceOptions
 from depthscope.runtime.sources import open_source
 from depthscope.storage import parquet
+from depthscope.storage.frames import crc32c
 from depthscope.storage.manifest import FOLDER
+from depthscope.storage.outputs import Whole
 from depthscope.storage.parquet import write_parquet
 from depthscope.storage.parquet_source import open_file
 from tests.storage.generated import NIGHTLY
@@ -178,6 +181,67 @@ def test_what_does_not_read_back_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(CorruptData, match="did not read back"):
         write_parquet(MadeSource(market_events(5_000, 1)), tmp_path / "archive")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", [900, 5_000, -200, -5])
+def test_what_does_not_read_back_never_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    sync = Whole.sync
+
+    def turned(self: Whole) -> None:
+        sync(self)
+        data = bytearray(self.part.read_bytes())
+        data[place] ^= 16
+        self.part.write_bytes(data)
+
+    monkeypatch.setattr(Whole, "sync", turned)
+    monkeypatch.setattr(Whole, "end", lambda self: pytest.fail("it got its name"))
+    with pytest.raises(CorruptData, match="did not read back"):
+        write_parquet(MadeSource(market_events(5_000, 3)), tmp_path / "archive")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_are_named_once_all_have_been_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, end = parquet.events_of, Whole.end
+    steps: list[str] = []
+    monkeypatch.setattr(parquet, "events_of", lambda table: (steps.append("read"), read(table))[1])
+    monkeypatch.setattr(Whole, "end", lambda self: (steps.append(self.path.suffix), end(self))[1])
+    write_parquet(MadeSource(market_events(5_000, 1)), tmp_path)
+    assert steps == ["read"] * 3 + [".parquet"] * 3 + [".json"]
+
+
+def test_a_manifest_that_cannot_be_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = Whole.end
+
+    def fails(self: Whole) -> None:
+        end(self)
+        if self.path.suffix == ".json":
+            raise OutputError("no room")
+
+    monkeypatch.setattr(Whole, "end", fails)
+    with pytest.raises(OutputError, match="no room"):
+        write_parquet(MadeSource(market_events(5_000, 1)), tmp_path / "archive")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_manifest_of_before_is_read(tmp_path: Path) -> None:
+    events = market_events(5_000, 1)
+    write_parquet(MadeSource(events), tmp_path)
+    (path,) = (tmp_path / FOLDER).iterdir()
+    told = json.loads(path.read_bytes()[:-9])
+    told["start"] = START
+    for file in told["files"]:
+        file["rows"] = 1
+        for piece in (*file["groups"], *file["rest"]):
+            piece["last"] = -1
+    text = json.dumps(told).encode() + b"\n"
+    path.write_bytes(text + f"{crc32c(text):08x}\n".encode())
+    assert all_of(open_source(tmp_path).chunks()).tobytes() == events.tobytes()
 
 
 def test_what_comes_before_damage_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

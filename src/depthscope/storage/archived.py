@@ -1,28 +1,28 @@
-"""What both kinds of event archive share: instruments in JSON, and what an archive says of itself."""
+"""What both kinds of event archive share: instruments as plain values, their origin, being a source."""
 
 from __future__ import annotations
 
 import difflib
-import json
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from depthscope.errors import ConfigError, UnknownInstrument, UnknownName
+from depthscope.errors import ConfigError, CorruptData, UnknownInstrument, UnknownName
 from depthscope.market.instruments import Capability, Instrument
+from depthscope.market.source import SourceInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
     from depthscope.market.source import Key, Source, SourceOptions
 
-__all__ = ["About", "Instruments", "instrument_from_json", "instrument_to_json"]
+__all__ = ["About", "Archive", "instrument_from_json", "instrument_to_json"]
 
 
-def instrument_to_json(key: Key, instrument: Instrument) -> str:
-    """JSON of an instrument and its key; numbers of 1e-9 units stay integers."""
-    capabilities = [one.name for one in Capability if one in instrument.capabilities]
-    told = {
+def instrument_to_json(key: Key, instrument: Instrument) -> dict[str, Any]:
+    """An instrument and its key as plain values; numbers of 1e-9 units stay integers."""
+    return {
         "publisher": key[0],
         "id": key[1],
         "venue": instrument.venue,
@@ -32,13 +32,12 @@ def instrument_to_json(key: Key, instrument: Instrument) -> str:
         "multiplier": str(instrument.multiplier),
         "currency": instrument.currency,
         "calendar": instrument.calendar,
-        "capabilities": capabilities,
+        "capabilities": [one.name for one in Capability if one in instrument.capabilities],
         "allows_negative": instrument.allows_negative,
     }
-    return json.dumps(told, ensure_ascii=False, sort_keys=True)
 
 
-def instrument_from_json(text: str | bytes) -> tuple[Key, Instrument]:
+def instrument_from_json(told: Any) -> tuple[Key, Instrument]:
     """Read what `instrument_to_json` wrote.
 
     Raises
@@ -47,7 +46,6 @@ def instrument_from_json(text: str | bytes) -> tuple[Key, Instrument]:
         When it is nothing of the kind.
     """
     try:
-        told = json.loads(text)
         capabilities = Capability(0)
         for name in told["capabilities"]:
             capabilities |= Capability[name]
@@ -103,15 +101,21 @@ class About:
         return cls(**{name: told[name] for name in cls.__slots__ if name in told})
 
 
-class Instruments:
-    """The instruments of an archive, as a caller wants them.
+class Archive:
+    """An archive being read: its instruments as a caller wants them, and what it says of itself.
 
     Parameters
     ----------
+    path : Path
     options : SourceOptions
         A `tick` wins over the archived one. A `lot` must be the archived one: sizes are counted in it.
-    path : str
-        Of the archive, for messages.
+    format : str
+        Its name in `SourceInfo.format`.
+
+    Attributes
+    ----------
+    info : SourceInfo
+        Filled in as the archive is read.
 
     Raises
     ------
@@ -119,13 +123,35 @@ class Instruments:
         When `options.extra` names an option (archives have none).
     """
 
-    def __init__(self, options: SourceOptions, path: str) -> None:
+    def __init__(self, path: Path, options: SourceOptions, format: str) -> None:
         if options.extra:
             raise ConfigError(f"Archives take no option {', '.join(sorted(options.extra))}.")
-        self._options, self._path = options, path
-        self.found: dict[Key, Instrument] = {}
+        self.path = path
+        self._options = options
+        self._found: dict[Key, Instrument] = {}
+        self.info = SourceInfo(str(path), format)
 
-    def add(self, key: Key, instrument: Instrument) -> None:
+    @property
+    def instruments(self) -> Mapping[Key, Instrument]:
+        """Instruments of the archive."""
+        return self._found
+
+    def resolve(self, publisher: int, instrument_id: int) -> Instrument:
+        """Return the instrument of a key met in the events.
+
+        Raises
+        ------
+        UnknownInstrument
+            When the archive does not name it.
+        """
+        found = self._found.get((publisher, instrument_id))
+        if found is None:
+            raise UnknownInstrument(
+                f"{self.path} names no instrument {instrument_id} of publisher {publisher}."
+            )
+        return found
+
+    def _add(self, key: Key, instrument: Instrument) -> None:
         """Enter an instrument; of two with one key the first stays.
 
         Raises
@@ -137,37 +163,39 @@ class Instruments:
         if lot is not None and lot != instrument.lot:
             its = Decimal(instrument.lot).scaleb(-9)
             raise ConfigError(
-                f"{self._path} counts sizes of {instrument.symbol} in lots of {its:f}: "
+                f"{self.path} counts sizes of {instrument.symbol} in lots of {its:f}: "
                 f"another lot would change them. Leave --lot out, or archive the original again with it."
             )
         if tick is not None:
             instrument = replace(instrument, tick=tick)
-        self.found.setdefault(key, instrument)
+        self._found.setdefault(key, instrument)
 
-    def resolve(self, publisher: int, instrument_id: int) -> Instrument:
-        """Return the instrument of a key.
-
-        Raises
-        ------
-        UnknownInstrument
-            When the archive does not name it.
-        """
-        found = self.found.get((publisher, instrument_id))
-        if found is None:
-            raise UnknownInstrument(
-                f"{self._path} names no instrument {instrument_id} of publisher {publisher}."
-            )
-        return found
-
-    def check_symbols(self, names: Iterable[str]) -> None:
-        """Refuse symbols that are not in the archive.
+    def _check_symbols(self) -> None:
+        """Refuse symbols that are not in the archive, once all its instruments are entered.
 
         Raises
         ------
         UnknownName
             With the nearest names.
         """
-        there = sorted({instrument.symbol for instrument in self.found.values()})
-        for name in sorted(set(names) - set(there)):
+        there = sorted({instrument.symbol for instrument in self._found.values()})
+        for name in sorted((self._options.symbols or set()) - set(there)):
             near = difflib.get_close_matches(name, there, n=3) or there[:3]
-            raise UnknownName(f"{self._path} holds no symbol {name}. It holds {', '.join(near)}.")
+            raise UnknownName(f"{self.path} holds no symbol {name}. It holds {', '.join(near)}.")
+
+    def _tell(self, about: About) -> None:
+        """Say in `info` where the events come from."""
+        info = self.info
+        info.schema, info.dataset = about.schema, about.dataset
+        info.notes["archived from"] = about.format
+        info.warnings += about.warnings
+        for reason, count in about.skipped.items():
+            info.notes[f"left out: {reason}"] = f"{count:,}"
+
+    def _corrupt(self, what: str, done: int = 0) -> CorruptData:
+        """What is raised where the archive is damaged after `done` events."""
+        return CorruptData(
+            f"{what}. {done:,} events were read up to there. What came before the damage is good; for the "
+            f"rest archive the original again.",
+            done,
+        )

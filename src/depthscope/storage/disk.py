@@ -1,4 +1,4 @@
-"""The few calls by which storage touches a disk, in one place, so that tests can make them fail."""
+"""Calls to a disk whose failure matters, in one place: tests give a capture log a disk that fails."""
 
 from __future__ import annotations
 

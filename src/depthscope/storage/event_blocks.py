@@ -163,7 +163,7 @@ def _differences(values: Words, turn: int, before: Words | None = None) -> _Turn
 
 
 class BlockReader:
-    """Reads blocks; its memory is used again for each."""
+    """Reads blocks, into the memory of whoever asks."""
 
     def __init__(self) -> None:
         self._zstd = zstandard.ZstdDecompressor()

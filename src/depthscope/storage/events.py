@@ -18,19 +18,18 @@ import numpy as np
 from depthscope.errors import CorruptData, FormatUnknown
 from depthscope.market.events import empty_events
 from depthscope.market.keys import KeySet
-from depthscope.market.source import SourceInfo
-from depthscope.storage.archived import About, Instruments, instrument_from_json, instrument_to_json
+from depthscope.market.source import SourceOptions
+from depthscope.storage.archived import About, Archive, instrument_from_json, instrument_to_json
 from depthscope.storage.event_blocks import BLOCK_ROWS, BlockReader, BlockWriter
 from depthscope.storage.frames import Damage, Frame, FrameKind, FrameReader, Packer, crc32c
 from depthscope.storage.outputs import Whole, whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from depthscope.market.events import Events
-    from depthscope.market.instruments import Instrument
-    from depthscope.market.source import Key, Source, SourceOptions
+    from depthscope.market.source import Source
 
 __all__ = ["FORMAT", "EventFile", "EventSource", "open_file", "sniff", "write_events"]
 
@@ -41,7 +40,6 @@ VERSION: Final = 1
 _HEADER: Final = struct.Struct("<8sHH48s")
 HEADER_BYTES: Final = _HEADER.size + 4
 BUFFERS: Final = 4  # a chunk stays valid until three more have been produced
-ADVICE: Final = "Archive the original again; what came before the damage is good."
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,8 @@ class _Writer:
         self._held, self._rows = [rest], len(rest)
         for key in self._keys.add(block):
             told = instrument_to_json(key, self._source.resolve(*key))
-            self._put(FrameKind.INSTRUMENT, told.encode())
+            text = json.dumps(told, ensure_ascii=False, sort_keys=True)
+            self._put(FrameKind.INSTRUMENT, text.encode())
             self.instruments += 1
         self._put(FrameKind.EVENTS, self._blocks.write(block))
         self.digest = crc32c(block.view(np.uint8), self.digest)
@@ -150,8 +149,6 @@ def write_events(
 
 def _reads_back(path: Path, writer: _Writer) -> bool:
     """Read what was written, and compare."""
-    from depthscope.market.source import SourceOptions
-
     digest, count = 0, 0
     try:
         for events in EventSource(path, SourceOptions()).chunks():
@@ -183,7 +180,7 @@ def open_file(path: Path, options: SourceOptions) -> EventSource:
     return EventSource(path, options)
 
 
-class EventSource:
+class EventSource(Archive):
     """One event archive as a source of EVENT chunks (see `depthscope.market.source.Source`).
 
     Parameters
@@ -198,21 +195,18 @@ class EventSource:
     """
 
     def __init__(self, path: Path, options: SourceOptions) -> None:
-        self.path = path
-        self._options = options
-        self._instruments = Instruments(options, str(path))
-        self.info = SourceInfo(str(path), FORMAT, bytes_total=path.stat().st_size)
+        super().__init__(path, options, FORMAT)
+        self.info.bytes_total = path.stat().st_size
         self._check_header()
         self._outline()
-        if options.symbols:
-            self._instruments.check_symbols(options.symbols)
+        self._check_symbols()
 
     def _check_header(self) -> None:
         with self.path.open("rb") as file:
             head = file.read(HEADER_BYTES)
         right = len(head) == HEADER_BYTES and crc32c(head[:-4]) == int.from_bytes(head[-4:], "little")
         if not right:
-            raise self._corrupt("the header of this event archive is damaged", 0)
+            raise self._corrupt("the header of this event archive is damaged")
         magic, version, length, zero = _HEADER.unpack_from(head)
         if magic != MAGIC or version != VERSION or length != HEADER_BYTES or any(zero):
             raise FormatUnknown(
@@ -226,7 +220,7 @@ class EventSource:
         try:
             first = reader.at(HEADER_BYTES)
             if first is None or first.kind != FrameKind.ABOUT:
-                raise self._corrupt("its first frame is damaged", 0)
+                raise self._corrupt("its first frame is damaged")
             about = About.from_json(json.loads(first.content))
             for kind, offset in reader.outline(first.end):
                 if kind not in (FrameKind.INSTRUMENT, FrameKind.SEAL):
@@ -240,27 +234,7 @@ class EventSource:
                     about = About.from_json(json.loads(frame.content))
         finally:
             reader.close()
-        info = self.info
-        info.schema, info.dataset = about.schema, about.dataset
-        info.notes["archived from"] = about.format
-        info.warnings += about.warnings
-        for reason, count in about.skipped.items():
-            info.notes[f"left out: {reason}"] = f"{count:,}"
-
-    @property
-    def instruments(self) -> Mapping[Key, Instrument]:
-        """Instruments of the archive."""
-        return self._instruments.found
-
-    def resolve(self, publisher: int, instrument_id: int) -> Instrument:
-        """Return the instrument of a key met in the events.
-
-        Raises
-        ------
-        UnknownInstrument
-            When the archive does not name it.
-        """
-        return self._instruments.resolve(publisher, instrument_id)
+        self._tell(about)
 
     def chunks(self) -> Iterator[Events]:
         """Yield EVENT arrays; each stays valid until three more have been produced.
@@ -304,9 +278,9 @@ class EventSource:
 
     def _enter(self, frame: Frame, done: int) -> None:
         try:
-            self._instruments.add(*instrument_from_json(frame.content))
+            self._add(*instrument_from_json(json.loads(frame.content)))
         except ValueError as error:
             raise self._corrupt(f"{error} at byte {frame.offset:,}", done) from error
 
-    def _corrupt(self, what: str, done: int) -> CorruptData:
-        return CorruptData(f"{self.path}: {what}. {done:,} events were read up to there. {ADVICE}", done)
+    def _corrupt(self, what: str, done: int = 0) -> CorruptData:
+        return super()._corrupt(f"{self.path}: {what}", done)

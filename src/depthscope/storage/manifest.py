@@ -32,15 +32,14 @@ class Piece:
     ----------
     offset, size, crc : int
         `crc` is their CRC32C.
-    first, last : int
-        First and last place among the archive's events, of a row group; -1 otherwise.
+    first : int
+        First place among the archive's events, of a row group; -1 otherwise.
     """
 
     offset: int
     size: int
     crc: int
     first: int = -1
-    last: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,6 @@ class ArchivedFile:
     ----------
     path : str
         From the archive's root, with slashes.
-    rows : int
     instrument : dict
         As :func:`~depthscope.storage.archived.instrument_to_json` tells it.
     groups : list of Piece
@@ -61,7 +59,6 @@ class ArchivedFile:
     """
 
     path: str
-    rows: int
     instrument: dict[str, Any]
     groups: list[Piece]
     rest: list[Piece]
@@ -81,15 +78,12 @@ class Manifest:
     run : str
         Its name: that of its files and of its manifest.
     events : int
-    start : int
-        Receive time of the first event, UTC ns.
     about : About
     files : list of ArchivedFile
     """
 
     run: str
     events: int
-    start: int
     about: About
     files: list[ArchivedFile] = field(default_factory=list)
 
@@ -98,7 +92,6 @@ class Manifest:
         told = {
             "run": self.run,
             "events": self.events,
-            "start": self.start,
             "about": self.about.to_json(),
             "files": [asdict(one) for one in self.files],
         }
@@ -127,16 +120,15 @@ def read_manifest(path: Path) -> Manifest:
         raise FormatUnknown(f"{path} is of a later version of the archive. Use a later depthscope.")
     told = json.loads(text)
     files = [
-        ArchivedFile(
-            one["path"],
-            one["rows"],
-            one["instrument"],
-            [Piece(**piece) for piece in one["groups"]],
-            [Piece(**piece) for piece in one["rest"]],
-        )
+        ArchivedFile(one["path"], one["instrument"], _pieces(one["groups"]), _pieces(one["rest"]))
         for one in told["files"]
     ]
-    return Manifest(told["run"], told["events"], told["start"], About.from_json(told["about"]), files)
+    return Manifest(told["run"], told["events"], About.from_json(told["about"]), files)
+
+
+def _pieces(told: list[dict[str, int]]) -> list[Piece]:
+    """Pieces of a manifest; earlier ones say more of them than is needed."""
+    return [Piece(one["offset"], one["size"], one["crc"], one["first"]) for one in told]
 
 
 def checksum(path: Path, offset: int, size: int) -> int | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Whole", "whole_file", "write_error"]
+__all__ = ["Whole", "unwound_by_signals", "whole_file", "write_error"]
 
 
 def write_error(name: object, error: OSError) -> OutputError:

@@ -1,12 +1,11 @@
 """Parquet archives: events by venue, symbol and day, for other programs and for the long run.
 
-Files are written beside, made durable, renamed, read back and compared; the manifest that says the
-run is complete comes last. Only then may what was archived be deleted.
+Files are written beside, made durable, read back, compared, and only then given their names; the
+manifest that says the run is complete comes last. Only then may what was archived be deleted.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from depthscope.errors import CorruptData
 from depthscope.storage.archived import About, instrument_to_json
 from depthscope.storage.disk import DISK
 from depthscope.storage.manifest import FOLDER, ArchivedFile, Manifest, Piece, checksum
-from depthscope.storage.outputs import Whole, whole_file, write_error
+from depthscope.storage.outputs import Whole, unwound_by_signals, whole_file, write_error
 from depthscope.storage.parquet_rows import META, columns_of, digest_of, events_of, meta_of, schema_of
 
 if TYPE_CHECKING:
@@ -51,53 +50,62 @@ class _Part:
     writer: Any = None
     held: list[tuple[Any, Events]] = field(default_factory=list)
     held_rows: int = 0
-    rows: int = 0
-    spans: list[tuple[int, int]] = field(default_factory=list)  # first and last place, a row group each
+    firsts: list[int] = field(default_factory=list)  # first place, a row group each
     digests: list[int] = field(default_factory=list)
 
     @property
-    def told(self) -> str:
+    def told(self) -> dict[str, Any]:
+        """Its instrument."""
         return instrument_to_json(self.key, self.instrument)
+
+    def _opened(self) -> Whole:
+        """Its file, open from the first row group on."""
+        import pyarrow.parquet as pq
+
+        if self.out is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.out = Whole(self.path)
+            self.writer = pq.ParquetWriter(
+                self.out.stream,
+                schema_of(),
+                compression="zstd",
+                write_page_checksum=True,
+                use_dictionary=["action", "side", "price", "size"],
+                column_encoding=dict.fromkeys(_PACKED, "DELTA_BINARY_PACKED"),
+            )
+        return self.out
 
     def flush(self) -> None:
         """Write what is held as one row group."""
-        import pyarrow.parquet as pq
-
         if not self.held_rows:
             return
         rows = np.concatenate([rows for rows, _ in self.held])
         events = np.concatenate([events for _, events in self.held])
         self.held, self.held_rows = [], 0
         try:
-            if self.out is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self.out = Whole(self.path)
-                self.writer = pq.ParquetWriter(
-                    self.out.stream,
-                    schema_of(),
-                    compression="zstd",
-                    write_page_checksum=True,
-                    use_dictionary=["action", "side", "price", "size"],
-                    column_encoding=dict.fromkeys(_PACKED, "DELTA_BINARY_PACKED"),
-                )
+            self._opened()
             self.writer.write_table(columns_of(rows, events, self.instrument), row_group_size=len(rows))
         except OSError as error:
             raise write_error(self.path, error) from error
-        self.rows += len(rows)
-        self.spans.append((int(rows[0]), int(rows[-1])))
+        self.firsts.append(int(rows[0]))
         self.digests.append(digest_of(rows, events))
 
-    def end(self) -> None:
-        """Write the file's end and give it its name."""
+    def finish(self) -> ArchivedFile:
+        """Write the file's end, read it back, and say what it is; it has not got its name yet."""
         self.flush()
-        if self.out is None:
-            return
         try:
+            out = self._opened()
             self.writer.add_key_value_metadata({META: meta_of(self.told, self.digests)})
             self.writer.close()
         except OSError as error:
             raise write_error(self.path, error) from error
-        self.out.end()
+        out.sync()
+        return _described(self, out.part)
+
+    def end(self) -> None:
+        """Give it its name."""
+        if self.out is not None:
+            self.out.end()
 
     def abandon(self) -> None:
         """Leave nothing behind."""
@@ -114,17 +122,15 @@ class _Run:
 
     def __init__(self, source: Source, root: Path, run: str) -> None:
         self._source, self._root, self.run = source, root, run
+        self._manifest = root / FOLDER / f"{run}.json"
         self.parts: dict[tuple[int, int, int], _Part] = {}
         self._held = 0
         self.events = 0
-        self.start = 0
 
     def add(self, events: Events) -> None:
         """Take a chunk."""
         if not len(events):
             return
-        if not self.events:
-            self.start = int(events["ts_recv"][0])
         rows = np.arange(self.events, self.events + len(events))
         self.events += len(events)
         day = events["ts_recv"] // DAY
@@ -159,6 +165,29 @@ class _Run:
         name = f"venue={venue}/symbol={symbol}/date={date}/{self.run}-{publisher}-{number}.parquet"
         return _Part(self._root / name, name, (publisher, number), instrument)
 
+    def end(self) -> Manifest:
+        """Give all files their names once all of them have been read back, then write the manifest."""
+        files = [part.finish() for part in self.parts.values()]
+        for part in self.parts.values():
+            part.end()
+        manifest = Manifest(self.run, self.events, About.of(self._source), files)
+        try:
+            self._manifest.parent.mkdir(parents=True, exist_ok=True)
+            DISK.sync_folder(self._root)
+        except OSError as error:
+            raise write_error(self._manifest.parent, error) from error
+        with whole_file(self._manifest) as out:
+            out.write(manifest.to_bytes())
+        return manifest
+
+    def abandon(self) -> None:
+        """Leave nothing behind: first the manifest goes, which says that the rest is there."""
+        with suppress(OSError):  # it is not there, nor perhaps its folder
+            self._manifest.unlink()
+        for part in self.parts.values():
+            part.abandon()
+        _remove_empty(self._root, [self._manifest.parent, *(p.path.parent for p in self.parts.values())])
+
 
 def write_parquet(
     source: Source, root: Path, progress: Callable[[float, float], None] | None = None
@@ -190,55 +219,42 @@ def write_parquet(
         When the tick of an instrument is not known.
     """
     run = _Run(source, root, secrets.token_hex(6))
-    done = False
     try:
-        for events in source.chunks():
-            run.add(events)
-            if progress is not None:
-                progress(source.info.bytes_read, source.info.bytes_total)
-        for part in run.parts.values():
-            part.end()
-        about = About.of(source)
-        files = [_described(one) for one in run.parts.values()]
-        manifest = Manifest(run.run, run.events, run.start, about, files)
-        folder = root / FOLDER
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            DISK.sync_folder(root)
-        except OSError as error:
-            raise write_error(folder, error) from error
-        with whole_file(folder / f"{run.run}.json") as out:
-            out.write(manifest.to_bytes())
-        done = True
-        return manifest
-    finally:
-        if not done:
-            for part in run.parts.values():
-                part.abandon()
-            _remove_empty(root, [part.path.parent for part in run.parts.values()])
+        with unwound_by_signals():
+            for events in source.chunks():
+                run.add(events)
+                if progress is not None:
+                    progress(source.info.bytes_read, source.info.bytes_total)
+            return run.end()
+    except BaseException:
+        run.abandon()
+        raise
 
 
-def _described(part: _Part) -> ArchivedFile:
+def _described(part: _Part, written: Path) -> ArchivedFile:
     """Read a file back, compare its events with what was to be written, and note its checksums."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    size = part.path.stat().st_size
-    with pq.ParquetFile(part.path, page_checksum_verification=True) as file:
-        layout = file.metadata
-        read = [digest_of(*events_of(file.read_row_group(n))) for n in range(layout.num_row_groups)]
-        spans = [_bytes_of(layout.row_group(n)) for n in range(layout.num_row_groups)]
-    if read != part.digests:
-        raise CorruptData(
-            f"{part.path} did not read back as it was written, and was removed. See to the disk."
-        )
+    wrong = CorruptData(f"{part.path} did not read back as it was written; nothing is left. See to the disk.")
+    try:
+        with pq.ParquetFile(written, page_checksum_verification=True) as file:
+            layout = file.metadata
+            read = [digest_of(*events_of(file.read_row_group(n))) for n in range(layout.num_row_groups)]
+            spans = [_bytes_of(layout.row_group(n)) for n in range(layout.num_row_groups)]
+            meta = (layout.metadata or {}).get(META)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise wrong from error
+    if read != part.digests or meta != meta_of(part.told, part.digests):
+        raise wrong
     groups, rest, at = [], [], 0
-    for (begin, end), (first, last) in zip(spans, part.spans, strict=True):
+    for (begin, end), first in zip(spans, part.firsts, strict=True):
         if begin > at:
-            rest.append(_piece(part.path, at, begin))
-        groups.append(_piece(part.path, begin, end, first, last))
+            rest.append(_piece(written, at, begin))
+        groups.append(_piece(written, begin, end, first))
         at = end
-    rest.append(_piece(part.path, at, size))
-    return ArchivedFile(part.name, part.rows, json.loads(part.told), groups, rest)
+    rest.append(_piece(written, at, written.stat().st_size))
+    return ArchivedFile(part.name, part.told, groups, rest)
 
 
 def _bytes_of(group: Any) -> tuple[int, int]:
@@ -252,20 +268,20 @@ def _bytes_of(group: Any) -> tuple[int, int]:
     return min(starts), max(ends)
 
 
-def _piece(path: Path, begin: int, end: int, first: int = -1, last: int = -1) -> Piece:
+def _piece(path: Path, begin: int, end: int, first: int = -1) -> Piece:
     crc = checksum(path, begin, end - begin)
     if crc is None:
         raise CorruptData(f"{path} has become shorter than it was written. See to the disk.")
-    return Piece(begin, end - begin, crc, first, last)
+    return Piece(begin, end - begin, crc, first)
 
 
 def _remove_empty(root: Path, folders: list[Path]) -> None:
-    """Remove folders that an abandoned run has made."""
+    """Remove the folders of an abandoned run that are empty now, the root too."""
     for folder in folders:
         for one in (folder, *folder.parents):
             if one == root.parent:
                 break
             try:
                 one.rmdir()
-            except OSError:  # it is not empty
+            except OSError:  # it is not empty, or was never made
                 break

@@ -32,7 +32,7 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-def schema_of(metadata: dict[bytes, bytes] | None = None) -> Any:
+def schema_of() -> Any:
     """Arrow schema of an archive's files.
 
     ``row`` is the event's place among all of its archive, all symbols. ``price`` and ``size`` are for
@@ -52,8 +52,7 @@ def schema_of(metadata: dict[bytes, bytes] | None = None) -> Any:
         "lots": pa.int64(),
         **{name: pa.from_numpy_dtype(EVENT[name]) for name in _NUMBERS},
     }
-    fields = [pa.field(name, types[name], nullable=name == "price") for name in _COLUMNS]
-    return pa.schema(fields, metadata=metadata)
+    return pa.schema([pa.field(name, types[name], nullable=name == "price") for name in _COLUMNS])
 
 
 def columns_of(rows: Rows, events: Events, instrument: Instrument) -> Any:
@@ -124,11 +123,9 @@ def digest_of(rows: Rows, events: Events) -> int:
     )
 
 
-def meta_of(instrument: str, digests: list[int]) -> bytes:
+def meta_of(instrument: dict[str, Any], digests: list[int]) -> bytes:
     """Metadata of a file: its instrument, and a digest of every row group's events; checked itself."""
-    text = json.dumps(
-        {"version": VERSION, "instrument": json.loads(instrument), "digests": digests}, sort_keys=True
-    )
+    text = json.dumps({"version": VERSION, "instrument": instrument, "digests": digests}, sort_keys=True)
     return f"{crc32c(text.encode()):08x} {text}".encode()
 
 
@@ -146,5 +143,5 @@ def meta_from(value: bytes) -> tuple[Key, Instrument, list[int]]:
     told = json.loads(text)
     if told.get("version") != VERSION:
         raise ValueError(f"version {told.get('version')} of the archive, where this program reads {VERSION}")
-    key, instrument = instrument_from_json(json.dumps(told["instrument"]))
+    key, instrument = instrument_from_json(told["instrument"])
     return key, instrument, [int(one) for one in told["digests"]]

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from depthscope.errors import CorruptData
 from depthscope.market.events import empty_events
-from depthscope.market.source import SourceInfo
-from depthscope.storage.archived import Instruments, instrument_from_json
+from depthscope.storage.archived import Archive, instrument_from_json
 from depthscope.storage.manifest import FOLDER, HEAD, checksum, read_manifest
 from depthscope.storage.parquet_rows import META, digest_of, events_of, meta_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from depthscope.market.events import Events
-    from depthscope.market.instruments import Instrument
-    from depthscope.market.source import Key, SourceOptions
+    from depthscope.market.source import SourceOptions
     from depthscope.storage.manifest import ArchivedFile, Piece
 
 __all__ = ["FORMAT", "ParquetSource", "open_file", "sniff"]
@@ -30,7 +26,6 @@ FORMAT: Final = "parquet"
 PARQUET: Final = b"PAR1"
 MOST_FOOTER: Final = 64 << 20
 STEP: Final = 65_536  # events put in order together
-ADVICE: Final = "What came before the damage is good."
 
 
 def sniff(path: Path, head: bytes) -> bool:
@@ -70,34 +65,6 @@ def open_file(path: Path, options: SourceOptions) -> ParquetSource | LoneFile:
     return ParquetSource(path, options) if path.suffix == ".json" else LoneFile(path, options)
 
 
-class _Archive:
-    """What runs and single files have in common."""
-
-    def __init__(self, path: Path, options: SourceOptions) -> None:
-        self.path = path
-        self._options = options
-        self._instruments = Instruments(options, str(path))
-        self.info = SourceInfo(str(path), FORMAT)
-
-    @property
-    def instruments(self) -> Mapping[Key, Instrument]:
-        """Instruments of the archive."""
-        return self._instruments.found
-
-    def resolve(self, publisher: int, instrument_id: int) -> Instrument:
-        """Return the instrument of a key met in the events.
-
-        Raises
-        ------
-        UnknownInstrument
-            When the archive does not name it.
-        """
-        return self._instruments.resolve(publisher, instrument_id)
-
-    def _corrupt(self, what: str, done: int = 0) -> CorruptData:
-        return CorruptData(f"{what}. {done:,} events were read up to there. {ADVICE}", done)
-
-
 @dataclass(slots=True, eq=False)
 class _Cursor:
     """A file of a run being read: events of it that have not been given yet."""
@@ -133,7 +100,7 @@ class _Cursor:
         return ""
 
 
-class ParquetSource(_Archive):
+class ParquetSource(Archive):
     """One run of a Parquet archive as a source: all symbols, in the order they were archived.
 
     Parameters
@@ -149,20 +116,14 @@ class ParquetSource(_Archive):
     """
 
     def __init__(self, path: Path, options: SourceOptions) -> None:
-        super().__init__(path, options)
+        super().__init__(path, options, FORMAT)
         self._manifest = manifest = read_manifest(path)
         self._root = path.parent.parent
         for file in manifest.files:
-            self._instruments.add(*instrument_from_json(json.dumps(file.instrument)))
-        if options.symbols:
-            self._instruments.check_symbols(options.symbols)
-        info, about = self.info, manifest.about
-        info.bytes_total = sum(file.size for file in manifest.files)
-        info.schema, info.dataset = about.schema, about.dataset
-        info.notes["archived from"] = about.format
-        info.warnings += about.warnings
-        for reason, count in about.skipped.items():
-            info.notes[f"left out: {reason}"] = f"{count:,}"
+            self._add(*instrument_from_json(file.instrument))
+        self._check_symbols()
+        self.info.bytes_total = sum(file.size for file in manifest.files)
+        self._tell(manifest.about)
 
     def chunks(self) -> Iterator[Events]:
         """Yield EVENT arrays; each stays valid.
@@ -228,7 +189,7 @@ class ParquetSource(_Archive):
         return block
 
 
-class LoneFile(_Archive):
+class LoneFile(Archive):
     """One Parquet file of an archive as a source: one instrument and day, without the manifest.
 
     Parameters
@@ -241,7 +202,7 @@ class LoneFile(_Archive):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        super().__init__(path, options)
+        super().__init__(path, options, FORMAT)
         self.info.bytes_total = path.stat().st_size
         try:
             with pq.ParquetFile(path) as file:
@@ -249,9 +210,8 @@ class LoneFile(_Archive):
                 key, instrument, self._digests = meta_from((file.metadata.metadata or {}).get(META, b""))
         except (OSError, ValueError, pa.ArrowException) as error:
             raise self._corrupt(f"{path}: {error}") from error
-        self._instruments.add(key, instrument)
-        if options.symbols:
-            self._instruments.check_symbols(options.symbols)
+        self._add(key, instrument)
+        self._check_symbols()
         self.info.dataset = instrument.venue
 
     def chunks(self) -> Iterator[Events]:
