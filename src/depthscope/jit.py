@@ -14,7 +14,7 @@ import tempfile
 import warnings
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import llvmlite.binding
 import numba
@@ -178,7 +178,7 @@ class _Impl(CompileResultCacheImpl):
         return cres
 
 
-def _no_linking(name: str) -> None:
+def _no_linking(name: str) -> NoReturn:
     """Refuse what only `njit` and `hot` functions can do."""
     raise RuntimeError(f"{name} is a kernel: compiled code cannot call it. Share a function made with njit.")
 

@@ -23,6 +23,7 @@ SECOND = 10**9
 MS = 10**6
 START = 1_795_000_000 * SECOND  # on every grid there is
 ME = "192.0.2.1"
+DEPTH = "btcusdt@depth@100ms"
 FULL = Capability.TRADES | Capability.L2 | Capability.AGGRESSOR
 
 
@@ -175,3 +176,19 @@ class LocalBook:
             return {int(p * 10**9): int(q * 10**9) // of.lot for p, q in levels.items()}
 
         return side(self.bids), side(self.asks)
+
+
+def two(seconds: int = 60, **settings: Any) -> Exchange:
+    """Two symbols, both moving."""
+    rows = [*quiet_book(), *quiet_book(2), *pulse(seconds), *pulse(seconds, symbol=2)]
+    return played(rows, ("BTCUSDT", "ETHUSDT"), **settings)
+
+
+def depth_of(exchange: Exchange, seconds: float) -> list[Any]:
+    connected(exchange, "public", DEPTH)
+    return messages(exchange, seconds)
+
+
+def at(message: Any) -> float:
+    """Seconds after the start at which a message was sent."""
+    return (message["E"] - START // MS) / 1_000

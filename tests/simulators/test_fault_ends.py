@@ -10,8 +10,10 @@ from depthscope.market import events as ev
 from tests.simulators.market import (
     MS,
     LocalBook,
+    at,
     body,
     connected,
+    depth_of,
     dollars,
     event,
     get,
@@ -21,8 +23,8 @@ from tests.simulators.market import (
     quiet,
     quiet_book,
     run,
+    two,
 )  # fmt: skip
-from tests.simulators.test_faults import at, depth_of, two
 
 
 def crossed_messages(fault: str) -> list[float]:

@@ -13,14 +13,17 @@ from depthscope.simulators.binance_garbage import HUGE, VARIANTS
 from depthscope.simulators.binance_rules import MINUTE, NEVER
 from depthscope.simulators.binance_wire import Out, Reply
 from tests.simulators.market import (
+    DEPTH,
     ME,
     MS,
     SECOND,
     START,
     LocalBook,
+    at,
     body,
     connected,
     contiguous,
+    depth_of,
     dollars,
     event,
     get,
@@ -32,26 +35,8 @@ from tests.simulators.market import (
     run,
     steps,
     texts,
+    two,
 )  # fmt: skip
-
-DEPTH = "btcusdt@depth@100ms"
-
-
-def two(seconds: int = 60, **settings: Any) -> Exchange:
-    """Two symbols, both moving."""
-    rows = [*quiet_book(), *quiet_book(2), *pulse(seconds), *pulse(seconds, symbol=2)]
-    return played(rows, ("BTCUSDT", "ETHUSDT"), **settings)
-
-
-def depth_of(exchange: Exchange, seconds: float) -> list[Any]:
-    connected(exchange, "public", DEPTH)
-    return messages(exchange, seconds)
-
-
-def at(message: Any) -> float:
-    """Seconds after the start at which a message was sent."""
-    return (message["E"] - START // MS) / 1_000
-
 
 # ── messages ──
 
@@ -426,8 +411,16 @@ def test_faults_are_injected_and_reported() -> None:
     ]  # two of each speed
     assert told["symbols"]["BTCUSDT"]["status"] == "TRADING"
     assert told["connections"][0]["streams"] == [DEPTH]
-    for text in (b"", b"nonsense", b"drop:NOSUCH", b"drop\n" * 65):
+    for text in (
+        b"",
+        b"nonsense",
+        b"drop:NOSUCH",
+        b"drop\n" * 65,
+        b"freeze\nnonsense",
+        b"freeze\ndrop:NOSUCH",
+    ):
         assert exchange.request("POST", "/sim/fault", "", ME, exchange.now, text).status == 400
+    assert body(get(exchange, "/sim/status"))["faults"] == told["faults"], "all of them, or none"
 
 
 def test_the_simulators_own_addresses_are_free() -> None:

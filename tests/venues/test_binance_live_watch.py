@@ -177,6 +177,16 @@ def test_a_changed_tick_is_quarantined() -> None:
     assert s.instruments() == ""  # and stays so
 
 
+def test_a_new_connection_does_not_end_a_quarantine() -> None:
+    s = live("BTCUSDT", "ETHUSDT")
+    s.instruments(BTCUSDT=("0.01", "0.001"))
+    s.link("market-1", "lost", 2, "reset")
+    (again,) = s.taken(Open)
+    s.link(again.name)
+    s.confirm()
+    assert [s.machine.books[name].tape for name in ("BTCUSDT", "ETHUSDT")] == ["STALE", "LIVE"]
+
+
 def test_the_session_can_halt_resume_and_resync() -> None:
     s = live()
     assert s.give(Kind.STATUS, {"event": "halt", "symbol": "BTCUSDT", "reason": "operator"}) == "S"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -261,7 +262,8 @@ def _export_events(path: Path, target: Path) -> dict[str, Any]:
     with progress("export") as advance:
         told = archive_source(source, target, advance)
     for segment in ended:
-        mark_archived(segment, str(told.get("run", target.resolve())))
+        with suppress(FileNotFoundError):  # pruned meanwhile
+            mark_archived(segment, str(told.get("run", target.resolve())))
     return {**told, "gaps": len(checked.gaps)}
 
 

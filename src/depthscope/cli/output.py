@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 from depthscope.errors import OutputError
-from depthscope.storage.outputs import whole_file
+from depthscope.storage.outputs import whole_file, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -125,7 +125,7 @@ class TableWriter:
             When the target takes no more.
         """
         if self._sink is None:
-            with _failures(self._target):
+            with writing(self._target):
                 self._sink = self._open(batch.schema)
             self.columns = list(batch.schema.names)
         self._waiting.append(batch)
@@ -148,7 +148,7 @@ class TableWriter:
         self._pool.shutdown()
         if self._sink is not None:
             sink, self._sink = self._sink, None
-            with _failures(self._target):
+            with writing(self._target):
                 sink.close()
 
     def abandon(self) -> None:
@@ -173,23 +173,9 @@ class TableWriter:
         import pyarrow as pa
 
         table = pa.Table.from_batches(waiting).combine_chunks()
-        with _failures(self._target):
+        with writing(self._target):
             for batch in table.to_batches():
                 sink.write_batch(batch)
-
-
-@contextmanager
-def _failures(target: str) -> Iterator[None]:
-    """Tell what a failure to write means."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise  # whoever read our output has gone: no fault of anybody's
-    except OSError as error:
-        raise OutputError(
-            f"Writing {target} failed: {error.strerror or error}. No partial file is left; make "
-            "room or choose another place, and run the command again."
-        ) from error
 
 
 def _opener(kind: str, stream: IO[bytes]) -> Callable[[Any], _Sink]:

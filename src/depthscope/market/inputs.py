@@ -28,12 +28,13 @@ class Kind(IntEnum):
 
     ==========  ===========================================================================
     WS          a message of a stream connection, byte for byte
-    REST        a reply: one JSON line ``{"url", "status", "symbol"?}``, then the body
+    REST        a reply: one JSON line ``{"url", "status", "sent", "symbol"?}`` (status 0: there was none, the
+                body says why), then the body
     CLOCK       JSON ``{"wall": ns}``: the receive clock moved on; wall time beside it
     LINK        JSON ``{"event": "open" | "lost" | "closed" | "ended", "name", "reason"?, "ready"?}``
-    STATUS      JSON: what the session itself noticed or was told (halt, operator, disk)
-    INSTRUMENT  JSON: id, symbol, tick, lot and the rest of one instrument
-    CONFIG      JSON: settings in force, with their hash
+    STATUS      JSON ``{"event", "symbol"?, "reason"?}``: what the session noticed or was told
+    INSTRUMENT  JSON ``{"publisher", "id", "symbol", "tick", "lot"}``, tick and lot in 1e-9
+    CONFIG      JSON ``{"<venue>": {"symbols": [...], ...}}``: the venue's settings in force
     BLOB        one JSON line ``{"name", "sha256"}``, then the bytes (a model, a baseline)
     ==========  ===========================================================================
     """
@@ -87,7 +88,7 @@ class Machine(Protocol):
         ...
 
     def take(self) -> Events:
-        """Events made since the last call; valid until the next call of `step`."""
+        """Events of all steps since the last call; valid until the next call of `step`."""
         ...
 
     def snapshot(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from depthscope.errors import ConfigError
+from depthscope.errors import ConfigError, UnknownInstrument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -108,6 +108,22 @@ class Scan:
     start: int = 0
     end: int = 0
     keys: list[Key] = field(default_factory=list)
+
+
+def instrument_of(
+    instruments: Mapping[Key, Instrument], publisher: int, instrument_id: int, where: object
+) -> Instrument:
+    """Return the instrument of a key, for sources that have met all they can resolve.
+
+    Raises
+    ------
+    UnknownInstrument
+        When none has that key; `where` is named as the place that was looked at.
+    """
+    found = instruments.get((publisher, instrument_id))
+    if found is None:
+        raise UnknownInstrument(f"{where}: no instrument {publisher}/{instrument_id} has appeared.")
+    return found
 
 
 @runtime_checkable

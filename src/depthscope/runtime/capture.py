@@ -17,12 +17,11 @@ from depthscope.errors import (
     CorruptData,
     EmptyData,
     SourceMissing,
-    UnknownInstrument,
     UnknownName,
 )
 from depthscope.market.events import LOST
 from depthscope.market.inputs import Input, Kind
-from depthscope.market.source import SourceInfo
+from depthscope.market.source import SourceInfo, instrument_of
 from depthscope.runtime.machines import machine_for, venue_of
 from depthscope.storage.capture import CaptureReader, Gap, list_segments
 
@@ -107,10 +106,7 @@ class CaptureSource:
         UnknownInstrument
             When no event had that key.
         """
-        found = self._instruments.get((publisher, instrument_id))
-        if found is None:
-            raise UnknownInstrument(f"{self.path}: no instrument {publisher}/{instrument_id} has appeared.")
-        return found
+        return instrument_of(self._instruments, publisher, instrument_id, self.path)
 
     def chunks(self) -> Iterator[Events]:
         """Yield EVENT arrays; may be called again: reading starts over.

@@ -19,9 +19,10 @@ import msgspec
 import numpy as np
 
 from depthscope import jit
-from depthscope.errors import DepthscopeError, FeedFailed, UnknownInstrument, UnknownName
+from depthscope.errors import DepthscopeError, FeedFailed, UnknownName
 from depthscope.market.events import empty_events
 from depthscope.market.inputs import Input, Kind
+from depthscope.market.source import instrument_of
 from depthscope.runtime.clock import SystemClock
 from depthscope.runtime.machines import feed_for
 from depthscope.storage.capture import CaptureWriter
@@ -162,10 +163,7 @@ class LiveFeed:
         UnknownInstrument
             When no event had that key.
         """
-        found = self.instruments.get((publisher, instrument_id))
-        if found is None:
-            raise UnknownInstrument(f"No instrument {publisher}/{instrument_id} has appeared.")
-        return found
+        return instrument_of(self.instruments, publisher, instrument_id, self.venue)
 
     def _run(self) -> None:
         try:

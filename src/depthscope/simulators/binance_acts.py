@@ -36,7 +36,7 @@ class Acts:
         UnknownName
             When it is about a symbol, route or endpoint that is not there.
         """
-        self._check_target(fault)
+        self.check_target(fault)
         self._count += 1
         chance = Chance(self._exchange.seed, "fault", self._count)
 
@@ -55,7 +55,14 @@ class Acts:
         else:
             strike(now)
 
-    def _check_target(self, fault: Fault) -> None:
+    def check_target(self, fault: Fault) -> None:
+        """Refuse a fault about what is not there.
+
+        Raises
+        ------
+        UnknownName
+            When there is no such symbol, route or endpoint.
+        """
         about = KINDS[fault.kind].about
         if fault.target == "*":
             return

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from depthscope.errors import DepthscopeError
 from depthscope.simulators.binance_books import ASKS, BIDS
+from depthscope.simulators.binance_faults import parse_fault
 from depthscope.simulators.binance_rules import MS, SECOND
 from depthscope.simulators.binance_strikes import refusal
 from depthscope.simulators.binance_text import encode
@@ -335,4 +336,7 @@ def _sim_fault(exchange: Exchange, body: bytes) -> Any:
     lines = [line.strip() for line in body.decode("utf-8", "replace").splitlines() if line.strip()]
     if not 1 <= len(lines) <= _MOST_FAULTS:
         raise _Refused(-1130, f"Write 1 to {_MOST_FAULTS} faults, one a line, such as drop:BTCUSDT.")
-    return {"faults": [exchange.inject(line, exchange.now).kind for line in lines]}
+    faults = [parse_fault(line) for line in lines]
+    for fault in faults:  # all or none
+        exchange.acts.check_target(fault)
+    return {"faults": [exchange.inject(fault, exchange.now).kind for fault in faults]}

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from depthscope.errors import ConfigError, CorruptData, UnknownInstrument, UnknownName
+from depthscope.errors import ConfigError, CorruptData, UnknownName
 from depthscope.market.instruments import Capability, Instrument
-from depthscope.market.source import SourceInfo
+from depthscope.market.source import SourceInfo, instrument_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,12 +144,7 @@ class Archive:
         UnknownInstrument
             When the archive does not name it.
         """
-        found = self._found.get((publisher, instrument_id))
-        if found is None:
-            raise UnknownInstrument(
-                f"{self.path} names no instrument {instrument_id} of publisher {publisher}."
-            )
-        return found
+        return instrument_of(self._found, publisher, instrument_id, self.path)
 
     def _add(self, key: Key, instrument: Instrument) -> None:
         """Enter an instrument; of two with one key the first stays.

@@ -15,15 +15,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Whole", "unwound_by_signals", "whole_file", "write_error"]
+__all__ = ["Whole", "unwound_by_signals", "whole_file", "writing"]
 
 
-def write_error(name: object, error: OSError) -> OutputError:
-    """Say that a file cannot be written, and that nothing of it is left."""
-    return OutputError(
-        f"{name} cannot be written: {error.strerror or error}. No partial file is left; make room or choose "
-        f"another place, and run it again."
-    )
+@contextmanager
+def writing(name: object) -> Iterator[None]:
+    """Tell what a failure to write means.
+
+    A pipe whose reader has gone is no failure: that `BrokenPipeError` goes on.
+
+    Raises
+    ------
+    OutputError
+        With the name, the reason, and that nothing of it is left.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"{name} cannot be written: {error.strerror or error}. No partial file is left; make room or "
+            "choose another place, and run it again."
+        ) from error
 
 
 class Whole:
@@ -41,10 +55,8 @@ class Whole:
         self.path = path
         self._name = f"{option} {path}".strip()
         self.part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
+        with writing(self._name):
             self.stream: IO[bytes] = self.part.open("wb")
-        except OSError as error:
-            raise write_error(self._name, error) from error
 
     def write(self, data: bytes) -> None:
         """Write bytes.
@@ -54,10 +66,8 @@ class Whole:
         OutputError
             When the disk takes no more.
         """
-        try:
+        with writing(self._name):
             self.stream.write(data)
-        except OSError as error:
-            raise write_error(self._name, error) from error
 
     def sync(self) -> None:
         """Make what was written durable: it may be read back from `part` then.
@@ -67,11 +77,9 @@ class Whole:
         OutputError
             When that cannot be done.
         """
-        try:
+        with writing(self._name):
             self.stream.flush()
             os.fsync(self.stream.fileno())
-        except OSError as error:
-            raise write_error(self._name, error) from error
 
     def end(self) -> None:
         """Make it durable and give it its name.
@@ -82,12 +90,10 @@ class Whole:
             When that cannot be done.
         """
         self.sync()
-        try:
+        with writing(self._name):
             self.stream.close()
             DISK.replace(self.part, self.path)
             DISK.sync_folder(self.path.parent)
-        except OSError as error:
-            raise write_error(self._name, error) from error
 
     def abandon(self) -> None:
         """Leave nothing behind, unless it has ended."""

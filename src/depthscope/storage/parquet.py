@@ -19,7 +19,7 @@ from depthscope.errors import CorruptData
 from depthscope.storage.archived import About, instrument_to_json
 from depthscope.storage.disk import DISK
 from depthscope.storage.manifest import FOLDER, ArchivedFile, Manifest, Piece, checksum
-from depthscope.storage.outputs import Whole, unwound_by_signals, whole_file, write_error
+from depthscope.storage.outputs import Whole, unwound_by_signals, whole_file, writing
 from depthscope.storage.parquet_rows import META, columns_of, digest_of, events_of, meta_of, schema_of
 
 if TYPE_CHECKING:
@@ -82,23 +82,19 @@ class _Part:
         rows = np.concatenate([rows for rows, _ in self.held])
         events = np.concatenate([events for _, events in self.held])
         self.held, self.held_rows = [], 0
-        try:
+        with writing(self.path):
             self._opened()
             self.writer.write_table(columns_of(rows, events, self.instrument), row_group_size=len(rows))
-        except OSError as error:
-            raise write_error(self.path, error) from error
         self.firsts.append(int(rows[0]))
         self.digests.append(digest_of(rows, events))
 
     def finish(self) -> ArchivedFile:
         """Write the file's end, read it back, and say what it is; it has not got its name yet."""
         self.flush()
-        try:
+        with writing(self.path):
             out = self._opened()
             self.writer.add_key_value_metadata({META: meta_of(self.told, self.digests)})
             self.writer.close()
-        except OSError as error:
-            raise write_error(self.path, error) from error
         out.sync()
         return _described(self, out.part)
 
@@ -171,11 +167,9 @@ class _Run:
         for part in self.parts.values():
             part.end()
         manifest = Manifest(self.run, self.events, About.of(self._source), files)
-        try:
+        with writing(self._manifest.parent):
             self._manifest.parent.mkdir(parents=True, exist_ok=True)
             DISK.sync_folder(self._root)
-        except OSError as error:
-            raise write_error(self._manifest.parent, error) from error
         with whole_file(self._manifest) as out:
             out.write(manifest.to_bytes())
         return manifest

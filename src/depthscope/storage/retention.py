@@ -11,10 +11,10 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
-from depthscope.errors import ConfigError, InputError
+from depthscope.errors import ConfigError, InputError, OutputError
 from depthscope.storage.disk import DISK, is_open_elsewhere
 from depthscope.storage.frames import FrameKind, FrameReader
-from depthscope.storage.outputs import whole_file, write_error
+from depthscope.storage.outputs import whole_file
 from depthscope.storage.segments import HEADER_BYTES, SUFFIX, list_segments
 
 if TYPE_CHECKING:
@@ -182,7 +182,10 @@ def retain(folder: Path, policy: Retention, now: int) -> list[Deletion]:
             path.unlink()
             path.with_name(path.name + MARK).unlink(missing_ok=True)
         except OSError as error:
-            raise write_error(path, error) from error
+            raise OutputError(
+                f"{path} could not be deleted, or the journal beside it not written: "
+                f"{error.strerror or error}. It and all later ones are kept."
+            ) from error
     if going:
         DISK.sync_folder(folder)
     return going

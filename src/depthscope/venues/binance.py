@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from depthscope.errors import ConfigError, CorruptData, EmptyData, UnknownInstrument, UnknownName
 from depthscope.market.instruments import find_instrument
-from depthscope.market.source import SourceInfo
+from depthscope.market.source import SourceInfo, instrument_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -180,10 +180,7 @@ class BinanceSource:
         UnknownInstrument
             When no event had that key.
         """
-        found = self._decoder.instruments.get((publisher, instrument_id))
-        if found is None:
-            raise UnknownInstrument(f"{self.path}: no instrument {publisher}/{instrument_id} has appeared.")
-        return found
+        return instrument_of(self._decoder.instruments, publisher, instrument_id, self.path)
 
     def chunks(self) -> Iterator[Events]:
         """Yield EVENT arrays; each stays valid until three more have been produced.

@@ -129,7 +129,8 @@ class BinanceMachine(Pulse):
             self._notice(now, "link", slot.name, "LIVE", f"connection {connection} carries its streams")
             for name in slot.symbols:
                 if slot.route == "market":
-                    self._tape(name, "LIVE", "subscribed", now)
+                    if not self.books[name].quarantined:
+                        self._tape(name, "LIVE", "subscribed", now)
                 elif self.books[name].state != "LIVE":
                     self.books[name].blind = now
                     self._restart(name, now, b.DEPTH_UPDATE, b.BOOK_TICKER)

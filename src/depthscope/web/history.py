@@ -110,7 +110,6 @@ class Level:
         self._bid_size, self._ask_size, self._imbalance, self._ofi = (np.zeros(cols, "<f4") for _ in range(4))
         self._cvd = np.zeros(cols, "<f8")
         self._flags = np.zeros(cols, "u1")
-
         self._reserved = False
 
     @property
