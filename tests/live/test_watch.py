@@ -39,7 +39,8 @@ def test_a_sound_session_is_ok_and_audited(tmp_path: Path, caplog: pytest.LogCap
         with watch:
             wait_for(lambda: [f.state for f in watch.snapshot.feeds] == ["LIVE", "LIVE"])
             wait_for(lambda: watch.snapshot.recorder is not None and watch.snapshot.recorder.durable > 50)
-            assert assess(watch.snapshot).status == "ok", assess(watch.snapshot).reasons
+            # A disk that is busy with other tests may keep an input waiting for a second.
+            wait_for(lambda: assess(watch.snapshot).status == "ok")
             venue.inject("refuse@0s+4s")
             venue.inject("disconnect:public@0s")
             wait_for(lambda: "STALE" in [f.state for f in watch.snapshot.feeds])
