@@ -17,11 +17,15 @@ settings.register_profile("usual", deadline=None)
 settings.register_profile("nightly", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
-# Programs under test run as a user's do: output is buffered, and Ctrl+C is heard though a shell that put the
-# tests into the background ignores it for everything below.
+# Programs under test run as a user's do: output is buffered, and Ctrl+C or a closed terminal is heard, though a
+# shell that put the tests into the background, or nohup, ignores it for everything below.
 os.environ.pop("PYTHONUNBUFFERED", None)
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+for _name, _usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if (
+        getattr(signal, _name, None) is not None
+        and signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN
+    ):
+        signal.signal(getattr(signal, _name), _usual)
 
 ROOT = Path(__file__).resolve().parent.parent
 
