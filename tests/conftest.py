@@ -17,15 +17,13 @@ settings.register_profile("usual", deadline=None)
 settings.register_profile("nightly", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
-# Programs under test run as a user's do: output is buffered, and Ctrl+C or a closed terminal is heard, though a
-# shell that put the tests into the background, or nohup, ignores it for everything below.
+# Programs under test run as a user's do: output is buffered, and Ctrl+C or a closed terminal is heard, though
+# a shell that put the tests into the background, or nohup, ignores it for everything below.
 os.environ.pop("PYTHONUNBUFFERED", None)
 for _name, _usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
-    if (
-        getattr(signal, _name, None) is not None
-        and signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN
-    ):
-        signal.signal(getattr(signal, _name), _usual)
+    _kind = getattr(signal, _name, None)  # Windows has no SIGHUP
+    if _kind is not None and signal.getsignal(_kind) is signal.SIG_IGN:
+        signal.signal(_kind, _usual)
 
 ROOT = Path(__file__).resolve().parent.parent
 
