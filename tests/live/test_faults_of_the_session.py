@@ -141,6 +141,18 @@ def test_a_venue_that_is_not_there_is_waited_for_and_told() -> None:
     assert session.status.state == "failed"
 
 
+def test_a_recording_of_nothing_says_so(tmp_path: Path) -> None:
+    nowhere = {
+        f"DEPTHSCOPE_BINANCE_{kind}_URL": f"{of}://127.0.0.1:9"
+        for kind, of in (("REST", "http"), ("WS", "ws"))
+    }
+    process = command("record", "BTCUSDT", "--to", str(tmp_path), "--for", "2s", environment=nowhere)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "the venue cannot be reached" in said
+    assert "none of binance's markets: it was never reached" in said
+
+
 def stepped(session: LiveSession) -> LiveSession:
     session.step(time.monotonic())
     return session

@@ -298,3 +298,13 @@ def test_what_has_come_and_gone() -> None:
     come, gone = changes(longer, other)
     assert (codes_of(come), codes_of(gone)) == (["stale binance ETHUSDT"], ["stale binance BTCUSDT"])
     assert codes_of(changes(other, good)[1]) == ["stale binance ETHUSDT"]
+
+
+def test_a_quarantined_symbol_is_not_said_to_come_back() -> None:
+    (lost,), (wrong,) = (
+        [reason.text for reason in assess(snapshot(**feeds(state="STALE", reason=why))).reasons]
+        for why in ("gap", "quarantined: the venue does not list it")
+    )
+    assert "rebuilt by itself" in lost
+    assert "rebuilt" not in wrong
+    assert "correct the symbol" in wrong

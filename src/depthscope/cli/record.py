@@ -80,7 +80,9 @@ def record(
         print_json(summary)
     else:
         lost = summary["lost"]
-        trouble = f"; {lost:,} were lost: see `depthscope capture verify {to}`" if lost else ""
+        # Clock ticks and failed requests are inputs, too.
+        trouble = "" if feed.instruments else f"; none of {venue}'s markets: it was never reached"
+        trouble += f"; {lost:,} were lost: see `depthscope capture verify {to}`" if lost else ""
         say(f"recorded {summary['inputs']:,} inputs in {summary['seconds']:.0f} s to {to}{trouble}")
 
 

@@ -235,9 +235,14 @@ def _feed(feed: FeedPart, now: int, limits: Limits) -> Iterator[Reason]:
     since = now - feed.state_since_ns
     why = f" ({feed.reason})" if feed.reason else ""
     if feed.state == "STALE":
+        advice = (
+            "It stays so in this session: correct the symbol, or start the session again."
+            if feed.reason.startswith("quarantined")
+            else "It is rebuilt by itself; if it stays so, run `depthscope doctor --network` to see whether "
+            "the venue answers."
+        )
         yield _reason("degraded", "stale", about, (
-            f"{about} is STALE for {_seconds(since)}{why}: nothing is derived from its book. It is rebuilt "
-            "by itself; if it stays so, run `depthscope doctor --network` to see whether the venue answers."
+            f"{about} is STALE for {_seconds(since)}{why}: nothing is derived from its book. {advice}"
         ))  # fmt: skip
     elif feed.state == "SYNCING" and since > limits.syncing_ns:
         yield _reason("degraded", "syncing", about, (
