@@ -1,11 +1,18 @@
-"""The process itself: how much memory it holds."""
+"""The process itself: how much memory it holds, and giving back what it does not use."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["resident_bytes"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["release_memory", "resident_bytes"]
 
 _STATM = Path("/proc/self/statm")
 
@@ -21,3 +28,28 @@ def resident_bytes(statm: Path = _STATM) -> int | None:
     except (OSError, ValueError, IndexError):
         return None
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@cache
+def _trim() -> Callable[[int], int] | None:
+    if sys.platform != "linux":
+        return None
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
+
+
+def release_memory() -> bool:
+    """Give memory that was freed back to the system, where the allocator must be asked for it.
+
+    glibc keeps pages that were freed between blocks in use; a session that decodes messages of all lengths
+    grows by megabytes an hour of them. It takes a fifth of a millisecond.
+
+    Returns
+    -------
+    bool
+        Whether the allocator was asked.
+    """
+    trim = _trim()
+    if trim is None:
+        return False
+    trim(0)
+    return True

@@ -15,7 +15,7 @@ from depthscope.ops.audit import AuditWriter, config_hash
 from depthscope.ops.health import Limits, assess, changes
 from depthscope.ops.logs import log_part
 from depthscope.ops.meters import BacklogAge, LatencyHistogram, MemoryWatch, RateWatch
-from depthscope.ops.process import resident_bytes
+from depthscope.ops.process import release_memory, resident_bytes
 from depthscope.ops.snapshot import EnginePart, FeedPart, LatencyPart, ProcessPart, RecorderPart, Snapshot
 from depthscope.runtime.status import Status
 from depthscope.storage.space import SpaceLevel, SpaceLimits, SpaceWatch
@@ -36,6 +36,7 @@ __all__ = ["LiveWatch"]
 
 EVERY: Final = 1.0  # seconds between two looks
 AGAIN_NS: Final = 30_000_000_000  # between attempts to record again after a failure
+RELEASE_NS: Final = 30_000_000_000  # between gifts of freed memory to the system
 SHOWN: Final = ("depth", "aggTrade", "bookTicker", "markPrice")
 
 _log = logging.getLogger("depthscope.live")
@@ -84,6 +85,7 @@ class LiveWatch:
         self._rates: dict[str, RateWatch] = {}
         self._notices: deque[Notice] = deque()
         self._tried = 0
+        self._released = time.monotonic_ns()
         self._failure: RecordingFailed | None = None  # the last one of the recorder
         self._failures = 0
         self._segment: Path | None = None
@@ -142,6 +144,9 @@ class LiveWatch:
 
     def _look(self) -> None:
         self._keep_recording()
+        if time.monotonic_ns() - self._released >= RELEASE_NS:
+            self._released = time.monotonic_ns()
+            release_memory()
         snapshot = self.snapshot = self._picture()
         health = assess(snapshot, self._limits)
         come, gone = changes(self._health, health)
