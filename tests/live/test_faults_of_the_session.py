@@ -143,8 +143,8 @@ def test_a_venue_that_is_not_there_is_waited_for_and_told() -> None:
 
 def test_a_recording_of_nothing_says_so(tmp_path: Path) -> None:
     nowhere = {
-        f"DEPTHSCOPE_BINANCE_{kind}_URL": f"{of}://127.0.0.1:9"
-        for kind, of in (("REST", "http"), ("WS", "ws"))
+        "DEPTHSCOPE_BINANCE_REST_URL": "http://127.0.0.1:9",
+        "DEPTHSCOPE_BINANCE_WS_URL": "ws://127.0.0.1:9",
     }
     process = command("record", "BTCUSDT", "--to", str(tmp_path), "--for", "2s", environment=nowhere)
     _, said = process.communicate(timeout=60)
