@@ -80,3 +80,55 @@ def test_a_kernel_read_back_runs_and_cannot_be_linked(tmp_path: Path) -> None:
     linked = run(script, cache, "link")
     assert linked.returncode != 0
     assert "twice is a kernel: compiled code cannot call it" in linked.stderr
+
+
+STARTED = """
+import sys
+import numpy as np
+from numba import types
+from depthscope import jit
+
+@jit.njit
+def spread(values):
+    held = np.empty(len(values))  # memory of numba's runtime
+    for k in range(len(values)):
+        held[k] = values[k] - np.median(values)
+    return held
+
+@jit.kernel(types.float64(types.float64[::1]))
+def widest(values):
+    if len(values) == 0:
+        raise ValueError("nothing to look at")
+    return np.max(np.abs(spread(values)))
+
+@jit.kernel(types.float64(types.float64[::1]))
+def narrowest(values):
+    return np.min(np.abs(spread(values)))
+
+chosen = {"widest": widest, "narrowest": narrowest}
+for name in sys.argv[1:]:
+    for _ in range(1000):
+        found = chosen[name](np.array([1.0, 2.0, 9.0]))
+    print(name, found)
+try:
+    widest(np.zeros(0))
+except ValueError as error:
+    print(error)
+print(sorted({"numba.np.linalg", "numba.cpython.unicode", "scipy.linalg"} & set(sys.modules)))
+"""
+
+
+def test_reading_kernels_back_takes_nothing_of_the_compiler(tmp_path: Path) -> None:
+    """It would import numba's writers of code for arrays and linear algebra, and SciPy with them."""
+    script, cache = tmp_path / "started.py", tmp_path / "cache"
+    script.write_text(STARTED)
+    said = "widest 7.0\nnothing to look at\n"
+    first = run(script, cache, "widest")
+    assert first.stdout.startswith(said), first.stderr
+    assert "numba.np.linalg" in first.stdout, "the compiler needs it: the check sees what it should"
+    again = run(script, cache, "widest")
+    assert again.stdout == said + "[]\n", again.stderr
+    # What is compiled after something was read back shares functions with it.
+    mixed = run(script, cache, "widest", "narrowest")
+    assert mixed.stdout.startswith("widest 7.0\nnarrowest 0.0\nnothing to look at\n"), mixed.stderr
+    assert run(script, cache, "widest", "narrowest").stdout.endswith("look at\n[]\n")

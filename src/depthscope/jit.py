@@ -22,6 +22,7 @@ import numba.core.ccallback
 import numba.extending
 from numba import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.environment import Environment
 
 from depthscope.kept import cache_root
 
@@ -155,27 +156,48 @@ class _Locator:
 
 
 class _Impl(CompileResultCacheImpl):
-    """What numba keeps of a kernel, less its LLVM code, which is there for functions that would inline it.
+    """What numba keeps of a kernel, less what only a compiler would need of it.
 
-    Nothing compiled calls a kernel, and to read that code back costs a start more than everything else:
-    names of what the machine code defines are all that is looked for in it.
+    Its LLVM code is there for functions that would inline it. Nothing compiled calls a kernel, and to read
+    that code back costs a start more than everything else: names of what the machine code defines are all
+    that is looked for in it.
     """
 
     _locator_classes: list[Any] = [_Locator]  # noqa: RUF012  (an attribute of numba)
 
     def reduce(self, cres: Any) -> Any:
         whole: Any = super().reduce
-        (name, kind, (machine_code, _)), *rest = whole(cres)
+        (name, kind, (machine_code, _)), *rest, environments = whole(cres)
         shared = cres.library._get_module_for_linking()
         defined = [f.name for f in shared.functions if not f.is_declaration]
         names = "\n".join(f'define void @"{of}"() {{ unreachable }}' for of in defined)
-        return (name, kind, (machine_code, llvmlite.binding.parse_assembly(names).as_bitcode())), *rest
+        defines = llvmlite.binding.parse_assembly(names).as_bitcode()
+        return (name, kind, (machine_code, defines)), *rest, tuple(map(_of_this_module, environments))
 
     def rebuild(self, target_context: Any, payload: Any) -> Any:
         whole: Any = super().rebuild
         cres = whole(target_context, payload)
         cres.library._get_module_for_linking = partial(_no_linking, cres.fndesc.qualname)
         return cres
+
+
+def _of_this_module(environment: Any) -> Any:
+    """Return the constants of a function that a kernel has inlined, as if the function stood in this module.
+
+    Only interpreted code asks for its globals; to read them back, numba would import its own modules that
+    write code for arrays and linear algebra, and with them SciPy.
+    """
+    moved = Environment({"__name__": __name__})
+    moved.env_name = environment.env_name
+    moved.consts[:] = environment.consts
+    return moved
+
+
+@cache
+def _tell_runtime() -> None:
+    """Tell the linker where numba's runtime is. numba would also compile a part of it, for the compiler."""
+    for name, address in _untyped.core.runtime.nrt._nrt.c_helpers.items():
+        llvmlite.binding.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
 
 def _no_linking(name: str) -> NoReturn:
@@ -185,6 +207,16 @@ def _no_linking(name: str) -> NoReturn:
 
 class _Cache(FunctionCache):
     _impl_class = _Impl
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Read machine code back; what writes code, which takes as long to load, is left to the compiler."""
+        _tell_runtime()
+        guard: Any = self._guard_against_spurious_io_errors
+        load: Any = self._load_overload
+        found = None
+        with guard():
+            found = load(sig, target_context)
+        return found  # noqa: RET504  (the guard takes an error of several processes at one file, on Windows)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep machine code; a disk that takes no more costs the next start time, not this one its life."""
