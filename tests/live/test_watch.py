@@ -76,7 +76,7 @@ def test_recording_stops_before_the_disk_is_full_and_the_session_goes_on(tmp_pat
             recorder = feed.recorder
             assert recorder is not None
             wait_for(lambda: recorder.failure is not None)
-            assert "recording has stopped until there is room" in str(recorder.failure)
+            assert "recording has stopped until 1,342,177,280.00 GiB are free" in str(recorder.failure)
             wait_for(lambda: [f.state for f in watch.snapshot.feeds] == ["LIVE"])
             wait_for(lambda: recorder.lost > 20)
             assert assess(watch.snapshot).status == "failing"

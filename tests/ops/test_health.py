@@ -216,7 +216,10 @@ def said(**parts: Any) -> str:
 
 
 def test_what_a_reason_says() -> None:
-    assert "recording has stopped until there is room" in said(**recorder(disk_free_bytes=GIB - 1))
+    assert "recording has stopped until 1.25 GiB are free" in said(**recorder(disk_free_bytes=GIB - 1))
+    waiting = said(**recorder(disk_free_bytes=GIB + 1, stopped=True))  # it does not go on at once
+    assert "recording has stopped until 1.25 GiB are free" in waiting
+    assert "below 1.0 GiB recording stops" in said(**recorder(disk_free_bytes=2 * GIB, stopped=True))
     assert "below 1.0 GiB recording stops" in said(**recorder(disk_free_bytes=4 * GIB))
     assert "Nothing is recorded at present" in said(**recorder(stopped=True, lost=3))
     assert "Recording goes on" in said(**recorder(lost=3))

@@ -83,7 +83,8 @@ def record(
         # Clock ticks and failed requests are inputs, too.
         trouble = "" if feed.instruments else f"; none of {venue}'s markets: it was never reached"
         trouble += f"; {lost:,} were lost: see `depthscope capture verify {to}`" if lost else ""
-        say(f"recorded {summary['inputs']:,} inputs in {summary['seconds']:.0f} s to {to}{trouble}")
+        kept = f"{summary['inputs'] - lost:,} of " if lost else ""
+        say(f"recorded {kept}{summary['inputs']:,} inputs in {summary['seconds']:.0f} s to {to}{trouble}")
 
 
 def _summary(feed: LiveFeed, to: Path, seconds: float) -> dict[str, Any]:

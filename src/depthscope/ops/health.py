@@ -13,7 +13,7 @@ import msgspec
 
 from depthscope.ops.redact import redact, redact_text
 from depthscope.ops.snapshot import Snapshot  # noqa: TC001 - the schema is made of it at run time
-from depthscope.storage.space import SpaceLimits
+from depthscope.storage.space import SpaceLimits, ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -325,10 +325,11 @@ def _disk(part: RecorderPart, limits: Limits) -> Iterator[Reason]:
     free = part.disk_free_bytes
     if free is None:
         return
-    if free < limits.disk_failing_bytes:
+    resume = ended(limits.disk_failing_bytes)
+    if free < (resume if part.stopped else limits.disk_failing_bytes):
         yield _reason("failing", "disk_full", "disk", (
-            f"Only {_size(free)} are left where this session records: recording has stopped until there is "
-            "room. Move or archive old captures now; the session goes on."
+            f"Only {_size(free)} are left where this session records: recording has stopped until "
+            f"{resume / GiB:,.2f} GiB are free. Move or archive old captures now; the session goes on."
         ))  # fmt: skip
         return
     if free < limits.disk_degraded_bytes:

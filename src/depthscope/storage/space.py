@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from depthscope.storage.capture_writer import CaptureWriter
 
-__all__ = ["SpaceLevel", "SpaceLimits", "SpaceStatus", "SpaceWatch", "space_level"]
+__all__ = ["SpaceLevel", "SpaceLimits", "SpaceStatus", "SpaceWatch", "ended", "space_level"]
 
 
 class SpaceLevel(IntEnum):
@@ -50,6 +50,16 @@ class SpaceLimits:
                 f"positive and at most the second."
             )
 
+    @property
+    def resume(self) -> int:
+        """Free bytes from which recording goes on that ended for lack of room."""
+        return ended(self.critical)
+
+
+def ended(limit: int) -> int:
+    """Free bytes from which a level is over that began below `limit`."""
+    return limit + limit // 4
+
 
 def space_level(free: int, limits: SpaceLimits, before: SpaceLevel = SpaceLevel.ENOUGH) -> SpaceLevel:
     """Level of some free bytes. A level that was reached is left only with a quarter more than its limit.
@@ -62,7 +72,7 @@ def space_level(free: int, limits: SpaceLimits, before: SpaceLevel = SpaceLevel.
     'LOW'
     """
     for level, limit in ((SpaceLevel.CRITICAL, limits.critical), (SpaceLevel.LOW, limits.low)):
-        if free < (limit + limit // 4 if before >= level else limit):
+        if free < (ended(limit) if before >= level else limit):
             return level
     return SpaceLevel.ENOUGH
 
@@ -77,18 +87,22 @@ class SpaceStatus:
     level : SpaceLevel
     free, total : int
         Bytes.
+    resume : int
+        Free bytes from which recording goes on that has stopped for lack of room.
     """
 
     folder: Path
     level: SpaceLevel
     free: int
     total: int
+    resume: int
 
     def __str__(self) -> str:
         consequence = {
             SpaceLevel.ENOUGH: "",
             SpaceLevel.LOW: ": make room, or recording will stop",
-            SpaceLevel.CRITICAL: ": recording has stopped until there is room; the session goes on",
+            SpaceLevel.CRITICAL: f": recording has stopped until {self.resume / 2**30:,.2f} GiB are free; "
+            "the session goes on",
         }[self.level]
         return (
             f"{self.free / 2**30:,.1f} of {self.total / 2**30:,.1f} GiB free for {self.folder}{consequence}"
@@ -139,7 +153,8 @@ class SpaceWatch:
         """
         before = SpaceLevel.ENOUGH if self.status is None else self.status.level
         total, _, free = self._usage(self._folder)
-        self.status = SpaceStatus(self._folder, space_level(free, self._limits, before), free, total)
+        level = space_level(free, self._limits, before)
+        self.status = SpaceStatus(self._folder, level, free, total, self._limits.resume)
         if self._writer is not None:
             if self.status.level == SpaceLevel.CRITICAL and self._writer.failure is None:
                 self._writer.stop(str(self.status))
