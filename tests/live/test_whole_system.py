@@ -116,6 +116,12 @@ def test_seeded_faults(part: int, tmp_path: Path) -> None:
     assert compared >= 100 * len([s for s in SEEDS if s % PARTS == part])
 
 
+@pytest.mark.untraced
+@pytest.mark.parametrize("seed", [6202, 7731, 16075])  # of the 20,000 below: a book that came back too late
+def test_seeds_that_failed_once(seed: int, tmp_path: Path) -> None:
+    check(seed, tmp_path / str(seed))
+
+
 @pytest.mark.slow
 @pytest.mark.untraced
 @pytest.mark.parametrize("part", range(100))

@@ -7,7 +7,16 @@ import random
 import pytest
 
 from depthscope.venues.binance_requests import FetchInstruments, FetchSnapshot, FetchTime
-from depthscope.venues.binance_rest import MINUTE, REST, SECOND, SOCKET, Backoff, Budget, RestQueue
+from depthscope.venues.binance_rest import (
+    MINUTE,
+    REST,
+    SECOND,
+    SNAPSHOT,
+    SOCKET,
+    Backoff,
+    Budget,
+    RestQueue,
+)
 
 T = 1_795_000_000_000_000_000
 
@@ -15,11 +24,24 @@ T = 1_795_000_000_000_000_000
 def test_backoff_doubles_to_its_bound_with_full_jitter() -> None:
     assert [SOCKET.delay(k, lambda: 1.0) / SECOND for k in range(8)] == [0, 1, 2, 4, 8, 16, 30, 30]
     assert [REST.delay(k, lambda: 1.0) / SECOND for k in range(9)] == [0, 1, 2, 4, 8, 16, 32, 60, 60]
+    assert [SNAPSHOT.delay(k, lambda: 1.0) / SECOND for k in range(7)] == [0, 1, 2, 4, 8, 15, 15]
     assert SOCKET.delay(5, lambda: 0.0) == 0
     assert Backoff(1, 30).delay(10**9, lambda: 0.5) == 15 * SECOND
     rnd = random.Random(1)
     delays = [SOCKET.delay(6, rnd.random) / SECOND for _ in range(2_000)]
     assert 14 < sum(delays) / len(delays) < 16
+
+
+def test_a_book_that_failed_often_is_asked_for_soon() -> None:
+    """Its REST endpoint may have been ill for minutes: once it is well, nobody waits for long."""
+    queue = RestQueue(Budget(), lambda: 0.999)
+    queue.add(FetchSnapshot("A", 1000, "", T, attempt=30), T)
+    queue.add(FetchInstruments("", T, attempt=30), T)
+    assert queue.take(T + 14 * SECOND) is None
+    first = queue.take(T + 15 * SECOND)
+    assert first is not None
+    assert first.symbol == "A"
+    assert queue.take(T + 59 * SECOND) is None
 
 
 def test_no_rolling_minute_uses_more_than_half() -> None:

@@ -20,7 +20,7 @@ from depthscope.venues.binance_requests import FetchInstruments, FetchSnapshot, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["REST", "SOCKET", "Backoff", "Budget", "Call", "RestQueue"]
+__all__ = ["REST", "SNAPSHOT", "SOCKET", "Backoff", "Budget", "Call", "RestQueue"]
 
 SECOND: Final = 1_000_000_000
 MINUTE: Final = 60 * SECOND
@@ -63,6 +63,8 @@ class Backoff:
 
 SOCKET: Final = Backoff(1.0, 30.0)
 REST: Final = Backoff(1.0, 60.0)
+# A book waits for it. What holds many books back is the budget, and a ban says how long it lasts.
+SNAPSHOT: Final = Backoff(1.0, 15.0)
 
 
 class Budget:
@@ -192,7 +194,8 @@ class RestQueue:
 
     def add(self, request: FetchSnapshot | FetchInstruments | FetchTime, now: int) -> None:
         """Take a request of the machine."""
-        due = max(request.not_before, now) + REST.delay(request.attempt, self._chance)
+        backoff = SNAPSHOT if isinstance(request, FetchSnapshot) else REST
+        due = max(request.not_before, now) + backoff.delay(request.attempt, self._chance)
         if isinstance(request, FetchSnapshot):
             path = f"/fapi/v1/depth?symbol={request.symbol}&limit={request.limit}"
             call = Call(f"depth {request.symbol}", path, request.symbol, DEPTH_WEIGHT[request.limit], due)
