@@ -57,3 +57,22 @@ def test_memory_does_not_grow_with_the_rows(quiet_file: Path, tmp_path: Path) ->
     peak("1s")  # compiles, where nothing is kept yet
     few, many = peak("1s"), peak("20ms")  # 7,200 and 360,000 rows, 190 MB of values if they were held
     assert many - few < 40e6, (few, many)
+
+
+def test_what_was_reserved_is_used_before_more_is_taken() -> None:
+    """A live session takes memory for its windows when it begins: the same rows, in the same place."""
+    source = open_source("synthetic:seed=5,minutes=1,symbols=2")
+    events = np.concatenate([chunk.copy() for chunk in source.chunks()])
+    plain, reserved = (Engine(source.resolve, every="50ms", detectors=None) for _ in range(2))
+    first = reserved._components.rings
+    reserved.process(events[:1_000])
+    reserved.reserve(2)  # with windows that hold something already
+    taken = reserved._components.rings
+    assert first.nbytes < taken.nbytes
+    plain_rows = [plain.process(events[:1_000]), plain.process(events[1_000:])][1]
+    rows = reserved.process(events[1_000:])
+    assert reserved._components.rings is taken
+    assert plain._components.ring_used > len(first), "these windows outgrow what an engine begins with"
+    assert rows.meta.tobytes() == plain_rows.meta.tobytes()
+    assert rows.values.tobytes() == plain_rows.values.tobytes()
+    assert rows.detections.tobytes() == plain_rows.detections.tobytes()

@@ -18,21 +18,9 @@ from depthscope.book.groups import OpenGroups
 from depthscope.book.state import COUNTERS, Books
 from depthscope.book.view import OrderBook
 from depthscope.errors import CorruptData, InputError, UnknownName
+from depthscope.features import driver as d
 from depthscope.features.batch import META, NOTHING_FOUND, Batch, heads_of, joined, meta_of, nearest
 from depthscope.features.components import Components
-from depthscope.features.driver import (
-    D_COMPONENT,
-    D_DONE,
-    D_FRAME,
-    D_N,
-    D_OUT,
-    D_SIZE,
-    D_STRIDE,
-    D_TABLE,
-    NEED_RING,
-    finish_step,
-    step,
-)  # fmt: skip
 from depthscope.features.kit import CONTEXT
 from depthscope.jit import direct
 from depthscope.market.events import EVENT, Events
@@ -125,7 +113,7 @@ class Engine:
         members = members_of(features, detectors, sensitivity, signal)
         self._components = Components(members, self.every, settings)
         self.keep_samples = keep_samples
-        self._driver = np.zeros(D_SIZE, np.int64)
+        self._driver = np.zeros(d.D_SIZE, np.int64)
         self._out = np.zeros((1, 1))
         self._open = OpenGroups()
         self.incomplete_groups = 0
@@ -218,7 +206,7 @@ class Engine:
             return self._empty
         whole = self._books.own(np.ascontiguousarray(whole))
         cells[s.C_STOP], cells[s.C_N], cells[s.C_POS] = 0, len(whole), 0
-        code = (self._step or step)(self._context_address, self._driver_address, whole)
+        code = (self._step or d.step)(self._context_address, self._driver_address, whole)
         if code == s.REGROUP and len(whole) == 1:  # the first record of a group
             self._open.keep(whole)
         elif code != s.DONE:
@@ -294,14 +282,14 @@ class Engine:
     def _traced(self, chunk: Events) -> Iterator[tuple[Events, npt.NDArray[Any]]]:
         """Run the books alone over a chunk; yields what `trace_blocks` does."""
         context = self._books.context
-        alone = np.zeros(D_SIZE, np.int64)
-        alone[D_N] = -1
+        alone = np.zeros(d.D_SIZE, np.int64)
+        alone[d.D_N] = -1
         queue = deque([chunk])
         while queue:
             chunk = self._books.own(queue.popleft())
             context[s.C_N], context[s.C_POS] = len(chunk), 0
             while True:
-                code = step(self._context_address, alone.ctypes.data, chunk)
+                code = d.step(self._context_address, alone.ctypes.data, chunk)
                 n = int(context[s.C_TRACE_N])
                 if n:
                     yield chunk, self._books.trace[:n]
@@ -330,10 +318,10 @@ class Engine:
                 cells[s.C_N], cells[s.C_POS] = len(chunk), 0
             while True:
                 if code is None:
-                    code = step(self._context_address, self._driver_address, chunk)
+                    code = d.step(self._context_address, self._driver_address, chunk)
                 why, code = code, None
                 if cells[s.C_SAMPLE_N]:
-                    if why == NEED_RING:
+                    if why == d.NEED_RING:
                         self._serve(why, chunk)
                         continue
                     self._drain()
@@ -376,8 +364,8 @@ class Engine:
         context[s.C_STOP] = stop
         context[s.C_CLOCK] = end  # the stream's last record, of a complete group or not
         while True:
-            code = finish_step(self._context_address, self._driver_address)
-            if code != NEED_RING and context[s.C_SAMPLE_N]:
+            code = d.finish_step(self._context_address, self._driver_address)
+            if code != d.NEED_RING and context[s.C_SAMPLE_N]:
                 self._drain()
                 if stop:
                     yield
@@ -416,8 +404,8 @@ class Engine:
                 "boundary between would be meaningless. A timestamp is damaged, or files far apart were "
                 "put together; ask for sparse rows (sparse=True, --sparse) or every='event' to go on."
             )
-        elif code == NEED_RING:
-            self._components.serve(int(self._driver[D_COMPONENT]))
+        elif code == d.NEED_RING:
+            self._components.serve(int(self._driver[d.D_COMPONENT]))
         elif code not in (s.FLUSH, s.BLOCK, s.BOUNDARY):
             raise AssertionError(f"unknown kernel code {code}")
 
@@ -430,17 +418,17 @@ class Engine:
         self._lines = self._out[: len(self.columns)]
         self._heads = heads_of(self._books.samples)
         driver = self._driver
-        driver[D_TABLE] = self._components.table.ctypes.data
-        driver[D_N] = len(self._components.members)
-        driver[D_OUT] = self._out.ctypes.data
-        driver[D_STRIDE] = rows
-        driver[D_FRAME] = self._components.frame.ctypes.data
+        driver[d.D_TABLE] = self._components.table.ctypes.data
+        driver[d.D_N] = len(self._components.members)
+        driver[d.D_OUT] = self._out.ctypes.data
+        driver[d.D_STRIDE] = rows
+        driver[d.D_FRAME] = self._components.frame.ctypes.data
         self._context_address = self._books.context.ctypes.data
         self._cells: Any = self._books.context.data  # reading one number costs half of numpy's
         self._driver_address = driver.ctypes.data
         self._frame_cells: Any = self._components.frame.view(np.int64).data
         if self.slots and self._step is None:  # not sooner, as this would wait for the compiler
-            self._step = direct(step)
+            self._step = direct(d.step)
 
     def _drain(self) -> None:
         """Copy the finished rows out of the kernel's buffers."""
@@ -454,7 +442,7 @@ class Engine:
         self._drained.append(Batch(meta, values, self.columns, samples, found))
         cells[s.C_SAMPLE_N] = 0
         cells[s.C_FLUSHES] += 1
-        self._driver[D_DONE] = 0
+        self._driver[d.D_DONE] = 0
 
     def _collect(self) -> Batch:
         """Take the drained rows as one batch."""
@@ -464,6 +452,10 @@ class Engine:
         if not pieces:
             return self._empty
         return pieces[0] if len(pieces) == 1 else joined(pieces)
+
+    def reserve(self, instruments: int) -> None:
+        """Take memory for the windows of so many busy instruments now (2 MiB each): a long run grows less."""
+        self._components.reserve(instruments)
 
     # ---- snapshot -----------------------------------------------------------------------
 

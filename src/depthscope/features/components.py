@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from depthscope.market.instruments import Instrument
 
 __all__ = ["Components", "compiled"]
+
+RESERVE: Final = 32_768  # entries of rings that an instrument as busy as BTCUSDT comes to need
 
 
 @cache
@@ -219,6 +221,19 @@ class Components:
             self.free.setdefault(cap, []).append(first)
         ring["first"], ring["cap"] = new, new_cap
         self.bind()
+
+    def reserve(self, instruments: int) -> None:
+        """Have the system give the memory that rings of so many busy instruments come to need, now.
+
+        Without it they take it when a window holds more than ever before, which a long run calls growth.
+        """
+        entries = instruments * RESERVE
+        if entries > len(self.rings):
+            grown = np.empty((entries, RING_COLUMNS), np.int64)
+            grown[: self.ring_used] = self.rings[: self.ring_used]
+            grown[self.ring_used :] = 0  # written: zeros asked for come page by page, as they are used
+            self.rings = grown
+            self.bind()
 
     def copy(self) -> Components:
         """Deep copy of the state (compiled functions are shared)."""

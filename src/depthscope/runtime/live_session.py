@@ -142,6 +142,7 @@ class LiveSession(Market):
             self._info = SourceInfo(f"{names} on {feed.venue}", "live", dataset=feed.venue)
             self._warm_engine()  # before anything is received: compiling would hold that up
             self._engine = self._make_engine()
+            self._engine.reserve(len(feed.symbols))
             self._set(state="connecting", warm=("connecting", 0, 1))
             feed.start()
             self._await_events()
