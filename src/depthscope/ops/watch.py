@@ -15,7 +15,7 @@ from depthscope.ops.audit import AuditWriter, config_hash
 from depthscope.ops.health import Limits, assess, changes
 from depthscope.ops.logs import log_part
 from depthscope.ops.meters import BacklogAge, LatencyHistogram, MemoryWatch, RateWatch
-from depthscope.ops.process import release_memory, resident_bytes
+from depthscope.ops.process import release_memory, resident_bytes, settle_memory
 from depthscope.ops.snapshot import EnginePart, FeedPart, LatencyPart, ProcessPart, RecorderPart, Snapshot
 from depthscope.runtime.status import Status
 from depthscope.storage.space import SpaceLevel, SpaceLimits, SpaceWatch
@@ -86,6 +86,7 @@ class LiveWatch:
         self._notices: deque[Notice] = deque()
         self._tried = 0
         self._released = time.monotonic_ns()
+        self._settled = False
         self._failure: RecordingFailed | None = None  # the last one of the recorder
         self._failures = 0
         self._segment: Path | None = None
@@ -144,6 +145,9 @@ class LiveWatch:
 
     def _look(self) -> None:
         self._keep_recording()
+        if not self._settled and self._status().state == "playing":
+            self._settled = True
+            settle_memory()
         if time.monotonic_ns() - self._released >= RELEASE_NS:
             self._released = time.monotonic_ns()
             release_memory()
