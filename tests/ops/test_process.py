@@ -47,8 +47,7 @@ class Connection:
         self.me = self
 
 program = [[k] for k in range(400_000)]  # what a session is made of
-if sys.argv[1] == "settle":
-    settle_memory()
+settle_memory() if sys.argv[1] == "settle" else gc.collect()
 lost = []
 for _ in range(30):
     held = [Connection() for _ in range(1_000)]
