@@ -44,6 +44,16 @@ N_FOUND: Final = list(CONTEXT.names or ()).index("n_found")  # all of CONTEXT ar
 PIECES: Final = 2  # full sample buffers `pieces` gathers
 
 
+def _first_step(*arguments: object) -> int:
+    """Compile `step` where it has not run yet, and run it.
+
+    Not through its dispatcher: events that must not be written to, such as those of a mapped file, have a
+    type of their own, which that would spend half a minute on.
+    """
+    code: int = direct(d.step)(*arguments)
+    return code
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSnapshot:
     """Everything an engine knows at one moment (opaque; give it to `Engine.restore`)."""
@@ -123,7 +133,7 @@ class Engine:
         context[s.C_SPARSE] = sparse
         context[s.C_TRACE_CAP] = FEATURE_ROWS
         context[s.C_TRACE_OF] = self._components.traced
-        self._step: Any = None  # `step` past its dispatcher, once it has run
+        self._step: Any = _first_step
         self._bind()
         self._empty = Batch(np.zeros(0, META), np.zeros((len(self.columns), 0)), self.columns)
 
@@ -206,7 +216,7 @@ class Engine:
             return self._empty
         whole = self._books.own(np.ascontiguousarray(whole))
         cells[s.C_STOP], cells[s.C_N], cells[s.C_POS] = 0, len(whole), 0
-        code = (self._step or d.step)(self._context_address, self._driver_address, whole)
+        code = self._step(self._context_address, self._driver_address, whole)
         if code == s.REGROUP and len(whole) == 1:  # the first record of a group
             self._open.keep(whole)
         elif code != s.DONE:
@@ -289,7 +299,7 @@ class Engine:
             chunk = self._books.own(queue.popleft())
             context[s.C_N], context[s.C_POS] = len(chunk), 0
             while True:
-                code = d.step(self._context_address, alone.ctypes.data, chunk)
+                code = self._step(self._context_address, alone.ctypes.data, chunk)
                 n = int(context[s.C_TRACE_N])
                 if n:
                     yield chunk, self._books.trace[:n]
@@ -318,7 +328,7 @@ class Engine:
                 cells[s.C_N], cells[s.C_POS] = len(chunk), 0
             while True:
                 if code is None:
-                    code = d.step(self._context_address, self._driver_address, chunk)
+                    code = self._step(self._context_address, self._driver_address, chunk)
                 why, code = code, None
                 if cells[s.C_SAMPLE_N]:
                     if why == d.NEED_RING:
@@ -427,7 +437,7 @@ class Engine:
         self._cells: Any = self._books.context.data  # reading one number costs half of numpy's
         self._driver_address = driver.ctypes.data
         self._frame_cells: Any = self._components.frame.view(np.int64).data
-        if self.slots and self._step is None:  # not sooner, as this would wait for the compiler
+        if self.slots and self._step is _first_step:  # not sooner, as this would wait for the compiler
             self._step = direct(d.step)
 
     def _drain(self) -> None:

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from depthscope.book import groups
 from depthscope.book.state import C_FLUSHES
 from depthscope.engine import Batch, Engine
 from depthscope.errors import InputError
+from depthscope.features import driver
 from depthscope.market import events as ev
 from depthscope.market.instruments import Instrument
 from depthscope.market.layouts import SAMPLE
@@ -354,3 +356,16 @@ def test_a_twin_row_has_the_same_book() -> None:
             for name in book:
                 assert np.array_equal(row[name], samples[row["twin"]][name])
     assert copies > 100
+
+
+def test_events_that_must_not_be_written_to_take_the_same_kernels() -> None:
+    """A mapped file's have a type of their own, which would be compiled for once more: half a minute."""
+    stream = seeded_stream(5, 2_000)
+    events = stream.events.copy()
+    events.setflags(write=False)
+    rows, same = (engine(stream, 100 * MS).process(given) for given in (events, stream.events))
+    assert len(rows) > 100
+    assert rows.values.tobytes() == same.values.tobytes()
+    complete, rest = groups.regroup(events)
+    assert len(complete) + len(rest) == len(events)
+    assert [len(kernel.signatures) for kernel in (driver.step, groups._order)] == [1, 1]

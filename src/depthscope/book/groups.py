@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numba import types
 
 from depthscope.errors import InputError
-from depthscope.jit import Int, kernel
+from depthscope.jit import Int, direct, kernel
 from depthscope.market.events import EVENT, LAST, Events, empty_events
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def regroup(events: Events) -> tuple[Events, Events]:
     """
     contiguous: npt.NDArray[Any] = np.ascontiguousarray(events)
     order = np.empty(len(contiguous), np.int64)
-    done = int(_order(contiguous, order, np.empty(len(contiguous), np.int64)))
+    done = int(direct(_order)(contiguous, order, np.empty(len(contiguous), np.int64)))
     ordered: Events = contiguous.view(RAW)[order].view(EVENT)
     return ordered[:done], ordered[done:]
 
