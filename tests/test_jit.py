@@ -62,6 +62,21 @@ if sys.argv[1:]:
 """
 
 
+TABLE = """
+import numpy as np
+from numba import types
+from depthscope import jit
+
+LARGE = np.arange(2_000_000)
+
+@jit.kernel(types.int64(types.int64))
+def look_up(a):
+    return LARGE[a]
+
+print(look_up(41))
+"""
+
+
 def run(script: Path, cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     surroundings = {**os.environ, "DEPTHSCOPE_CACHE_DIR": str(cache)}
     command = [sys.executable, str(script), *arguments]
@@ -132,3 +147,14 @@ def test_reading_kernels_back_takes_nothing_of_the_compiler(tmp_path: Path) -> N
     mixed = run(script, cache, "widest", "narrowest")
     assert mixed.stdout.startswith("widest 7.0\nnarrowest 0.0\nnothing to look at\n"), mixed.stderr
     assert run(script, cache, "widest", "narrowest").stdout.endswith("look at\n[]\n")
+
+
+def test_a_kernel_that_cannot_be_kept_runs_and_says_so(tmp_path: Path) -> None:
+    """One that looks things up in a large table knows it by its address, which is another one next time."""
+    script, cache = tmp_path / "table.py", tmp_path / "cache"
+    script.write_text(TABLE)
+    done = run(script, cache)
+    assert done.stdout == "41\n", done.stderr
+    assert 'Cannot cache compiled function "look_up"' in done.stderr
+    assert str(script) in done.stderr
+    assert not list(cache.rglob("*.nbc"))

@@ -129,6 +129,7 @@ class _Locator:
 
     def __init__(self, root: Path, source: Path, line: int) -> None:
         self._source, self._line = source, line
+        self._py_file = str(source)  # where numba says a warning comes from
         self._print = fingerprint(source.parent)
         self._folder = root / self._print
 

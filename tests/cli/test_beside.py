@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SMALLEST = ["depthscope.venues.lobster_scan"]
+SMALLEST = ["depthscope.venues.binance_watch"]
 
 
 @pytest.fixture

@@ -107,15 +107,15 @@ def archive(
       depthscope archive day.mbo.dbn.zst --out day.events
       depthscope archive day.mbo.dbn.zst --out archive
     """
-    from depthscope.api import open_source
-    from depthscope.cli.warmup import warm
+    from depthscope.cli.warmup import warm_readers
+    from depthscope.runtime.sources import open_source
 
     target = check_target(out)
     for file in files:
         if Path(file).resolve() == target.resolve():
             raise InputError(f"--out {out} is what is read. Name another place.")
     source = open_source(files, tick=increment(tick, "--tick"), lot=increment(lot, "--lot"))
-    warm([])
+    warm_readers()
     with progress("archive") as advance:
         told = archive_source(source, target, advance)
     tell(told, json)

@@ -248,8 +248,8 @@ def export(
 
 def _export_events(path: Path, target: Path) -> dict[str, Any]:
     """Archive the events of a log, and note beside its ended segments that they are archived."""
-    from depthscope.api import open_source
-    from depthscope.cli.warmup import warm
+    from depthscope.cli.warmup import warm_readers
+    from depthscope.runtime.sources import open_source
     from depthscope.storage.retention import is_sealed, mark_archived
     from depthscope.storage.segments import list_segments
 
@@ -258,7 +258,7 @@ def _export_events(path: Path, target: Path) -> dict[str, Any]:
     checked = _checked(path, "verify")
     _end(path, checked)
     source = open_source(path)
-    warm([])
+    warm_readers()
     with progress("export") as advance:
         told = archive_source(source, target, advance)
     for segment in ended:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from depthscope.cli.common import Debug, Json, print_json, progress, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 Step = tuple[str, "Callable[[], object]"]
 
@@ -49,7 +49,7 @@ def steps(
     return [*jit.pending(), *pending(members)]
 
 
-def compile_steps(todo: list[Step], *, always: bool = False) -> None:
+def compile_steps(todo: Sequence[Step], *, always: bool = False) -> None:
     """Compile, with a progress bar once it takes long (or `always`).
 
     Machine code kept from an earlier run is only loaded, which takes a fraction of a second.
@@ -78,6 +78,13 @@ def warm(
 ) -> None:
     """Compile what a command needs once its source is open, so that its own progress is honest."""
     compile_steps(steps(features, detectors, signals=signals))
+
+
+def warm_readers() -> None:
+    """Compile what reads the sources opened so far, for a command that runs no engine."""
+    from depthscope import jit
+
+    compile_steps(jit.pending())
 
 
 def warmup(json: Json = False, debug: Debug = False) -> None:
