@@ -13,6 +13,7 @@ import { LadderPosition, PulledStacked, ladderRows } from '../../../src/depthsco
 import { comparedDepth, cumulativeDepth } from '../../../src/depthscope/web/static/js/depth.js';
 import { RestingMean } from '../../../src/depthscope/web/static/js/columns.js';
 import { isReadable } from '../../../src/depthscope/web/static/js/overlay.js';
+import { STRIPS, traceStrip } from '../../../src/depthscope/web/static/js/strips.js';
 import { RAMPS, buildLut } from '../../../src/depthscope/web/static/js/palette.js';
 import { parseSettings, DEFAULTS } from '../../../src/depthscope/web/static/js/settings.js';
 import { bookIssues, bookVerdict, describeStatus, missingCapabilities } from '../../../src/depthscope/web/static/js/status.js';
@@ -374,4 +375,22 @@ test('rows follow the range and the span the history, until the user zooms', () 
   assert.deepEqual([view.rows, view.span], [rows, span]);
   view.fit(0, 10_000, 200, 10);
   assert.equal(view.maxRows, 20_000);
+});
+
+test('strips are not drawn across what is not known', () => {
+  const store = book(); // column 1
+  for (const col of [2, 3, 6, 7, 8]) store.applyTick(tick(col, BOOK, col === 7 ? { bid: NO_TICK, ask: NO_TICK } : {}));
+  const plot = /** @type {any} */ ({ rect: { c0: 0, c1: 10, p0: 0, p1: 1 }, width: 100, height: 10 });
+  const o = /** @type {any} */ ({ store, plot });
+  for (const strip of STRIPS.filter((s) => s.kind !== 'bars')) {
+    const { last, gap } = traceStrip(strip, o);
+    const shown = [...last.keys()].filter((x) => !Number.isNaN(last[x]));
+    const known = strip.id === 'imbalance' ? [15, 25, 35, 65, 75, 85] : [15, 25, 35, 65, 85];
+    assert.deepEqual(shown, known, strip.id);
+    // Columns 4 and 5 are not there; 7 has no quotes.
+    assert.deepEqual(shown.filter((x) => gap[x] && x > 15), strip.id === 'imbalance' ? [65] : [65, 85], strip.id);
+  }
+  // Where several columns share a pixel, what is known of one stands for it.
+  const { gap } = traceStrip(STRIPS[0], /** @type {any} */ ({ store, plot: { ...plot, width: 5 } }));
+  assert.deepEqual([...gap], [0, 0, 0, 1, 0]);
 });

@@ -61,8 +61,9 @@ export const STRIPS = [
 ];
 
 /**
- * Values of a strip, one per pixel: lowest, highest and last (sums for bars, because order flow adds up).
- * @typedef {{low: Float64Array, high: Float64Array, last: Float64Array, min: number, max: number}} Trace
+ * Values of a strip, one per pixel: lowest, highest and last (sums for bars, because order flow adds up), and
+ * whether something between it and the one before is not known.
+ * @typedef {{low: Float64Array, high: Float64Array, last: Float64Array, gap: Uint8Array, min: number, max: number}} Trace
  */
 
 /** @param {Strip} strip @param {StripInput} o @returns {Trace} */
@@ -73,17 +74,23 @@ export function traceStrip(strip, o) {
   const low = new Float64Array(pixels).fill(NaN);
   const high = new Float64Array(pixels).fill(NaN);
   const last = new Float64Array(pixels).fill(NaN);
+  const gap = new Uint8Array(pixels);
+  let unknown = -1; // a pixel with nothing to show since the last that has something
   const from = Math.max(Math.floor(plot.rect.c0), store.oldest);
   const to = Math.min(Math.ceil(plot.rect.c1), store.head + 1);
   let min = Infinity;
   let max = -Infinity;
   for (let c = from; c < to; c++) {
-    if (!store.has(c)) continue;
-    const v = strip.value(store, store.slot(c));
-    if (Number.isNaN(v)) continue;
+    const v = store.has(c) ? strip.value(store, store.slot(c)) : NaN;
     const x = Math.min(pixels - 1, Math.max(0, Math.floor(xOf(plot, c + 0.5) / perBar)));
+    if (Number.isNaN(v)) {
+      if (Number.isNaN(last[x])) unknown = x;
+      continue;
+    }
     if (strip.kind === 'bars') last[x] = Number.isNaN(last[x]) ? v : last[x] + v;
     else {
+      if (unknown >= 0 && unknown < x) gap[x] = 1;
+      unknown = -1;
       last[x] = v;
       if (!(v >= low[x])) low[x] = v;
       if (!(v <= high[x])) high[x] = v;
@@ -97,7 +104,7 @@ export function traceStrip(strip, o) {
       if (v > max) max = v;
     }
   }
-  return { low, high, last, min, max };
+  return { low, high, last, gap, min, max };
 }
 
 /** @param {import('./surface.js').Surface} surface @param {StripInput} o */
@@ -166,7 +173,7 @@ function drawStrip(g, strip, o, top, bottom, right) {
 
 /** @param {CanvasRenderingContext2D} g @param {Trace} trace @param {string} colour @param {(v: number) => number} y @param {boolean} step */
 function drawLine(g, trace, colour, y, step) {
-  const { low, high, last } = trace;
+  const { low, high, last, gap } = trace;
   g.strokeStyle = colour;
   g.lineWidth = 1.2;
   g.lineJoin = 'round';
@@ -176,8 +183,10 @@ function drawLine(g, trace, colour, y, step) {
   for (let x = 0; x < last.length; x++) {
     if (Number.isNaN(last[x])) continue;
     const at = y(last[x]);
-    if (!open) g.moveTo(x, at);
-    else {
+    if (!open || gap[x]) {
+      g.moveTo(x, at); // no line across what is not known
+      g.lineTo(x + 1, at);
+    } else {
       if (step && at !== before) g.lineTo(x, before);
       // A spike inside one pixel is drawn, not averaged away.
       if (high[x] > last[x]) g.lineTo(x, y(high[x]));
