@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 
-def peak_mb() -> float | None:
-    """Largest resident size of this process so far, MB; None where the system does not tell."""
+def peak_mb(status: Path = Path("/proc/self/status")) -> float | None:
+    """Largest resident size of this program so far, MB; None where the system does not tell.
+
+    Not `ru_maxrss` on Linux: that also counts what the process was before it became this program, a copy of
+    the one that started it.
+    """
+    with suppress(OSError):
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) * 1024 / 1e6
     try:
         import resource
     except ImportError:  # Windows
         return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def main(path: str | None, every: str) -> None:
