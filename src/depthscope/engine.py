@@ -45,11 +45,7 @@ PIECES: Final = 2  # full sample buffers `pieces` gathers
 
 
 def _first_step(*arguments: object) -> int:
-    """Compile `step` where it has not run yet, and run it.
-
-    Not through its dispatcher: events that must not be written to, such as those of a mapped file, have a
-    type of their own, which that would spend half a minute on.
-    """
+    # Not through the dispatcher: for events that must not be written to it would compile once more.
     code: int = direct(d.step)(*arguments)
     return code
 
@@ -464,10 +460,14 @@ class Engine:
         return pieces[0] if len(pieces) == 1 else joined(pieces)
 
     def reserve(self, instruments: int) -> None:
-        """Take memory for the windows of so many busy instruments now (2 MiB each): a long run grows less."""
-        self._components.reserve(instruments)
+        """Take memory for the windows of busy instruments now, 2 MiB each: a long run grows less.
 
-    # ---- snapshot -----------------------------------------------------------------------
+        Parameters
+        ----------
+        instruments : int
+            How many to expect.
+        """
+        self._components.reserve(instruments)
 
     def snapshot(self) -> EngineSnapshot:
         """Copy of the whole state: books, features, clock, groups still open."""
