@@ -83,6 +83,7 @@ def test_a_fault_never_gives_a_wrong_live_book_and_ends(fault: str) -> None:
     world.replay()
 
 
+@pytest.mark.untraced  # what it calls is covered by the tests beside it
 def test_faults_together() -> None:
     faults = [
         "drop@~4s", "lag=1s@~15s+5s", "503:depth@~20s+4s", "disconnect@~25s", "malformed@~9s",
@@ -110,6 +111,7 @@ def test_a_muted_symbol_is_noticed_within_five_seconds_and_nobody_else() -> None
         assert [state for _, state, _ in world.moves(name)] == ["SYNCING", "LIVE"]
 
 
+@pytest.mark.untraced  # what it calls is covered by the tests beside it
 def test_a_hundred_drops_keep_the_budget() -> None:
     """Every connection of 30 symbols breaks 100 times; REST weight stays at most half of what is allowed."""
     names = [f"S{k}USDT" for k in range(30)]
