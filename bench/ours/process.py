@@ -9,20 +9,21 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def peak_mb(status: Path = Path("/proc/self/status")) -> float | None:
-    """Largest resident size of this program so far, MB; None where the system does not tell.
+def peak_bytes() -> int | None:
+    """Largest resident size of this program so far; None where the system does not tell.
 
     Not `ru_maxrss` on Linux: that also counts what the process was before it became this program, a copy of
     the one that started it.
     """
     with suppress(OSError):
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(peak.split()[1]) * 1024 / 1e6
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
     try:
         import resource
     except ImportError:  # Windows
         return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def main(path: str | None, every: str) -> None:
@@ -39,10 +40,11 @@ def main(path: str | None, every: str) -> None:
             rows += batch.num_rows
             names.update(batch.column("symbol").unique().to_pylist())
         instruments = len(names)
+    peak = peak_bytes()
     print(
         json.dumps(
             {
-                "peak_mb": peak_mb(),
+                "peak_mb": None if peak is None else peak / 1e6,
                 "rows": rows,
                 "instruments": instruments,
                 "seconds": time.perf_counter() - start,

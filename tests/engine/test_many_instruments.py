@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.ours.process import peak_bytes
 from depthscope.engine import Engine
 from depthscope.market import events as ev
 from depthscope.market.instruments import Instrument
@@ -62,18 +63,6 @@ def resolve(publisher: int, instrument_id: int) -> Instrument:
     return Instrument("test", f"S{publisher}.{instrument_id}", tick, capabilities=CAPABILITIES[MBO])
 
 
-def peak_memory() -> int:
-    """Peak resident bytes of this process."""
-    status = Path("/proc/self/status")
-    if status.exists():  # what `getrusage` tells counts the parent's memory at the fork, too
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return 1024 * int(line.split()[1])
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
-
-
 def main() -> None:
     """Replay, note the memory, then compare every book with the slow reference's."""
     events = market()
@@ -82,7 +71,7 @@ def main() -> None:
     for piece in cuts_of(events, 65_536):
         rows += len(engine.process(piece))
     rows += len(engine.finish())
-    peak = peak_memory()
+    peak = peak_bytes()
     slow = SlowEngine(resolve, 10**18)
     slow.feed(as_events(events))
     slow.finish()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Components", "compiled"]
 
-RESERVE: Final = 32_768  # entries of rings that an instrument as busy as BTCUSDT comes to need
+RESERVE: Final = 32_768  # entries; instruments of the synthetic market at twice its pace come to 18,000 each
 
 
 @cache

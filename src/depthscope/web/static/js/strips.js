@@ -183,16 +183,13 @@ function drawLine(g, trace, colour, y, step) {
   for (let x = 0; x < last.length; x++) {
     if (Number.isNaN(last[x])) continue;
     const at = y(last[x]);
-    if (!open || gap[x]) {
-      g.moveTo(x, at); // no line across what is not known
-      g.lineTo(x + 1, at);
-    } else {
-      if (step && at !== before) g.lineTo(x, before);
-      // A spike inside one pixel is drawn, not averaged away.
-      if (high[x] > last[x]) g.lineTo(x, y(high[x]));
-      if (low[x] < last[x]) g.lineTo(x, y(low[x]));
-      g.lineTo(x, at);
-    }
+    const begins = !open || gap[x]; // no line across what is not known
+    if (begins) g.moveTo(x, at);
+    else if (step && at !== before) g.lineTo(x, before);
+    // A spike inside one pixel is drawn, not averaged away.
+    if (high[x] > last[x]) g.lineTo(x, y(high[x]));
+    if (low[x] < last[x]) g.lineTo(x, y(low[x]));
+    g.lineTo(begins ? x + 1 : x, at); // what stands alone is seen, too
     open = true;
     before = at;
   }
