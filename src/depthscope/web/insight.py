@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from depthscope.runtime.measured import measured
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ def alerts_message(recorder: Recorder, track: Track) -> dict[str, Any]:
     session = recorder.session
     matters: dict[str, Detection] = {}
     if track.said:
-        for message in messages(np.array(track.said), session.engine.slots):
+        for message in messages(track.said.newest(), session.engine.slots):
             matters.pop(message.id, None)
             matters[message.id] = message
     shown = [m for m in matters.values() if m.label != "MINOR"][-ALERTS:]

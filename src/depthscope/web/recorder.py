@@ -7,7 +7,6 @@ and cumulative delta from the engine's rows, so the page shows the engine's own 
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from depthscope.market.events import ASK, BID, COND_NOT_VOLUME, INFERRED_SIDE, PRICE_SCALE, TRADE, UNDEF_PRICE
 from depthscope.web.history import PLAN, History, Sample
+from depthscope.web.said import Said
 from depthscope.web.stream import INCOMPLETE, NO_TICK, NOT_LIVE, REPLAY, quantise
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Track:
     last: int | None = None  # price of the last print, 1e-9
     row: npt.NDArray[np.float64] | None = None  # the engine's columns at its last row
     row_state: int = 0
-    said: deque[Any] = field(default_factory=lambda: deque(maxlen=_SAID))  # DETECTION records, oldest first
+    said: Said = field(default_factory=lambda: Said(_SAID))
 
     @property
     def unit(self) -> float:
@@ -74,7 +74,7 @@ class Track:
         """Everything but the history, to come back to."""
         return (
             self.base, self.row_ts, self.row_cvd, self.since_ts, self.since_signed,
-            self.seq, self.prints, self.volume, self.last, self.row, self.row_state, tuple(self.said),
+            self.seq, self.prints, self.volume, self.last, self.row, self.row_state, self.said.newest(),
         )  # fmt: skip
 
     def restore(self, state: tuple[Any, ...]) -> None:
@@ -83,7 +83,7 @@ class Track:
             self.base, self.row_ts, self.row_cvd, self.since_ts, self.since_signed,
             self.seq, self.prints, self.volume, self.last, self.row, self.row_state, said,
         ) = state  # fmt: skip
-        self.said = deque(said, maxlen=_SAID)
+        self.said.replace(said)
         self.slot = -1
 
 
