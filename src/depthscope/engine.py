@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["META", "Batch", "Engine", "EngineSnapshot"]
 
 TRACE_ROWS: Final = 8192  # a block of `trace_blocks`
-FEATURE_ROWS: Final = 2048  # a block of every feature: with its events and SAMPLE rows it stays near the core
 SAMPLE_ROWS: Final = 1024
 N_FOUND: Final = list(CONTEXT.names or ()).index("n_found")  # all of CONTEXT are int64
 PIECES: Final = 2  # full sample buffers `pieces` gathers
@@ -127,7 +126,7 @@ class Engine:
         context = self._books.context
         context[s.C_STEP] = self.every
         context[s.C_SPARSE] = sparse
-        context[s.C_TRACE_CAP] = FEATURE_ROWS
+        context[s.C_TRACE_CAP] = d.BLOCK_ROWS
         context[s.C_TRACE_OF] = self._components.traced
         self._step: Any = _first_step
         self._bind()

@@ -18,7 +18,6 @@ from depthscope.detectors.stays import (
     BUCKET,
     FLOW,
     MID,
-    MOST,
     STAYS,
     WINDOW,
     add,
@@ -30,7 +29,6 @@ from depthscope.detectors.stays import (
     moved,
     near,
     settle,
-    wanted,
 )
 from depthscope.features.kit import (
     SECOND,
@@ -134,7 +132,7 @@ def propose(s: Any, memory: Any, ts: Int, side: Int, price: Int) -> None:
     """Make the largest stay at a price the candidate, if it is large enough and no other is larger."""
     if s.number[side] or ts < s.quiet[side] or s.deviation <= 0.0:
         return
-    for w in range(MOST):
+    for w in range(s.places[side]):
         volume, low = s.volume[side, w], s.low[side, w]
         if not holds(s, side, w, price) or not volume > s.times * s.deviation:
             continue
@@ -233,8 +231,6 @@ def calm_until(s: Any, memory: Any) -> Int:
 @njit
 def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
     """Follow a change of the best prices, a trade, or the loss of the book."""
-    if not wanted(t):
-        return True
     s = states[t.slot]
     still = t.ts < s.calm and t.state == LIVE and t.bid == s.bid and t.ask == s.ask
     if still and t.action not in (TRADE, CLEAR, LOST):  # most changes are of sizes

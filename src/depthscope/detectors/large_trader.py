@@ -372,11 +372,11 @@ def add_print(ctx: Any, s: Any, t: Any, place: Int) -> None:
     event = event_rows(ctx)[natural(t.event)]
     if not continues(s, event, t.ts):
         end_print(ctx, s, place, t.ts, np.int64(t.slot))
-    s.due = 0
     if not s.size:
         s.inside = 0
         s.first[0], s.first[1] = s.best[0], s.best[1]
     join(s, event, t.ts)
+    s.due = min(s.due, s.ts + PATIENCE + 1)
     s.last_price = event.price
     if event.side == BID:
         better = event.price < s.first[1]

@@ -214,6 +214,8 @@ def look_at_side(ctx: Any, s: Any, j: int, side: Int, quoted: bool, usual: float
 @njit
 def take_trade(s: Any, event: Any) -> None:
     """Count a trade for what is open."""
+    if s.number[0] == s.number[1] == 0:
+        return
     for side in range(2):
         if not s.number[side] or event.side not in (BID, ASK):
             continue
@@ -235,6 +237,8 @@ def take_order(s: Any, t: Any, event: Any) -> None:
         removed = max(t.size_before - t.size_after, np.int64(0))
     s.all_removed += removed
     s.all_filled += filled
+    if s.number[0] == s.number[1] == 0:
+        return
     for side in range(2):
         if not s.number[side] or t.side != (BID if side == 0 else ASK):
             continue

@@ -137,9 +137,13 @@ def nearest(row: Any, side: Int, tick: Int, least: float, first: Int, last: Int,
     sizes = row.bid_size if side == 0 else row.ask_size
     begin = first
     for k in range(row.n_bid if side == 0 else row.n_ask):
-        at = behind(prices[k], prices[0], tick)
-        if sizes[k] < least or at < begin:
+        over = abs(prices[k] - prices[0]) - begin * tick
+        if sizes[k] < least or over < 0:
             continue
+        if over < tick:  # at `begin`: nothing between, and no division
+            begin += 1
+            continue
+        at = begin + over // tick
         end = min(at - 1, last)
         if end - begin + 2 >= wide and end >= begin:
             return begin, end

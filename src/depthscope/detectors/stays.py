@@ -40,7 +40,7 @@ from depthscope.features.kit import (
     ring_row,
 )
 from depthscope.jit import Int, njit
-from depthscope.market.events import ASK, BID, CLEAR, COND_LATE, COND_OFF_BOOK, LOST, TRADE
+from depthscope.market.events import ASK, BID, CLEAR, COND_LATE, COND_OFF_BOOK, LOST
 from depthscope.market.layouts import LIVE, TRACE_FLOW, TRACE_TRADES, trace_mask
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ STAYS: Final[list[Any]] = [
     ("bid_size", "i8"),
     ("ask_size", "i8"),
     ("flow", "i8"),  # running total
-    # Stays by side (0 bid, 1 ask); `since` 0 is a free place.
+    # Stays by side (0 bid, 1 ask); `since` 0 is a free place, and those from `places` on are free.
+    ("places", "i8", (2,)),
     ("low", "i8", (2, MOST)),
     ("since", "i8", (2, MOST)),
     ("first", "i8", (2, MOST)),  # number of the first trade that is part of it
@@ -120,6 +121,8 @@ def leave(s: Any, side: Int, w: int) -> None:
     """End a stay."""
     read(s, side, w)
     s.since[side, w] = 0
+    while s.places[side] and not s.since[side, natural(s.places[side] - 1)]:
+        s.places[side] -= 1
 
 
 @njit
@@ -162,7 +165,7 @@ def measure(s: Any) -> None:
 def lose(s: Any) -> None:
     """The book is lost: every stay ends, and these ten seconds say nothing of what a flow moves."""
     for side in range(2):
-        for w in range(MOST):
+        for w in range(s.places[side]):
             if s.since[side, w]:
                 leave(s, np.int64(side), w)
     s.quoted = s.whole = 0
@@ -175,7 +178,7 @@ def forget(s: Any, memory: Any, ts: Int) -> None:
     while s.trades.tail < kept:
         row = ring_row(s.trades, s.trades.tail)
         side, price = memory[row, SIDE], memory[row, PRICE]
-        for w in range(MOST):
+        for w in range(s.places[side]):
             if holds(s, side, w, price) and s.first[side, w] <= s.trades.tail:
                 s.volume[side, w] -= memory[row, SIZE]
                 if s.volume[side, w] == 0:
@@ -197,12 +200,6 @@ def near(s: Any, side: Int, low: Int) -> Any:
 
 
 @njit
-def wanted(t: Any) -> Any:
-    """Whether a TRACE row is one to look at: others may ask for more of them."""
-    return t.action in (TRADE, CLEAR, LOST) or (t.last and t.ofi != 0)
-
-
-@njit
 def settle(s: Any, memory: Any, t: Any) -> Any:
     """Bring stays to the time and prices of a wanted row; False when the book is lost."""
     close_bucket(s, t.ts)
@@ -216,7 +213,7 @@ def settle(s: Any, memory: Any, t: Any) -> Any:
     for side in range(2):
         if same_bid if side == 0 else same_ask:  # what was near still is
             continue
-        for w in range(MOST):
+        for w in range(s.places[side]):
             if s.since[side, w] and not near(s, np.int64(side), s.low[side, w]):
                 leave(s, np.int64(side), w)
     if s.by_ofi and t.last:
@@ -238,7 +235,7 @@ def hit_side(ctx: Any, t: Any) -> Int:
 @njit
 def stay_at(s: Any, side: Int, low: Int) -> int:
     """Where the stay of a band is, or -1."""
-    for w in range(MOST):
+    for w in range(s.places[side]):
         if s.since[side, w] and s.low[side, w] == low:
             return w
     return -1
@@ -255,6 +252,7 @@ def start(s: Any, side: Int, low: Int, ts: Int) -> None:
             s.since[side, w] = s.read[side, w] = ts
             s.first[side, w] = s.trades.head
             s.volume[side, w] = s.peak[side, w] = 0
+            s.places[side] = max(s.places[side], np.int64(w + 1))
             return
 
 
@@ -266,7 +264,7 @@ def add(s: Any, memory: Any, ts: Int, side: Int, price: Int, size: Int) -> None:
     row = ring_push(memory, s.trades, ts)
     memory[row, PRICE], memory[row, SIZE], memory[row, SIDE] = price, size, side
     memory[row, FLOW], memory[row, MID] = s.flow, s.bid + s.ask
-    for w in range(MOST):
+    for w in range(s.places[side]):
         if holds(s, side, w, price):
             if ts - s.read[side, w] >= WINDOW:
                 read(s, side, w)

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from depthscope import jit
 from depthscope.errors import InputError, UnknownName
 from depthscope.features.clock import covered, utc_phase
-from depthscope.features.driver import TABLE
-from depthscope.features.kit import CONTEXT, INFO, NO_HOURS, NO_ROOM, RING, RING_COLUMNS, SIGNATURE
-from depthscope.market.layouts import DETECTION
+from depthscope.features.driver import BLOCK_ROWS, TABLE
+from depthscope.features.kit import CONTEXT, INFO, NO_HOURS, NO_ROOM, PICK, RING, RING_COLUMNS, SIGNATURE
+from depthscope.market.layouts import DETECTION, TRACE_GROUPS, trace_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Components", "compiled"]
 
+OFTEN: Final = TRACE_GROUPS | trace_mask("ACML")  # who asks for these looks at all rows: few are spared
 RESERVE: Final = 32_768  # entries; instruments of the synthetic market at twice its pace come to 18,000 each
 
 
@@ -95,6 +96,7 @@ class Components:
         self.frame["by_event"] = every == 0
         self.traced = 0  # which events need TRACE rows
         self.table = np.zeros(max(1, len(members)), TABLE)
+        masks: list[int] = []  # that TRACE rows are listed by
         first = 0
         for row, f in zip(self.table, members, strict=False):
             row["address"] = compiled(f.update).address
@@ -104,8 +106,17 @@ class Components:
                 not any(w % every for w in f.windows) and bool(f.windows) if every else f.group_rows
             )
             row["by_event"] = not by_row
-            self.traced |= 0 if by_row else f.traced
             first += len(f.columns)
+            if by_row:
+                continue
+            self.traced |= f.traced
+            if not f.traced & OFTEN:
+                masks += [] if f.traced in masks else [f.traced]
+                row["pick"] = 1 + masks.index(f.traced)
+        self.picks = np.zeros(1 + len(masks), PICK)
+        self.picks["mask"][1:] = masks
+        self.picked = np.zeros((len(masks), BLOCK_ROWS), np.int32)
+        self.bits = np.zeros(BLOCK_ROWS, np.int64)
         self.bind()
 
     @property
@@ -120,6 +131,9 @@ class Components:
         frame = self.frame[0]
         frame["info"], frame["n_slots"] = self.info.ctypes.data, len(self.info)
         frame["rings"], frame["ring_rows"] = self.rings.ctypes.data, len(self.rings)
+        self.picks["rows"][1:] = [line.ctypes.data for line in self.picked]
+        frame["picks"], frame["n_picks"] = self.picks.ctypes.data, len(self.picks)
+        frame["bits"] = self.bits.ctypes.data
         frame["found"], frame["found_room"] = self.found.ctypes.data, len(self.found)
 
     def add(self, instrument: Instrument) -> None:
@@ -127,6 +141,7 @@ class Components:
         slot = len(self.info)
         info = np.zeros(1, INFO)
         info["tick"], info["tick_fixed"] = instrument.tick / 1e9, instrument.tick
+        info["per_tick"] = 1.0 / instrument.tick
         info["size_mul"], info["size_div"] = instrument.size_ratio
         info["utc_phase"] = utc_phase(instrument.calendar)
         self.info = np.concatenate([self.info, info])
@@ -214,10 +229,11 @@ class Components:
                 grown = np.zeros((2 * self.ring_used, RING_COLUMNS), np.int64)
                 grown[:new] = self.rings[:new]
                 self.rings = grown
-        if head > tail:
-            old = np.arange(tail, head)
-            self.rings[new + (old & (new_cap - 1))] = self.rings[first + (old & (cap - 1))]
         if cap:
+            for turn in range(tail // cap * cap, head, cap):  # two at most, each in one piece
+                begin, end = max(tail, turn), min(head, turn + cap)
+                to, of, n = new + begin % new_cap, first + begin % cap, end - begin
+                self.rings[to : to + n] = self.rings[of : of + n]
             self.free.setdefault(cap, []).append(first)
         ring["first"], ring["cap"] = new, new_cap
         self.bind()
@@ -245,6 +261,7 @@ class Components:
         twin.calendars, twin.hours = list(self.calendars), dict(self.hours)  # timetables never change
         twin.free = {cap: list(firsts) for cap, firsts in self.free.items()}
         twin.found, twin.lacking, twin.lacked = self.found.copy(), self.lacking.copy(), self.lacked.copy()
+        twin.picks, twin.picked, twin.bits = self.picks.copy(), self.picked.copy(), self.bits.copy()
         twin.frame, twin.table = self.frame.copy(), self.table.copy()
         twin.bind()
         return twin

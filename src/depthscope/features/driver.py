@@ -17,16 +17,26 @@ from numba import types
 from depthscope.book import state as s
 from depthscope.book.kernel import advance
 from depthscope.book.memory import context_of
+from depthscope.book.primitives import natural
 from depthscope.book.rows import due_rows
-from depthscope.features.kit import CONTEXT, NO_NEED
+from depthscope.book.tops import trace_bit
+from depthscope.features.kit import CONTEXT, NO_NEED, PICK
 from depthscope.jit import Int, carray, intrinsic, kernel, njit, pointer
 from depthscope.market.events import EVENT
-from depthscope.market.layouts import SAMPLE
+from depthscope.market.layouts import SAMPLE, TRACE, TRACE_FLOW
 
+BLOCK_ROWS: Final = 2048  # TRACE rows of a block: with its events and SAMPLE rows it stays near the core
 NEED_RING: Final = 20  # component D_COMPONENT wants a longer ring for an instrument
 
 TABLE: Final = np.dtype(
-    [("address", "i8"), ("state", "i8"), ("column", "i8"), ("by_event", "i8"), ("detector", "i8")]
+    [
+        ("address", "i8"),
+        ("state", "i8"),
+        ("column", "i8"),
+        ("by_event", "i8"),
+        ("detector", "i8"),
+        ("pick", "i8"),  # which of the lists of TRACE rows it looks at
+    ]
 )
 
 (
@@ -51,6 +61,32 @@ def call(typing_context: Any, address: Any, ctx: Any, n: Any, state: Any, out: A
 
 
 @njit
+def pick_rows(f: Any) -> None:
+    """List the block's TRACE rows by what components ask for.
+
+    Most rows are of no interest to most of them: each would find that out with a branch nobody can predict.
+    """
+    n = f.n_trace
+    picks = carray(pointer(f.picks), f.n_picks, PICK)
+    picks[0].n = n
+    if n == 0 or f.n_picks == 1:
+        for p in range(1, f.n_picks):
+            picks[p].n = 0
+        return
+    trace, bits = carray(pointer(f.trace), n, TRACE), carray(pointer(f.bits), n, np.int64)
+    for k in range(n):
+        t = trace[natural(k)]
+        bits[k] = trace_bit(np.int64(t.action)) | (np.int64(TRACE_FLOW) if t.ofi != 0 and t.last else 0)
+    for p in range(1, f.n_picks):
+        rows, mask = carray(pointer(picks[p].rows), n, np.int32), picks[p].mask
+        found: Int = np.int64(0)
+        for k in range(n):
+            rows[natural(found)] = k
+            found += np.int64(bits[k] & mask != 0)
+        picks[p].n = found
+
+
+@njit
 def run_features(m: Int, d: Any, events_address: Int) -> Int:
     """Run the features over the block's new rows; returns DONE or NEED_RING."""
     c = context_of(m)
@@ -67,11 +103,16 @@ def run_features(m: Int, d: Any, events_address: Int) -> Int:
     f.stride = d[D_STRIDE]
     f.columns = d[D_OUT] + d[D_DONE] * 8
     f.n_slots = c[s.C_SLOTS]
-    f.block += np.int64(d[D_COMPONENT] == 0 and d[D_RESUMED] == 0)
+    picks = carray(pointer(f.picks), f.n_picks, PICK)
+    if d[D_COMPONENT] == 0 and d[D_RESUMED] == 0:
+        f.block += 1
+        pick_rows(f)
     while d[D_COMPONENT] < d[D_N]:
         t = table[d[D_COMPONENT]]
-        n = f.n_trace if t.by_event else f.n_samples
-        if n > 0 or f.n_samples > 0:
+        n = picks[t.pick].n if t.by_event else f.n_samples
+        # With rows of others alone it is called too: the signal takes what detectors have said meanwhile.
+        if f.n_samples > 0 or (t.by_event and f.n_trace > 0):
+            f.picked = picks[t.pick].rows
             f.start = d[D_START]
             f.by_row = 1 - t.by_event
             f.need_slot = NO_NEED
@@ -138,4 +179,4 @@ def finish_step(m: Int, driver: Int) -> Int:
     return d[D_CODE]
 
 
-__all__ = ["D_SIZE", "NEED_RING", "TABLE", "finish_step", "step"]
+__all__ = ["BLOCK_ROWS", "D_SIZE", "NEED_RING", "TABLE", "finish_step", "step"]

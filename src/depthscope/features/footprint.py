@@ -34,6 +34,7 @@ from depthscope.features.kit import (
     missing_ring,
     put,
     sample_rows,
+    tick_below,
     walk,
 )
 from depthscope.features.profile import NO_MID, PROFILE, add, cells_of, clear, fits, settle_poc
@@ -67,7 +68,7 @@ def prepare(record: Any, instrument: Instrument, settings: Mapping[str, float]) 
 @njit
 def enter(s: Any, ts: Int) -> None:
     """Be in the bar of a moment."""
-    if ts // s.length != s.bar:
+    if not 0 <= ts - s.bar * s.length < s.length:
         s.bar = ts // s.length
         s.delta = 0
         clear(s.cells, s.rows)
@@ -83,7 +84,7 @@ def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
     if not fits(s.cells, s.rows):
         missing_ring(ctx, t.slot, 0, j)
         return False
-    add(cells_of(ctx, s.cells), s.cells, s.rows, event.price // infos(ctx)[t.slot].tick_fixed, event.size)
+    add(cells_of(ctx, s.cells), s.cells, s.rows, tick_below(event.price, infos(ctx)[t.slot]), event.size)
     if event.side == BID:
         s.delta += event.size
     elif event.side == ASK:

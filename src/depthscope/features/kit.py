@@ -4,7 +4,8 @@ A feature is one plain function ``update(ctx, n, state, out) -> int`` compiled t
 
 * ``LEVEL = "sample"``: `n` SAMPLE rows, one value per row and column;
 * ``LEVEL = "event"``: `n` TRACE rows, with the SAMPLE rows that fall between them. ``TRACED`` says
-  which events it needs rows of (`TRACE_TRADES`, `TRACE_FLOW`, `TRACE_EVERY`); it may see others'.
+  which events it needs rows of (`TRACE_TRADES`, `TRACE_FLOW`, `TRACE_EVERY`). `walk` goes through them;
+  who asks for additions, cancels or modifications of orders, or for levels, sees all rows there are.
   With ``WINDOWS``, the lengths its sums go back over, it also works from SAMPLE rows alone: it is
   then run so where each window is a whole number of grid steps, as a row's flow is enough. With
   ``GROUP_ROWS = True`` it is run from rows alone by event too, where there is one after each group.
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from depthscope.book.primitives import natural
+from depthscope.book.primitives import natural, nearest_integer
 from depthscope.jit import Int, carray, hot, njit, pointer
 from depthscope.market.events import COND_NOT_VOLUME, EVENT, TRADE, UNDEF_PRICE
 from depthscope.market.instruments import Capability
@@ -43,10 +44,14 @@ CONTEXT: Final = np.dtype(
         ("trace", "i8"),
         ("n_events", "i8"),
         ("n_trace", "i8"),
+        ("picks", "i8"),  # address of the PICK records
+        ("n_picks", "i8"),
+        ("bits", "i8"),  # scratch memory for them
         ("samples", "i8"),
         ("n_samples", "i8"),
         ("done", "i8"),  # rows of the sample buffer before these
         ("start", "i8"),  # where to begin
+        ("picked", "i8"),  # address of the numbers of the TRACE rows to look at, 0 for all of them
         ("row", "i8"),  # SAMPLE row to begin with
         ("stride", "i8"),  # rows between columns of `out`
         ("columns", "i8"),  # address of these rows in the engine's first column
@@ -68,6 +73,9 @@ CONTEXT: Final = np.dtype(
     ]
 )
 
+# Lists of the block's TRACE rows that match a mask. The first is of all, and has no addresses.
+PICK: Final = np.dtype([("mask", "i8"), ("rows", "i8"), ("n", "i8")])
+
 NO_NEED: Final = -1
 NO_ROOM: Final = -2
 NO_HOURS: Final = -1
@@ -78,6 +86,7 @@ INFO: Final = np.dtype(
         ("size_mul", "f8"),
         ("size_div", "f8"),
         ("tick_fixed", "i8"),
+        ("per_tick", "f8"),  # 1 / tick_fixed
         ("started", "i8"),
         # Its timetable (`clock`): STRETCH records, none before a kernel asks.
         ("hours", "i8"),
@@ -248,6 +257,12 @@ def trace_rows(ctx: Any) -> Any:
 
 
 @njit
+def picked_rows(ctx: Any, n: int) -> Any:
+    """Return the numbers of the `n` TRACE rows to look at, where they are not all."""
+    return carray(pointer(frame_of(ctx).picked), n, np.int32)
+
+
+@njit
 def event_rows(ctx: Any) -> Any:
     """Return the chunk's EVENT records: that of a TRACE row is number ``row.event``."""
     return carray(pointer(frame_of(ctx).events), frame_of(ctx).n_events, EVENT)
@@ -299,20 +314,31 @@ def walk(ctx: Any, n: int, states: Any, out: Any, take: Any, look: Any) -> int:
     SAMPLE rows alone (``by_row``) there are no TRACE rows, and `look` takes the row's own flow first.
     """
     rows, trace = sample_rows(ctx), trace_rows(ctx)
-    samples, by_row = frame_of(ctx).n_samples, frame_of(ctx).by_row
+    samples, by_row, many = frame_of(ctx).n_samples, frame_of(ctx).by_row, frame_of(ctx).n_trace
+    picked, whole = picked_rows(ctx, n), frame_of(ctx).picked == 0
     j = int(frame_of(ctx).row)
-    k = int(frame_of(ctx).start)
+    p = int(frame_of(ctx).start)
     while True:
-        stop = np.int64(0) if by_row else rows[j].at if j < samples else np.int64(n)
-        while k < stop:
+        stop = np.int64(0) if by_row else rows[j].at if j < samples else many
+        while p < n:
+            k = np.int64(p) if whole else np.int64(picked[natural(p)])
+            if k >= stop:
+                break
             if not take(ctx, states, trace[natural(k)], k, j):
-                return k
-            k += 1
+                return p
+            p += 1
         if j == samples:
             return n
         if not look(ctx, states, j, out):
-            return k
+            return p
         j += 1
+
+
+@njit
+def tick_below(price: Int, info: Any) -> Int:
+    """Number of ticks of a price, rounded down: `price // tick` without the division."""
+    ticks = nearest_integer(price * info.per_tick)
+    return ticks if 0 <= price - ticks * info.tick_fixed < info.tick_fixed else price // info.tick_fixed
 
 
 @njit

@@ -25,6 +25,7 @@ PROFILE: Final = np.dtype(
         ("n", "i8"),  # prices
         ("volume", "i8"),  # lots, of all
         ("changed", "i8"),
+        ("latest", "i8"),  # number of the entry found last
         # The most volume of any price and its tick, while `sure`: known without looking at the others.
         ("sure", "i8"),
         ("most", "i8"),
@@ -59,6 +60,8 @@ def fits(ring: Any, p: Any) -> Any:
 @njit
 def place(cells: Any, p: Any, tick: Int) -> Int:
     """Number of the first entry that is not below a tick."""
+    if p.latest < p.n and cells[natural(CELLS * p.latest)] == tick:  # trades come in runs
+        return p.latest
     low, high = np.int64(0), p.n
     while low < high:
         middle = (low + high) >> 1
@@ -66,6 +69,7 @@ def place(cells: Any, p: Any, tick: Int) -> Int:
             low = middle + 1
         else:
             high = middle
+    p.latest = low
     return low
 
 

@@ -47,6 +47,7 @@ from depthscope.features.kit import (
     ring_row,
     ring_rows,
     sample_rows,
+    tick_below,
     walk,
     window_edge,
 )
@@ -126,7 +127,7 @@ def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
     if not fits(s.recent_cells, s.recent):
         missing_ring(ctx, t.slot, RECENT, j)
         return False
-    tick = event.price // infos(ctx)[t.slot].tick_fixed
+    tick = tick_below(event.price, infos(ctx)[t.slot])
     add(cells_of(ctx, s.session_cells), s.session_cells, s.session, tick, event.size)
     add(cells_of(ctx, s.recent_cells), s.recent_cells, s.recent, tick, event.size)
     memory = ring_rows(ctx)

@@ -41,12 +41,13 @@ from depthscope.features.kit import (
     event_rows,
     frame_of,
     infos,
+    picked_rows,
     put,
     sample_rows,
     trace_rows,
 )
 from depthscope.jit import Int, carray, njit, pointer
-from depthscope.market.events import BID, STATUS, STATUS_TRADING
+from depthscope.market.events import BID, STATUS_TRADING
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import CLOSE, DETECTION, LIVE, OPEN, trace_mask
 from depthscope.market.phases import Phase
@@ -235,13 +236,12 @@ def speak(ctx: Any, s: Any, j: int, out: Any) -> None:
 @njit
 def heed(ctx: Any, states: Any, t: Any) -> None:
     """Note a change of trading status."""
-    if t.action == STATUS:
-        states[t.slot].halted = event_rows(ctx)[natural(t.event)].aux != STATUS_TRADING
+    states[t.slot].halted = event_rows(ctx)[natural(t.event)].aux != STATUS_TRADING
 
 
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     """Take the pass's messages and changes of status, and write its rows."""
-    rows, trace = sample_rows(ctx), trace_rows(ctx)
+    rows, trace, picked = sample_rows(ctx), trace_rows(ctx), picked_rows(ctx, n)
     frame = frame_of(ctx)
     states = carray(state, frame.n_slots, STATE)
     found = carray(pointer(frame.found), frame.found_room, DETECTION)
@@ -259,8 +259,8 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
     k = 0
     for j in range(frame.n_samples):
         row = rows[j]
-        while k < row.at:
-            heed(ctx, states, trace[natural(k)])
+        while k < n and picked[k] < row.at:
+            heed(ctx, states, trace[natural(picked[k])])
             k += 1
         for p in range(parts):
             while heads[p] < ends[p]:
@@ -291,7 +291,7 @@ def update(ctx: Any, n: int, state: Any, out: Any) -> int:
             for c in range(DETECTION_BALANCE):
                 put(ctx, out, c, j, NAN)
     while k < n:
-        heed(ctx, states, trace[natural(k)])
+        heed(ctx, states, trace[natural(picked[k])])
         k += 1
     for p in range(parts):
         for m in range(heads[p], ends[p]):
