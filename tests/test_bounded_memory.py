@@ -67,15 +67,16 @@ def test_what_was_reserved_is_used_before_more_is_taken() -> None:
     source = open_source("synthetic:seed=5,minutes=1,symbols=2")
     events = np.concatenate([chunk.copy() for chunk in source.chunks()])
     plain, reserved = (Engine(source.resolve, every="50ms", detectors=None) for _ in range(2))
-    first = reserved._components.rings
+    first = len(reserved._components.rings)
     reserved.process(events[:1_000])
     reserved.reserve(2)  # with windows that hold something already
-    taken = reserved._components.rings
-    assert first.nbytes < taken.nbytes
+    rings = reserved._components.rings
+    taken = len(rings), rings.ctypes.data
+    assert first < taken[0]
     plain.process(events[:1_000])
     plain_rows, rows = plain.process(events[1_000:]), reserved.process(events[1_000:])
-    assert reserved._components.rings is taken
-    assert plain._components.ring_used > len(first), "these windows outgrow what an engine begins with"
+    assert (len(rings), rings.ctypes.data) == taken
+    assert plain._components.ring_used > first, "these windows outgrow what an engine begins with"
     assert rows.meta.tobytes() == plain_rows.meta.tobytes()
     assert rows.values.tobytes() == plain_rows.values.tobytes()
     assert rows.detections.tobytes() == plain_rows.detections.tobytes()

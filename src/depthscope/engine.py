@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["META", "Batch", "Engine", "EngineSnapshot"]
 
 TRACE_ROWS: Final = 8192  # a block of `trace_blocks`
-SAMPLE_ROWS: Final = 1024
+SAMPLE_ROWS: Final = 2048
 N_FOUND: Final = list(CONTEXT.names or ()).index("n_found")  # all of CONTEXT are int64
 PIECES: Final = 2  # full sample buffers `pieces` gathers
 

@@ -16,6 +16,7 @@ from depthscope.book.aggressor import forget_ticks, keep_quote, sign_trade
 from depthscope.book.changes import apply_levels, change, noted, room, set_level
 from depthscope.book.levels import tick_of
 from depthscope.book.memory import (
+    asked_of,
     big_sizes_of,
     books_of,
     context_of,
@@ -137,6 +138,7 @@ def advance(m: Int, events: Any) -> Int:
     sizes = sizes_of(m)
     counts = counts_of(m)
     trace = trace_of(m)
+    asked = asked_of(m)
     n = c[s.C_N]
     i = c[s.C_POS]
     step = c[s.C_STEP]
@@ -388,6 +390,7 @@ def advance(m: Int, events: Any) -> Int:
                 t = trace[natural(trace_n)]
                 show_event(t, ts, i, slot, action, resting, before_price, before_size, after_size)
                 show_book(t, book, np.int64(0), False)
+                asked[natural(trace_n)] = trace_bit(np.int64(action))
                 trace_n += 1
             i += 1
         if status != s.DONE or i <= end:
@@ -430,6 +433,8 @@ def advance(m: Int, events: Any) -> Int:
             t = trace[natural(trace_n)]
             show_event(t, ts, end, slot, action, resting, before_price, before_size, after_size)
             show_book(t, book, first_ofi, True)
+            flow = np.int64(TRACE_FLOW) if first_ofi != 0 else np.int64(0)
+            asked[natural(trace_n)] = trace_bit(np.int64(action)) | flow
             if group_rows:
                 for k in range(OFI_LEVELS):
                     t.levels[k] = book.ofi[k]

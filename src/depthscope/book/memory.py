@@ -123,6 +123,13 @@ def trace_of(m: Int) -> Any:
 
 
 @hot
+def asked_of(m: Int) -> Any:
+    """Return what each TRACE row matches of what is asked for."""
+    c = context_of(m)
+    return carray(pointer(c[s.C_ASKED]), c[s.C_TRACE_CAP], np.int64)
+
+
+@hot
 def samples_of(m: Int) -> Any:
     """Return the SAMPLE buffer."""
     c = context_of(m)

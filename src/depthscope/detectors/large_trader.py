@@ -100,6 +100,7 @@ STATE = np.dtype(
         ("reading", "f8", (2, READINGS)),
         ("scratch", "f8", (READINGS,)),
         ("usual", "f8", (2,)),  # lots, 0 while unknown
+        ("least", "f8", (2,)),  # displayed size that is large, in lots
         # What is open.
         ("number", "i8", (2,)),
         ("opened", "i8", (2,)),
@@ -154,7 +155,7 @@ def prepare(record: Any, instrument: Any, settings: Any) -> None:
     """Put the settings where the kernel finds them."""
     judge_by(record, settings["large_trader_quantile"], settings["large_trader_least"])
     times, over = instrument.size_ratio
-    record["shares"] = settings["large_trader_size"] * over / times
+    record["shares"] = record["least"] = settings["large_trader_size"] * over / times
     record["times"], record["refreshes"] = settings["large_trader_rest"], settings["large_trader_refreshes"]
     for name in ("hold", "window", "cooldown"):
         record[name] = int(settings[f"large_trader_{name}"] * SECOND)
@@ -189,12 +190,6 @@ def tell(ctx: Any, said: Any, s: Any, side: Int) -> None:
     said.evidence[7] = as_size(s.taken[side], info)
     said.evidence[8] = gone(s, side) / (2.0 * info.tick_fixed)
     said.evidence[9] = (said.ts - s.opened[side]) / 1e9
-
-
-@njit
-def large_from(s: Any, side: Int) -> Any:
-    """Displayed size of a side that is large, in lots."""
-    return min(s.shares, s.times * s.usual[side]) if s.usual[side] > 0.0 else s.shares
 
 
 @njit
@@ -289,7 +284,7 @@ def end_print(ctx: Any, s: Any, place: Int, ts: Int, slot: Int) -> None:
 @njit
 def rest(ctx: Any, s: Any, side: Int, place: Int, ts: Int, slot: Int, due: Int) -> None:
     """Note that large size rests and tell of it."""
-    ratio = max(s.peak[side], s.taken[side]) / max(large_from(s, side), 1.0)
+    ratio = max(s.peak[side], s.taken[side]) / max(s.least[side], 1.0)
     speak(ctx, s, side, place, ts, slot, sign(s, side, RESTS, ts, due, s.best[side], ratio))
 
 
@@ -327,6 +322,7 @@ def take_reading(s: Any, ts: Int) -> None:
             s.scratch[k] = s.reading[side, natural((s.read - k) % READINGS)]
         if n >= FEWEST:
             s.usual[side] = median(s.scratch, n)
+            s.least[side] = min(s.shares, s.times * s.usual[side]) if s.usual[side] > 0.0 else s.shares
 
 
 @njit
@@ -356,7 +352,7 @@ def show(s: Any, side: Int, price: Int, size: Int, ts: Int) -> None:
 @njit
 def weigh(s: Any, side: Int, ts: Int) -> None:
     """Find out whether what is displayed, or was taken and refreshed, is large now."""
-    least = large_from(s, side)
+    least = s.least[side]
     if s.shown[side] < least:
         shrink(s, side, ts)
     elif not s.large[side]:

@@ -116,7 +116,6 @@ class Components:
         self.picks = np.zeros(1 + len(masks), PICK)
         self.picks["mask"][1:] = masks
         self.picked = np.zeros((len(masks), BLOCK_ROWS), np.int32)
-        self.bits = np.zeros(BLOCK_ROWS, np.int64)
         self.bind()
 
     @property
@@ -133,7 +132,6 @@ class Components:
         frame["rings"], frame["ring_rows"] = self.rings.ctypes.data, len(self.rings)
         self.picks["rows"][1:] = [line.ctypes.data for line in self.picked]
         frame["picks"], frame["n_picks"] = self.picks.ctypes.data, len(self.picks)
-        frame["bits"] = self.bits.ctypes.data
         frame["found"], frame["found_room"] = self.found.ctypes.data, len(self.found)
 
     def add(self, instrument: Instrument) -> None:
@@ -226,9 +224,7 @@ class Components:
             new = self.ring_used
             self.ring_used += new_cap
             if self.ring_used > len(self.rings):
-                grown = np.zeros((2 * self.ring_used, RING_COLUMNS), np.int64)
-                grown[:new] = self.rings[:new]
-                self.rings = grown
+                self.lengthen(2 * self.ring_used)
         if cap:
             for turn in range(tail // cap * cap, head, cap):  # two at most, each in one piece
                 begin, end = max(tail, turn), min(head, turn + cap)
@@ -238,6 +234,13 @@ class Components:
         ring["first"], ring["cap"] = new, new_cap
         self.bind()
 
+    def lengthen(self, entries: int) -> None:
+        """Make the memory of rings longer, where it lies if the system can; what is new is written.
+
+        Kernels alone look at it, by the address that `bind` tells them.
+        """
+        self.rings.resize((entries, RING_COLUMNS), refcheck=False)
+
     def reserve(self, instruments: int) -> None:
         """Have the system give the memory that rings of so many busy instruments come to need, now.
 
@@ -245,10 +248,7 @@ class Components:
         """
         entries = instruments * RESERVE
         if entries > len(self.rings):
-            grown = np.empty((entries, RING_COLUMNS), np.int64)
-            grown[: self.ring_used] = self.rings[: self.ring_used]
-            grown[self.ring_used :] = 0  # written: zeros asked for come page by page, as they are used
-            self.rings = grown
+            self.lengthen(entries)
             self.bind()
 
     def copy(self) -> Components:
@@ -261,7 +261,7 @@ class Components:
         twin.calendars, twin.hours = list(self.calendars), dict(self.hours)  # timetables never change
         twin.free = {cap: list(firsts) for cap, firsts in self.free.items()}
         twin.found, twin.lacking, twin.lacked = self.found.copy(), self.lacking.copy(), self.lacked.copy()
-        twin.picks, twin.picked, twin.bits = self.picks.copy(), self.picked.copy(), self.bits.copy()
+        twin.picks, twin.picked = self.picks.copy(), self.picked.copy()
         twin.frame, twin.table = self.frame.copy(), self.table.copy()
         twin.bind()
         return twin

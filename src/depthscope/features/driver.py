@@ -19,11 +19,10 @@ from depthscope.book.kernel import advance
 from depthscope.book.memory import context_of
 from depthscope.book.primitives import natural
 from depthscope.book.rows import due_rows
-from depthscope.book.tops import trace_bit
 from depthscope.features.kit import CONTEXT, NO_NEED, PICK
 from depthscope.jit import Int, carray, intrinsic, kernel, njit, pointer
 from depthscope.market.events import EVENT
-from depthscope.market.layouts import SAMPLE, TRACE, TRACE_FLOW
+from depthscope.market.layouts import SAMPLE
 
 BLOCK_ROWS: Final = 2048  # TRACE rows of a block: with its events and SAMPLE rows it stays near the core
 NEED_RING: Final = 20  # component D_COMPONENT wants a longer ring for an instrument
@@ -69,20 +68,13 @@ def pick_rows(f: Any) -> None:
     n = f.n_trace
     picks = carray(pointer(f.picks), f.n_picks, PICK)
     picks[0].n = n
-    if n == 0 or f.n_picks == 1:
-        for p in range(1, f.n_picks):
-            picks[p].n = 0
-        return
-    trace, bits = carray(pointer(f.trace), n, TRACE), carray(pointer(f.bits), n, np.int64)
-    for k in range(n):
-        t = trace[natural(k)]
-        bits[k] = trace_bit(np.int64(t.action)) | (np.int64(TRACE_FLOW) if t.ofi != 0 and t.last else 0)
+    asked = carray(pointer(f.asked), n, np.int64)
     for p in range(1, f.n_picks):
         rows, mask = carray(pointer(picks[p].rows), n, np.int32), picks[p].mask
         found: Int = np.int64(0)
         for k in range(n):
             rows[natural(found)] = k
-            found += np.int64(bits[k] & mask != 0)
+            found += np.int64(asked[k] & mask != 0)
         picks[p].n = found
 
 
@@ -95,7 +87,7 @@ def run_features(m: Int, d: Any, events_address: Int) -> Int:
     f = frame[0]
     f.events = events_address
     f.n_events = c[s.C_N]
-    f.trace = c[s.C_TRACE]
+    f.trace, f.asked = c[s.C_TRACE], c[s.C_ASKED]
     f.n_trace = c[s.C_TRACE_N]
     f.samples = c[s.C_SAMPLES] + d[D_DONE] * SAMPLE_SIZE
     f.n_samples = c[s.C_SAMPLE_N] - d[D_DONE]

@@ -44,9 +44,9 @@ CONTEXT: Final = np.dtype(
         ("trace", "i8"),
         ("n_events", "i8"),
         ("n_trace", "i8"),
+        ("asked", "i8"),  # address of what each TRACE row matches, as bits of masks
         ("picks", "i8"),  # address of the PICK records
         ("n_picks", "i8"),
-        ("bits", "i8"),  # scratch memory for them
         ("samples", "i8"),
         ("n_samples", "i8"),
         ("done", "i8"),  # rows of the sample buffer before these

@@ -39,16 +39,18 @@ def _trim() -> Callable[[int], int] | None:
 
 
 def release_memory() -> bool:
-    """Give memory that was freed back to the system, where the allocator must be asked for it.
+    """Free cycles, and give freed memory back to the system where the allocator must be asked for it.
 
+    Cycles (each lost connection leaves some) would wait for the collector, for minutes in a quiet market.
     glibc keeps pages that were freed between blocks in use; a session that decodes messages of all lengths
-    grows by megabytes an hour of them. It takes a fifth of a millisecond.
+    grows by megabytes an hour of them. Once memory has settled (`settle_memory`) it takes milliseconds.
 
     Returns
     -------
     bool
         Whether the allocator was asked.
     """
+    gc.collect()
     trim = _trim()
     if trim is None:
         return False
