@@ -162,8 +162,11 @@ class OpenGroups:
         """
         first = 0
         if self.n:
-            lasts = np.flatnonzero(events["flags"] & LAST)
-            if not len(lasts):
+            for look in (SHORT_RUN, len(events)):  # usually the first few records hold one
+                lasts = np.flatnonzero(events["flags"][:look] & LAST)
+                if len(lasts):
+                    break
+            else:
                 self.keep(events)
                 return
             # Usually the first LAST closes what was open, and the rest can be read in place.

@@ -42,7 +42,7 @@ import numpy as np
 
 from depthscope.book.primitives import natural
 from depthscope.detectors.kit import crowded, say_at
-from depthscope.detectors.usual import median
+from depthscope.detectors.usual import put_in_order
 from depthscope.features.kit import (
     SECOND,
     UNDEF,
@@ -98,7 +98,7 @@ STATE = np.dtype(
         ("next", "i8"),  # when to take a reading
         ("read", "i8"),
         ("reading", "f8", (2, READINGS)),
-        ("scratch", "f8", (READINGS,)),
+        ("order", "i8", (2, READINGS)),  # their numbers, the smallest reading first
         ("usual", "f8", (2,)),  # lots, 0 while unknown
         ("least", "f8", (2,)),  # displayed size that is large, in lots
         # What is open.
@@ -315,13 +315,14 @@ def take_reading(s: Any, ts: Int) -> None:
         return
     s.next = (ts // SECOND + 1) * SECOND
     s.read += 1
-    n = min(s.read, READINGS)
+    n, at = min(s.read, READINGS), s.read % READINGS  # the first place is filled last
+    none = READINGS - n  # places without a reading, in order before all: what is displayed is never less
     for side in range(2):
-        s.reading[side, natural(s.read % READINGS)] = s.shown[side]
-        for k in range(n):  # the first place is filled last
-            s.scratch[k] = s.reading[side, natural((s.read - k) % READINGS)]
+        s.reading[side, natural(at)] = s.shown[side]
+        put_in_order(s.order[side], s.reading[side], at)
         if n >= FEWEST:
-            s.usual[side] = median(s.scratch, n)
+            low, high = s.order[side, none + ((n - 1) >> 1)], s.order[side, none + (n >> 1)]
+            s.usual[side] = 0.5 * (s.reading[side, low] + s.reading[side, high])
             s.least[side] = min(s.shares, s.times * s.usual[side]) if s.usual[side] > 0.0 else s.shares
 
 

@@ -32,7 +32,7 @@ import numpy as np
 
 from depthscope.detectors.kit import crowded, say_at_row
 from depthscope.detectors.usual import FEWEST, NEVER, READINGS, USUAL, median, take_reading, usual_size
-from depthscope.features.kit import SECOND, frame_of, infos, sample_rows
+from depthscope.features.kit import SECOND, frame_of, infos, sample_rows, twin_of
 from depthscope.jit import Int, carray, njit
 from depthscope.market.events import ASK, BID
 from depthscope.market.instruments import Capability
@@ -52,6 +52,11 @@ STATE = np.dtype(
         ("apart_now", "f8", (2,)),  # what `usual_spacing` found, and until when it stands
         ("apart_until", "i8", (2,)),
         ("count", "i8"),
+        # What `nearest` found at the row before, by side, and for which sizes; 0 when it was not asked.
+        ("asked", "i8", (2,)),
+        ("for_usual", "f8", (2,)),
+        ("for_spacing", "f8", (2,)),
+        ("near", "i8", (2, 2)),
         # What may become a gap, by side: its first price, and since when it has been there (0 for none).
         ("awaited", "i8", (2,)),
         ("since", "i8", (2,)),
@@ -206,11 +211,25 @@ def outcome_of(s: Any, row: Any, side: Int, tick: Int, usual: float) -> Int:
 
 
 @njit
+def gap_of(s: Any, row: Any, side: Int, tick: Int, usual: float, spacing: float, same: Any) -> None:
+    """Find the nearest gap of a side; what is known stands where the book is the `same` as a row before."""
+    if same and s.asked[side] and s.for_usual[side] == usual and s.for_spacing[side] == spacing:
+        return
+    prices = row.bid_price if side == 0 else row.ask_price
+    worst = prices[(row.n_bid if side == 0 else row.n_ask) - 1]
+    end = min(behind(worst, prices[0], tick), np.int64(s.reach * spacing))
+    wide = (s.levels + 1) * spacing
+    s.near[side, 0], s.near[side, 1] = nearest(row, side, tick, s.share * usual, np.int64(1), end, wide)
+    s.asked[side], s.for_usual[side], s.for_spacing[side] = 1, usual, spacing
+
+
+@njit
 def look_at_side(ctx: Any, s: Any, j: int, side: Int, usual: float) -> None:
     """Open or close what row `j` shows of a side; `usual` is 0 where nothing can be known."""
     row = sample_rows(ctx)[j]
     tick = infos(ctx)[row.slot].tick_fixed
     if s.number[side]:
+        s.asked[side] = 0
         outcome = outcome_of(s, row, side, tick, usual)
         if outcome:
             said = say(ctx, s, j, side, CLOSE, usual)
@@ -220,11 +239,11 @@ def look_at_side(ctx: Any, s: Any, j: int, side: Int, usual: float) -> None:
     spacing = usual_spacing(s, side, row.ts) if usual > 0.0 else 0.0
     first = last = np.int64(0)
     if spacing > 0.0:
-        prices = row.bid_price if side == 0 else row.ask_price
-        worst = prices[(row.n_bid if side == 0 else row.n_ask) - 1]
-        end = min(behind(worst, prices[0], tick), np.int64(s.reach * spacing))
-        wide = (s.levels + 1) * spacing
-        first, last = nearest(row, side, tick, s.share * usual, np.int64(1), end, wide)
+        same = twin_of(ctx, sample_rows(ctx), j) != j
+        gap_of(s, row, side, tick, usual, spacing, same)
+        first, last = s.near[side, 0], s.near[side, 1]
+    else:
+        s.asked[side] = 0
     if first == 0:
         s.since[side] = 0
         return

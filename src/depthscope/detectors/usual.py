@@ -25,6 +25,7 @@ USUAL: Final = np.dtype(
         ("read", "i8"),  # readings taken
         ("time", "i8", (READINGS,)),
         ("reading", "f8", (2, READINGS)),
+        ("order", "i8", (2, READINGS)),  # their numbers, the smallest reading first
         ("scratch", "f8", (READINGS,)),
         # What `usual_size` found, and when the first reading it rests on will be too old.
         ("size", "f8", (2,)),
@@ -47,6 +48,27 @@ def median(values: Any, n: int) -> Any:
 
 
 @njit
+def put_in_order(order: Any, readings: Any, at: Int) -> None:
+    """Bring the numbers of readings in order again after reading `at` has changed (all zeros: none yet).
+
+    Sorting them anew each second would be half of what their detector costs.
+    """
+    if order[0] == order[1]:
+        for k in range(len(order)):
+            order[k] = k
+    k = 0
+    while order[k] != at:
+        k += 1
+    while k > 0 and readings[order[k - 1]] > readings[at]:
+        order[k] = order[k - 1]
+        k -= 1
+    while k < len(order) - 1 and readings[order[k + 1]] < readings[at]:
+        order[k] = order[k + 1]
+        k += 1
+    order[k] = at
+
+
+@njit
 def take_reading(u: Any, row: Any) -> None:
     """Take a reading of both sides from a SAMPLE row, when one is due."""
     if row.ts < u.next:
@@ -63,6 +85,7 @@ def take_reading(u: Any, row: Any) -> None:
             u.scratch[k] = sizes[k]
         median(u.scratch, n)  # in order: the largest is the last
         u.reading[side, at] = median(u.scratch, n - 1) if n > 1 else u.scratch[0]
+        put_in_order(u.order[side], u.reading[side], at)
 
 
 @njit
@@ -71,11 +94,12 @@ def usual_size(u: Any, side: Int, ts: Int) -> Any:
     if ts < u.until[side]:
         return u.size[side]
     n, until = 0, NEVER
-    for k in range(min(u.read, READINGS)):
-        if ts < u.time[k] + READINGS * SECOND:
-            u.scratch[n] = u.reading[side, k]
-            until = min(until, u.time[k] + READINGS * SECOND)
+    for k in range(READINGS):
+        at = u.order[side, k]
+        if at < u.read and ts < u.time[at] + READINGS * SECOND:
+            u.scratch[n] = u.reading[side, at]
+            until = min(until, u.time[at] + READINGS * SECOND)
             n += 1
-    u.size[side] = median(u.scratch, n) if n >= FEWEST else 0.0
+    u.size[side] = 0.5 * (u.scratch[(n - 1) >> 1] + u.scratch[n >> 1]) if n >= FEWEST else 0.0
     u.until[side] = until
     return u.size[side]
