@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from depthscope.engine import PIECES, SAMPLE_ROWS, Engine
+from depthscope.engine import SAMPLE_ROWS, Engine
 from depthscope.runtime.sources import open_source
 from tests.venues.dbn_files import NOON, mbo, write
 
@@ -30,7 +30,7 @@ def test_pieces_are_what_process_gives_at_once(quiet_file: Path, every: str) -> 
     for events in source.chunks():
         expected = whole.process(events)
         pieces = list(parts.pieces(events))
-        assert max(map(len, pieces)) <= PIECES * SAMPLE_ROWS
+        assert max(map(len, pieces)) <= SAMPLE_ROWS
         np.testing.assert_array_equal(np.concatenate([p.meta for p in pieces]), expected.meta)
         joined = np.concatenate([p.values for p in pieces], axis=1)
         np.testing.assert_array_equal(joined, expected.values)

@@ -40,7 +40,6 @@ __all__ = ["META", "Batch", "Engine", "EngineSnapshot"]
 TRACE_ROWS: Final = 8192  # a block of `trace_blocks`
 SAMPLE_ROWS: Final = 2048
 N_FOUND: Final = list(CONTEXT.names or ()).index("n_found")  # all of CONTEXT are int64
-PIECES: Final = 2  # full sample buffers `pieces` gathers
 
 
 def _first_step(*arguments: object) -> int:
@@ -335,7 +334,7 @@ class Engine:
                             self._serve(why, chunk)
                         yield
                         continue
-                    if often and len(self._drained) >= PIECES:
+                    if often:
                         yield
                 if why == s.DONE:
                     break
