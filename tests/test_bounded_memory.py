@@ -70,12 +70,11 @@ def test_what_was_reserved_is_used_before_more_is_taken() -> None:
     first = len(reserved._components.rings)
     reserved.process(events[:1_000])
     reserved.reserve(2)  # with windows that hold something already
-    rings = reserved._components.rings
-    taken = len(rings), rings.ctypes.data
+    taken = len(reserved._components.rings), reserved._components.rings.ctypes.data
     assert first < taken[0]
     plain.process(events[:1_000])
     plain_rows, rows = plain.process(events[1_000:]), reserved.process(events[1_000:])
-    assert (len(rings), rings.ctypes.data) == taken
+    assert (len(reserved._components.rings), reserved._components.rings.ctypes.data) == taken
     assert plain._components.ring_used > first, "these windows outgrow what an engine begins with"
     assert rows.meta.tobytes() == plain_rows.meta.tobytes()
     assert rows.values.tobytes() == plain_rows.values.tobytes()

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["META", "Batch", "Engine", "EngineSnapshot"]
 
-TRACE_ROWS: Final = 8192  # a block of `trace_blocks`
 SAMPLE_ROWS: Final = 2048
 N_FOUND: Final = list(CONTEXT.names or ()).index("n_found")  # all of CONTEXT are int64
 
@@ -113,7 +112,7 @@ class Engine:
         self.every = parse_every(every)
         self.slots: list[Instrument] = []
         self._keys: list[tuple[int, int]] = []
-        self._books = Books(TRACE_ROWS, SAMPLE_ROWS)
+        self._books = Books(d.TRACE_ROWS, SAMPLE_ROWS)
         members = members_of(features, detectors, sensitivity, signal)
         self._components = Components(members, self.every, settings)
         self.keep_samples = keep_samples
@@ -276,12 +275,13 @@ class Engine:
         context = self._books.context
         mode = [s.C_STEP, s.C_TRACE_OF, s.C_TRACE_CAP]
         kept = context[mode]
-        context[mode] = 1 << 62, of, TRACE_ROWS
+        context[mode] = 1 << 62, of, d.TRACE_ROWS
         try:
             for piece in self._open.complete(self._checked(events)):
                 yield from self._traced(piece)
         finally:
             context[mode] = kept
+            context[s.C_TRACE_N] = 0  # who leaves early leaves rows behind
 
     def _traced(self, chunk: Events) -> Iterator[tuple[Events, npt.NDArray[Any]]]:
         """Run the books alone over a chunk; yields what `trace_blocks` does."""

@@ -248,6 +248,25 @@ def test_noisy_markets(seed: int, size: int | None) -> None:
     assert compare(stream.resolve, stream.events, size) > 50
 
 
+@pytest.mark.parametrize("size", [None, 1])
+def test_a_late_fill_of_a_print_ends_what_waited_for_it(size: int | None) -> None:
+    """Something open is not over while a print may be another sign of it; a fill may come after that."""
+    story = quoted()
+    venue = []
+    for now, side, lots, of in [
+        (10.0, "B", 10_000, 1), (11.0, "A", 1, 2),
+        (14.95, "B", 10_000, 3), (15.02, "B", 1, 3), (15.03, "A", 1, 4),
+    ]:  # fmt: skip
+        story.now = now
+        story.trade(side, BID + 1 if side == "B" else BID, lots)
+        venue.append(of)
+    story.now = 40.0
+    story.quote("B", BID, 90)
+    events = story.events()
+    events["ts_event"][-len(venue) - 1 : -1] = venue
+    assert compare(lambda *_: story.instrument, events, size) == 2
+
+
 @pytest.mark.parametrize(("levels", "size"), [(False, None), (True, 7)])
 def test_sides_that_are_inferred(levels: bool, size: int | None) -> None:
     """The slow engine infers them too, trade by trade."""

@@ -13,7 +13,10 @@ from depthscope.features.components import OFTEN, Components
 from depthscope.features.driver import BLOCK_ROWS
 from depthscope.features.kit import INFO, tick_below
 from depthscope.features.registry import all_features
+from depthscope.market.events import LAST
 from depthscope.market.layouts import TRACE_FLOW, TRACE_TRADES
+from depthscope.runtime.models import default_model
+from tests.engine.harness import run
 from tests.strategies.streams import seeded_stream
 
 FIXED = st.integers(-(2**62), 2**62)
@@ -63,6 +66,27 @@ def test_rows_are_listed_for_those_who_ask_for_few() -> None:
             assert listed.tolist() == np.flatnonzero(bits & mask).tolist()
             seen += len(listed)
     assert seen > 100
+
+
+def test_bytes_that_look_like_actions_are_none() -> None:
+    """Lists go by the lowest five bits of an action: others with the same bits change nothing."""
+    stream = seeded_stream(4, 3_000, 2)
+    model = default_model("1s")
+    extra = stream.events[5::40].copy()
+    extra["flags"], extra["order_id"], extra["aux"] = LAST, 0, 7
+    tables = []
+    for letters in (b"?", b"strx348\x13\x12"):
+        actions = np.resize(np.frombuffer(letters, np.uint8), len(extra))
+        extra["action"] = actions
+        whole = np.insert(stream.events, np.arange(6, len(stream.events) + 1, 40)[: len(extra)], extra)
+        engine = Engine(stream.resolve, every="100ms", detectors=None, signal=lambda _: model)
+        tables.append(run(engine, whole))
+    one, other = tables
+    assert len(one.detections) > 20
+    assert one.detections.tobytes() == other.detections.tobytes()
+    assert [line.tobytes() for line in one.columns.values()] == [
+        line.tobytes() for line in other.columns.values()
+    ]
 
 
 def test_longer_windows_keep_what_they_hold() -> None:

@@ -29,6 +29,7 @@ from depthscope.detectors.stays import (
     moved,
     near,
     settle,
+    wanted,
 )
 from depthscope.features.kit import (
     SECOND,
@@ -231,6 +232,8 @@ def calm_until(s: Any, memory: Any) -> Int:
 @njit
 def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
     """Follow a change of the best prices, a trade, or the loss of the book."""
+    if not wanted(t):
+        return True
     s = states[t.slot]
     still = t.ts < s.calm and t.state == LIVE and t.bid == s.bid and t.ask == s.ask
     if still and t.action not in (TRADE, CLEAR, LOST):  # most changes are of sizes

@@ -373,7 +373,8 @@ def add_print(ctx: Any, s: Any, t: Any, place: Int) -> None:
         s.inside = 0
         s.first[0], s.first[1] = s.best[0], s.best[1]
     join(s, event, t.ts)
-    s.due = min(s.due, s.ts + PATIENCE + 1)
+    # A fill may also come so late that what is open, which waited for its print, is over.
+    s.due = np.int64(0) if s.number[0] or s.number[1] else min(s.due, s.ts + PATIENCE + 1)
     s.last_price = event.price
     if event.side == BID:
         better = event.price < s.first[1]

@@ -73,7 +73,7 @@ STATE = np.dtype(
         ("known", "i8", (ORDER_SPOTS,)),
         ("filled", "i8", (PRICE_SPOTS,)),
         ("signed", "i8", (PRICE_SPOTS,)),
-        ("due", "i8"),  # nothing comes about by time alone before
+        ("due", "i8"),  # nothing comes about by time alone before; 0 when that is to be found out
         ("edge", "i8", (2,)),  # no matter of a side is open at a better price
         ("by_order", "i8"),
         ("delay", "i8"),

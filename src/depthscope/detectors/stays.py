@@ -40,7 +40,7 @@ from depthscope.features.kit import (
     ring_row,
 )
 from depthscope.jit import Int, njit
-from depthscope.market.events import ASK, BID, CLEAR, COND_LATE, COND_OFF_BOOK, LOST
+from depthscope.market.events import ASK, BID, CLEAR, COND_LATE, COND_OFF_BOOK, LOST, TRADE
 from depthscope.market.layouts import LIVE, TRACE_FLOW, TRACE_TRADES, trace_mask
 
 if TYPE_CHECKING:
@@ -197,6 +197,12 @@ def near(s: Any, side: Int, low: Int) -> Any:
     """Whether the best price of a side is within a tick of a band."""
     best = s.bid if side == 0 else s.ask
     return low - s.tick <= best <= low + s.width + s.tick
+
+
+@njit
+def wanted(t: Any) -> Any:
+    """Whether a TRACE row is one to look at: a byte that is no action may look like one."""
+    return t.action in (TRADE, CLEAR, LOST) or (t.last and t.ofi != 0)
 
 
 @njit

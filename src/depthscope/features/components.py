@@ -12,7 +12,7 @@ import numpy.typing as npt
 from depthscope import jit
 from depthscope.errors import InputError, UnknownName
 from depthscope.features.clock import covered, utc_phase
-from depthscope.features.driver import BLOCK_ROWS, TABLE
+from depthscope.features.driver import TABLE, TRACE_ROWS
 from depthscope.features.kit import CONTEXT, INFO, NO_HOURS, NO_ROOM, PICK, RING, RING_COLUMNS, SIGNATURE
 from depthscope.market.layouts import DETECTION, TRACE_GROUPS, trace_mask
 
@@ -115,7 +115,7 @@ class Components:
                 row["pick"] = 1 + masks.index(f.traced)
         self.picks = np.zeros(1 + len(masks), PICK)
         self.picks["mask"][1:] = masks
-        self.picked = np.zeros((len(masks), BLOCK_ROWS), np.int32)
+        self.picked = np.zeros((len(masks), TRACE_ROWS), np.int32)
         self.bind()
 
     @property

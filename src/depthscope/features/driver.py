@@ -24,7 +24,10 @@ from depthscope.jit import Int, carray, intrinsic, kernel, njit, pointer
 from depthscope.market.events import EVENT
 from depthscope.market.layouts import SAMPLE
 
-BLOCK_ROWS: Final = 2048  # TRACE rows of a block: with its events and SAMPLE rows it stays near the core
+TRACE_ROWS: Final = 8192  # of the buffer, and of a block of `Engine.trace_blocks`
+BLOCK_ROWS: Final = (
+    2048  # of a block of every component: with its events and SAMPLE rows it stays near the core
+)
 NEED_RING: Final = 20  # component D_COMPONENT wants a longer ring for an instrument
 
 TABLE: Final = np.dtype(
@@ -171,4 +174,4 @@ def finish_step(m: Int, driver: Int) -> Int:
     return d[D_CODE]
 
 
-__all__ = ["BLOCK_ROWS", "D_SIZE", "NEED_RING", "TABLE", "finish_step", "step"]
+__all__ = ["BLOCK_ROWS", "D_SIZE", "NEED_RING", "TABLE", "TRACE_ROWS", "finish_step", "step"]

@@ -4,8 +4,9 @@ A feature is one plain function ``update(ctx, n, state, out) -> int`` compiled t
 
 * ``LEVEL = "sample"``: `n` SAMPLE rows, one value per row and column;
 * ``LEVEL = "event"``: `n` TRACE rows, with the SAMPLE rows that fall between them. ``TRACED`` says
-  which events it needs rows of (`TRACE_TRADES`, `TRACE_FLOW`, `TRACE_EVERY`). `walk` goes through them;
-  who asks for additions, cancels or modifications of orders, or for levels, sees all rows there are.
+  which events it needs rows of (`TRACE_TRADES`, `TRACE_FLOW`, `TRACE_EVERY`). `walk` goes through them.
+  Who asks for additions, cancels or modifications of orders, for levels or for all groups sees every row
+  there is; for others `n` is how many rows of the block they asked for, and `picked_rows` has their numbers.
   With ``WINDOWS``, the lengths its sums go back over, it also works from SAMPLE rows alone: it is
   then run so where each window is a whole number of grid steps, as a row's flow is enough. With
   ``GROUP_ROWS = True`` it is run from rows alone by event too, where there is one after each group.

@@ -47,7 +47,7 @@ from depthscope.features.kit import (
     trace_rows,
 )
 from depthscope.jit import Int, carray, njit, pointer
-from depthscope.market.events import BID, STATUS_TRADING
+from depthscope.market.events import BID, STATUS, STATUS_TRADING
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import CLOSE, DETECTION, LIVE, OPEN, trace_mask
 from depthscope.market.phases import Phase
@@ -242,7 +242,8 @@ def speak(ctx: Any, s: Any, j: int, out: Any) -> None:
 @njit
 def heed(ctx: Any, states: Any, t: Any) -> None:
     """Note a change of trading status."""
-    states[t.slot].halted = event_rows(ctx)[natural(t.event)].aux != STATUS_TRADING
+    if t.action == STATUS:
+        states[t.slot].halted = event_rows(ctx)[natural(t.event)].aux != STATUS_TRADING
 
 
 def update(ctx: Any, n: int, state: Any, out: Any) -> int:
