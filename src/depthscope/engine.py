@@ -231,7 +231,7 @@ class Engine:
             yield rest
 
     def pieces(self, events: Events) -> Iterator[Batch]:
-        """Take `events` like `process`, but hand rows over a few thousand at a time.
+        """Take `events` like `process`, but hand rows over two thousand or so at a time.
 
         Memory stays bounded however many rows lie between two events (a night on a fine grid).
         """

@@ -8,7 +8,7 @@ import numpy as np
 
 from depthscope.book import state as s
 from depthscope.book.levels import far_size_at, in_ladder, next_row, set_far, set_ladder, tick_of
-from depthscope.book.memory import asked_of, bitmap_of, context_of, counts_of, sizes_of, trace_of
+from depthscope.book.memory import bitmap_of, context_of, counts_of, matches_of, sizes_of, trace_of
 from depthscope.book.primitives import U1, count_better, natural
 from depthscope.book.tops import show_book, show_event, trace_bit
 from depthscope.jit import Int, hot, njit
@@ -157,7 +157,7 @@ def apply_levels(
             none = np.int64(0)
             show_event(t, ts, i, slot, event.action, event.side, np.int64(UNDEF_PRICE), none, none)
             show_book(t, book, none, False)
-            asked_of(m)[natural(trace_n)] = trace_bit(np.int64(LEVEL))
+            matches_of(m)[natural(trace_n)] = trace_bit(np.int64(LEVEL))
             trace_n += 1
         i += 1
     if i > first:

@@ -16,13 +16,13 @@ from depthscope.book.aggressor import forget_ticks, keep_quote, sign_trade
 from depthscope.book.changes import apply_levels, change, noted, room, set_level
 from depthscope.book.levels import tick_of
 from depthscope.book.memory import (
-    asked_of,
     big_sizes_of,
     books_of,
     context_of,
     counts_of,
     key_slots_of,
     keys_of,
+    matches_of,
     sizes_of,
     table_of,
     trace_of,
@@ -138,13 +138,12 @@ def advance(m: Int, events: Any) -> Int:
     sizes = sizes_of(m)
     counts = counts_of(m)
     trace = trace_of(m)
-    asked = asked_of(m)
+    matches = matches_of(m)
     n = c[s.C_N]
     i = c[s.C_POS]
     step = c[s.C_STEP]
     traced = c[s.C_TRACE_OF]
     level_rows = traced & trace_bit(np.int64(LEVEL)) != 0
-    flow_rows = traced & TRACE_FLOW != 0
     group_rows = traced & TRACE_GROUPS != 0
     trace_n = c[s.C_TRACE_N]
     trace_cap = c[s.C_TRACE_CAP]
@@ -390,7 +389,7 @@ def advance(m: Int, events: Any) -> Int:
                 t = trace[natural(trace_n)]
                 show_event(t, ts, i, slot, action, resting, before_price, before_size, after_size)
                 show_book(t, book, np.int64(0), False)
-                asked[natural(trace_n)] = trace_bit(np.int64(action))
+                matches[natural(trace_n)] = trace_bit(np.int64(action))
                 trace_n += 1
             i += 1
         if status != s.DONE or i <= end:
@@ -429,12 +428,13 @@ def advance(m: Int, events: Any) -> Int:
             good = book.top_price[0, 0] < book.top_price[1, 0]
             book.quoted += np.int64(good)
             book.quoted_size += book.top_size[0, 0] + book.top_size[1, 0] if good else 0
-        if group_rows or traced & trace_bit(np.int64(action)) or (flow_rows and first_ofi != 0):
+        flow = np.int64(TRACE_FLOW) if first_ofi != 0 else np.int64(0)
+        matched = trace_bit(np.int64(action)) | flow | np.int64(TRACE_GROUPS)
+        if traced & matched:
             t = trace[natural(trace_n)]
             show_event(t, ts, end, slot, action, resting, before_price, before_size, after_size)
             show_book(t, book, first_ofi, True)
-            flow = np.int64(TRACE_FLOW) if first_ofi != 0 else np.int64(0)
-            asked[natural(trace_n)] = trace_bit(np.int64(action)) | flow
+            matches[natural(trace_n)] = matched
             if group_rows:
                 for k in range(OFI_LEVELS):
                     t.levels[k] = book.ofi[k]

@@ -123,10 +123,10 @@ def trace_of(m: Int) -> Any:
 
 
 @hot
-def asked_of(m: Int) -> Any:
-    """Return what each TRACE row matches of what is asked for."""
+def matches_of(m: Int) -> Any:
+    """Return the bits that each TRACE row matches (see `layouts.trace_mask`)."""
     c = context_of(m)
-    return carray(pointer(c[s.C_ASKED]), c[s.C_TRACE_CAP], np.int64)
+    return carray(pointer(c[s.C_MATCHES]), c[s.C_TRACE_CAP], np.int64)
 
 
 @hot

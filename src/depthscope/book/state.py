@@ -104,7 +104,7 @@ BOOK: Final = np.dtype(
     C_BOOKS, C_KEYS, C_KEY_SLOTS, C_KEY_MASK,
     C_ORDERS, C_ORDER_ROWS, C_SIZES, C_COUNTS, C_BITMAP, C_CELLS, C_FAR_KEY, C_FAR_SIZE, C_FAR_COUNT, C_FARS,
     C_BIG_PRICE, C_BIG_SIZE, C_BIGS, C_BIG_FREE,
-    C_TRACE, C_ASKED, C_TRACE_CAP, C_TRACE_N, C_SAMPLES, C_SAMPLE_CAP, C_SAMPLE_N, C_LAST_ROWS,
+    C_TRACE, C_MATCHES, C_TRACE_CAP, C_TRACE_N, C_SAMPLES, C_SAMPLE_CAP, C_SAMPLE_N, C_LAST_ROWS,
     C_NEED_SLOT, C_NEED_SIDE, C_NEED_TICK, C_NEED_WIDTH,
     C_G_FLAGS, C_G_MODE, _ASK_MODE, C_G_LEVEL, _ASK_LEVEL, C_G_DELTA, _ASK_DELTA,  # bid, ask
     C_TRACE_OF, C_SCRATCH, C_SCRATCH_SIZES, C_BOUNDS, C_FLUSHES, C_QUOTES, C_QUOTE_ROWS, C_SIZE,
@@ -207,7 +207,7 @@ class Books:
         self.big_size = np.zeros(16, np.int64)
         self.last_rows = np.zeros(16, SAMPLE)
         self.trace = np.zeros(trace_rows, TRACE)
-        self.asked = np.zeros(trace_rows, np.int64)  # bits of C_TRACE_OF that a row matches
+        self.matches = np.zeros(trace_rows, np.int64)  # bits that a row of the trace matches
         self.samples = np.zeros(sample_rows, SAMPLE)
         self.context = np.zeros(C_SIZE, np.int64)
         self.context[C_TRACE_CAP] = trace_rows
@@ -238,7 +238,7 @@ class Books:
             (C_BIG_PRICE, self.big_price),
             (C_BIG_SIZE, self.big_size),
             (C_TRACE, self.trace),
-            (C_ASKED, self.asked),
+            (C_MATCHES, self.matches),
             (C_SAMPLES, self.samples),
             (C_LAST_ROWS, self.last_rows),
             (C_SCRATCH, self.scratch[0]),
@@ -424,7 +424,7 @@ class Books:
             setattr(twin, name, getattr(self, name).copy())
         twin.n, twin.key_n, twin.infers = self.n, self.key_n, self.infers
         twin.scratch = np.zeros_like(self.scratch)
-        twin.trace, twin.asked = np.zeros(len(self.trace), TRACE), np.zeros_like(self.asked)
+        twin.trace, twin.matches = np.zeros(len(self.trace), TRACE), np.zeros_like(self.matches)
         twin.samples = np.zeros(len(self.samples), SAMPLE)
         twin.bind()
         return twin

@@ -32,17 +32,7 @@ import numpy as np
 from depthscope.book.primitives import natural
 from depthscope.detectors.kit import crowded, say_at_row
 from depthscope.detectors.usual import USUAL, take_reading, usual_size
-from depthscope.features.kit import (
-    SECOND,
-    as_size,
-    counted,
-    event_rows,
-    frame_of,
-    infos,
-    sample_rows,
-    twin_of,
-    walk,
-)
+from depthscope.features.kit import SECOND, as_size, counted, event_rows, frame_of, infos, sample_rows, walk
 from depthscope.jit import Int, carray, njit
 from depthscope.market.events import ASK, BID, CANCEL, FILL, MODIFY
 from depthscope.market.instruments import Capability
@@ -68,9 +58,6 @@ STATE = np.dtype(
         ("time", "i8", (PAST + 1,)),
         ("held", "i8", (2, PAST + 1)),
         ("price", "i8", (2, PAST + 1, SAMPLE_LEVELS)),
-        # The longest run at the row before, by side, of levels of at least so much; -1 when it was not asked.
-        ("run", "i8", (2, 2)),
-        ("run_of", "f8", (2,)),
         # What is open, by side.
         ("number", "i8", (2,)),
         ("opened", "i8", (2,)),
@@ -112,7 +99,6 @@ def prepare(record: Any, instrument: Any, settings: Any) -> None:
     record["levels"] = int(settings["layering_levels"])
     record["multiple"], record["new"] = settings["layering_multiple"], settings["layering_new"]
     record["cooldown"] = int(settings["layering_cooldown"] * SECOND)
-    record["run_of"] = -1.0
 
 
 @njit
@@ -190,7 +176,6 @@ def look_at_side(ctx: Any, s: Any, j: int, side: Int, quoted: bool, usual: float
     sizes = row.bid_size if side == 0 else row.ask_size
     n = row.n_bid if side == 0 else row.n_ask
     if s.number[side]:
-        s.run_of[side] = -1.0
         stands = np.int64(0)
         if quoted and usual > 0.0:
             low, high = 0, 0
@@ -208,13 +193,8 @@ def look_at_side(ctx: Any, s: Any, j: int, side: Int, quoted: bool, usual: float
             s.quiet[side] = row.ts + s.cooldown
         return
     if not quoted or usual <= 0.0 or row.ts < s.quiet[side]:
-        s.run_of[side] = -1.0
         return
-    least = s.multiple * usual
-    if s.run_of[side] != least or twin_of(ctx, sample_rows(ctx), j) == j:
-        s.run[side, 0], s.run[side, 1] = longest(sizes, n, least, 0, n)
-        s.run_of[side] = least
-    first, many = s.run[side, 0], s.run[side, 1]
+    first, many = longest(sizes, n, s.multiple * usual, 0, n)
     if many < s.levels:
         return
     fresh, total = 0, np.int64(0)
@@ -234,8 +214,6 @@ def look_at_side(ctx: Any, s: Any, j: int, side: Int, quoted: bool, usual: float
 @njit
 def take_trade(s: Any, event: Any) -> None:
     """Count a trade for what is open."""
-    if s.number[0] == s.number[1] == 0:
-        return
     for side in range(2):
         if not s.number[side] or event.side not in (BID, ASK):
             continue
@@ -257,8 +235,6 @@ def take_order(s: Any, t: Any, event: Any) -> None:
         removed = max(t.size_before - t.size_after, np.int64(0))
     s.all_removed += removed
     s.all_filled += filled
-    if s.number[0] == s.number[1] == 0:
-        return
     for side in range(2):
         if not s.number[side] or t.side != (BID if side == 0 else ASK):
             continue

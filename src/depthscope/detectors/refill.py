@@ -74,7 +74,6 @@ STATE = np.dtype(
         ("filled", "i8", (PRICE_SPOTS,)),
         ("signed", "i8", (PRICE_SPOTS,)),
         ("due", "i8"),  # nothing comes about by time alone before; 0 when that is to be found out
-        ("edge", "i8", (2,)),  # no matter of a side is open at a better price
         ("by_order", "i8"),
         ("delay", "i8"),
         ("similar", "f8"),
@@ -110,7 +109,6 @@ EVIDENCE = ("refills", "executed", "displayed", "seconds")
 LABELS = ("", "SYNTHETIC", "CANDIDATE")
 OUTCOMES = ("", "broken", "over", "lost")
 BROKEN, OVER, GONE = 1, 2, 3
-NO_EDGE: Final = -(2**63)  # of bids; UNDEF is that of asks
 ORDERS_RING, FILLS_RING, SIGNS_RING = 0, 1, 2
 
 # Columns of the rings. Of orders: filled since their last change, in all, and whether native.
@@ -159,7 +157,7 @@ def close(
     said = say_at(ctx, place, ts, slot, CLOSE)
     tell(ctx, said, s, side, w)
     said.outcome = outcome
-    s.number[side, w] = 0
+    s.number[side, w] = s.due = 0
     s.quiet[side] = max(s.quiet[side], end + s.cooldown)
 
 
@@ -181,6 +179,7 @@ def sign(
 ) -> None:
     """Take a refill made at time `at` and known at `ts`, which the ring of signs has room for."""
     memory = ring_rows(ctx)
+    s.due = 0
     s.signs.tail = expire(memory, s.signs, s.signs.tail, at - s.window + 1)
     row = ring_push(memory, s.signs, at)
     memory[row, SIDE], memory[row, PRICE], memory[row, SIZE] = side, price, size
@@ -214,8 +213,6 @@ def sign(
     s.number[side, w], s.opened[side, w], s.price[side, w] = s.count, ts, price
     s.refills[side, w], s.executed[side, w], s.displayed[side, w] = refills, executed, shown
     s.begun[side, w], s.latest[side, w] = begun, at
-    s.due = min(s.due, at + s.window)
-    s.edge[side] = max(s.edge[side], price) if side == 0 else min(s.edge[side], price)
     tell(ctx, say_at(ctx, place, ts, slot, OPEN), s, side, w)
 
 
@@ -225,6 +222,7 @@ def end_level(ctx: Any, s: Any, place: Int, ts: Int, slot: Int) -> None:
     memory = ring_rows(ctx)
     row = ring_row(s.fills, s.fills.tail)
     s.fills.tail += 1
+    s.due = 0
     side, price = memory[row, SIDE], memory[row, PRICE]
     size, before, at = memory[row, SIZE], memory[row, BEFORE], memory[row, 0] + s.delay
     if not s.quoted or s.best[side] != price:
@@ -346,7 +344,7 @@ def trade_at(memory: Any, s: Any, ts: Int, event: Any) -> None:
             memory[row, SIZE] += event.size
             return
     row = ring_push(memory, s.fills, ts)
-    s.due = min(s.due, ts + s.delay)
+    s.due = 0
     memory[row, SIDE], memory[row, PRICE], memory[row, SIZE] = side, event.price, event.size
     memory[row, BEFORE] = s.shown[side]
 
@@ -366,46 +364,32 @@ def lose(ctx: Any, s: Any, place: Int, ts: Int, slot: Int) -> None:
 def take_trade(ctx: Any, s: Any, t: Any, place: Int, event: Any) -> None:
     """Close what a trade is beyond of, and follow the level it is at."""
     for side in range(2):
-        if not (event.price < s.edge[side] if side == 0 else event.price > s.edge[side]):
-            continue
-        s.edge[side] = NO_EDGE if side == 0 else UNDEF
         for w in range(MOST):
             price = s.price[side, w]
             beyond = event.price < price if side == 0 else event.price > price
             if s.number[side, w] and beyond:
                 close(ctx, s, np.int64(side), w, place, t.ts, np.int64(t.slot), BROKEN, t.ts)
-            elif s.number[side, w]:
-                s.edge[side] = max(s.edge[side], price) if side == 0 else min(s.edge[side], price)
     if not s.by_order and event.side in (BID, ASK):
         trade_at(ring_rows(ctx), s, t.ts, event)
 
 
 @njit
-def passed(ctx: Any, s: Any, t: Any) -> Any:
-    """Do what a row asks for where nothing is to be said and no room is needed, as with nearly all.
-
-    Of a feed with orders, while nothing comes about by time alone. Returns whether it was so.
-    """
-    event, memory, action = event_rows(ctx)[natural(t.event)], ring_rows(ctx), t.action
+def concerns(memory: Any, s: Any, action: Any, ts: Int, event: Any) -> Any:
+    """Whether a new, changed or cancelled order may be one to follow: nearly all are not."""
     if action == ADD:
         k = s.filled[spot(event.price, PRICE_SPOTS)]
-        return k <= s.fills.tail or memory[ring_row(s.fills, k - 1), 0] < t.ts - s.delay
-    if action in (CANCEL, MODIFY):
-        return order_of(memory, s, np.int64(event.order_id)) < 0
-    if action == FILL and not ring_full(s.orders):
-        if t.size_before > 0:
-            follow_order(memory, s, t, event)
-        return True
-    return action == TRADE and s.edge[0] <= event.price <= s.edge[1]
+        return k > s.fills.tail and memory[ring_row(s.fills, k - 1), 0] >= ts - s.delay
+    return order_of(memory, s, np.int64(event.order_id)) >= 0
 
 
 @njit
 def take(ctx: Any, states: Any, t: Any, k: int, j: int) -> Any:
     """Follow orders where there are any, else trades and best prices."""
     s, action = states[t.slot], t.action
-    if s.by_order and t.ts < s.due and t.state == LIVE and passed(ctx, s, t):
-        return True
     of_order = s.by_order and action in (FILL, ADD, CANCEL, MODIFY)
+    calm = of_order and action != FILL and t.ts < s.due and t.state == LIVE
+    if calm and not concerns(ring_rows(ctx), s, action, t.ts, event_rows(ctx)[natural(t.event)]):
+        return True
     if not of_order and action not in (TRADE, CLEAR, LOST) and (not t.last or t.ofi == 0):
         return True
     if crowded(ctx, 5 * MOST, j):

@@ -16,7 +16,7 @@ from numba import types
 
 from depthscope.book import state as s
 from depthscope.book.kernel import advance
-from depthscope.book.memory import context_of
+from depthscope.book.memory import context_of, matches_of
 from depthscope.book.primitives import natural
 from depthscope.book.rows import due_rows
 from depthscope.features.kit import CONTEXT, NO_NEED, PICK
@@ -63,7 +63,7 @@ def call(typing_context: Any, address: Any, ctx: Any, n: Any, state: Any, out: A
 
 
 @njit
-def pick_rows(f: Any) -> None:
+def pick_rows(f: Any, matches: Any) -> None:
     """List the block's TRACE rows by what components ask for.
 
     Most rows are of no interest to most of them: each would find that out with a branch nobody can predict.
@@ -71,13 +71,12 @@ def pick_rows(f: Any) -> None:
     n = f.n_trace
     picks = carray(pointer(f.picks), f.n_picks, PICK)
     picks[0].n = n
-    asked = carray(pointer(f.asked), n, np.int64)
     for p in range(1, f.n_picks):
         rows, mask = carray(pointer(picks[p].rows), n, np.int32), picks[p].mask
         found: Int = np.int64(0)
         for k in range(n):
             rows[natural(found)] = k
-            found += np.int64(asked[k] & mask != 0)
+            found += np.int64(matches[k] & mask != 0)
         picks[p].n = found
 
 
@@ -90,7 +89,7 @@ def run_features(m: Int, d: Any, events_address: Int) -> Int:
     f = frame[0]
     f.events = events_address
     f.n_events = c[s.C_N]
-    f.trace, f.asked = c[s.C_TRACE], c[s.C_ASKED]
+    f.trace = c[s.C_TRACE]
     f.n_trace = c[s.C_TRACE_N]
     f.samples = c[s.C_SAMPLES] + d[D_DONE] * SAMPLE_SIZE
     f.n_samples = c[s.C_SAMPLE_N] - d[D_DONE]
@@ -101,7 +100,7 @@ def run_features(m: Int, d: Any, events_address: Int) -> Int:
     picks = carray(pointer(f.picks), f.n_picks, PICK)
     if d[D_COMPONENT] == 0 and d[D_RESUMED] == 0:
         f.block += 1
-        pick_rows(f)
+        pick_rows(f, matches_of(m))
     while d[D_COMPONENT] < d[D_N]:
         t = table[d[D_COMPONENT]]
         n = picks[t.pick].n if t.by_event else f.n_samples

@@ -45,7 +45,6 @@ CONTEXT: Final = np.dtype(
         ("trace", "i8"),
         ("n_events", "i8"),
         ("n_trace", "i8"),
-        ("asked", "i8"),  # address of what each TRACE row matches, as bits of masks
         ("picks", "i8"),  # address of the PICK records
         ("n_picks", "i8"),
         ("samples", "i8"),

@@ -100,7 +100,6 @@ STATE: Final = np.dtype(
         ("counts", "i8", (2, BUCKETS)),
         ("balance", "i8", (2,)),
         ("summed", "i8"),  # the second they are of, -1 when something came
-        ("walls", "i8"),  # how many there are
         ("wall_number", "i8", (WALLS,)),  # 0: a free place
         ("wall_price", "i8", (WALLS,)),
         ("wall_side", "i8", (WALLS,)),
@@ -133,7 +132,6 @@ def absorb(s: Any, said: Any) -> None:
         for w in range(WALLS):
             if s.wall_number[w] == (0 if said.phase == OPEN else said.number):
                 s.wall_number[w] = 0 if said.phase == CLOSE else said.number
-                s.walls += np.int64(said.phase == OPEN) - np.int64(said.phase == CLOSE)
                 s.wall_price[w], s.wall_side[w] = said.price, said.side
                 return
     elif kind > 0 and said.phase == OPEN:
@@ -163,12 +161,8 @@ def sum_up(s: Any, second: Int) -> None:
 def lean_of_walls(s: Any, row: Any, tick: Int) -> float:
     """How much nearer one side's nearest wall is."""
     bid = ask = 0.0
-    seen = np.int64(0)
     for w in range(WALLS):
-        if seen == s.walls:
-            break
         if s.wall_number[w]:
-            seen += 1
             if s.wall_side[w] == BID:
                 bid = max(bid, 1.0 / (1.0 + max(row.bid_price[0] - s.wall_price[w], 0) / tick))
             else:
