@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,14 +55,16 @@ def served(*arguments: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent another way there")
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kinds", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT] * 3])
 def test_replay_serves_its_page_until_a_signal(
-    small_file: Path, tmp_path: Path, kind: signal.Signals
+    small_file: Path, tmp_path: Path, kinds: list[signal.Signals]
 ) -> None:
     with served("replay", str(small_file), "--speed", "max", folder=tmp_path) as (process, address):
         assert httpx.get(address, follow_redirects=True).status_code == 200
         assert httpx.get(address.partition("?")[0]).status_code in (401, 403)
-        process.send_signal(kind)
+        for kind in kinds:
+            process.send_signal(kind)
+            time.sleep(0.02)
         out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert out == ""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Generator
     from pathlib import Path
+    from types import FrameType
 
 __all__ = ["run"]
 
@@ -35,6 +36,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._listening(self.stop)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Ending takes seconds at most. Cut short, as uvicorn does at a second Ctrl+C, it would leave the
+        # session open and say so with a traceback.
+        self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
