@@ -2,12 +2,57 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 from depthscope.ops.process import release_memory, resident_bytes
+
+THREADS = """
+import ctypes, sys, threading
+from depthscope.ops.process import one_heap
+
+print(one_heap() if sys.argv[1] == "one" else False)
+ready = threading.Barrier(5)
+
+def work():
+    held = [bytes(5_000) for _ in range(100)]
+    ready.wait()
+
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads:
+    thread.start()
+ready.wait()
+for thread in threads:
+    thread.join()
+ctypes.CDLL(None).malloc_stats()  # to stderr
+"""
+
+
+def heaps(how: str, **environment: str) -> tuple[bool, int]:
+    """Whether the wish was heard, and how many heaps four threads made glibc have."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS, how],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=kept | environment,
+    )
+    return done.stdout.strip() == "True", done.stderr.count("Arena ")
+
+
+@pytest.mark.skipif(not release_memory(), reason="another allocator")
+def test_threads_share_one_heap_unless_the_user_set_another_number() -> None:
+    heard, shared = heaps("one")
+    assert (heard, shared) == (True, 1)
+    assert heaps("usual")[1] > shared, "they share one by themselves: we need not ask"
+    heard, told = heaps("one", MALLOC_ARENA_MAX="3")
+    assert not heard
+    assert told > shared
+
 
 FREED = """
 from depthscope.ops.process import release_memory, resident_bytes

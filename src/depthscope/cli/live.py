@@ -22,9 +22,11 @@ Venue = Annotated[str, typer.Option(metavar="NAME", help="Where: binance.")]
 
 
 def feed_of(venue: str, symbols: list[str] | None, preferences: Settings, record: Path | None) -> LiveFeed:
-    """Make a feed, not started."""
+    """Make a feed, not started, in a program that is to follow it for days."""
+    from depthscope.ops.process import one_heap
     from depthscope.runtime.live import LiveFeed
 
+    one_heap()
     return LiveFeed(venue, symbols or [], settings=preferences, record=record)
 
 
