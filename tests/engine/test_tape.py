@@ -269,6 +269,14 @@ def test_a_print_is_judged_when_it_closes() -> None:
     assert got[-30:] == [0.0] * 2 + [1.0] * 10 + [2.0] * 18
 
 
+@pytest.mark.parametrize(("size", "large"), [(99, 0.0), (100, 1.0)])
+def test_a_print_of_just_the_notional_is_large(size: int, large: float) -> None:
+    """0.01 means a hundredth, not the number of base two next to it."""
+    stream = market([(1.0, "B", size)], end=2.5, lot=1_000)
+    got = values(stream, 500 * MS, large_print_mode="notional", large_print_notional=0.01)
+    assert got["large_prints_1m"][-1] == large
+
+
 def test_only_what_few_past_prints_match_is_large() -> None:
     """A hundred prints of 1 to 100 lots; then the quantile forgets them by half hours."""
     deals = [(1.0 + k, "B", 1 + k) for k in range(100)]

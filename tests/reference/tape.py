@@ -195,7 +195,7 @@ class Prints:
         size = sum(t.size for t in self.open)
         ts, sign = self.open[-1].ts, self.open[-1].sign
         notional = sum((Fraction(t.price, ev.PRICE_SCALE) * t.size for t in self.open), Fraction(0))
-        large = abs(notional) * self.currency >= Fraction(self.settings["large_print_notional"])
+        large = abs(notional) * self.currency >= Fraction(str(self.settings["large_print_notional"]))
         if self.settings["large_print_mode"] == "quantile":
             step = 1
             while size // step >= 16:
