@@ -218,6 +218,7 @@ def test_clock_inputs_move_the_grid() -> None:
 def test_skew_is_told_never_applied(hours: int) -> None:
     s = live()
     s.give(Kind.CLOCK, {"wall": s.now + hours * 3600 * SECOND})
+    assert s.machine.health(s.now)["skew"] is None, "the venue has not told its time yet"
     s.rest("/fapi/v1/time", {"serverTime": (s.now + 50_000_000) // 1_000_000}, sent=s.now - 2_000_000)
     skew = s.machine.health(s.now)["skew"]
     assert abs(skew + hours * 3600 * SECOND - 51_000_000) < 2_000_000

@@ -32,6 +32,7 @@ __all__ = ["Book", "Core", "State"]
 State = Literal["SYNCING", "LIVE", "STALE"]
 
 STEADY_NS: Final = 10_000_000_000  # a book that held so long has no bad history
+FACTS: Final = ("offset", "skew", "skewed", "time told", "ahead", "info attempt", "stalls")
 MOST_SHORT: Final = 3  # attempts that count against one that did not hold so long, but was there
 
 
@@ -92,7 +93,7 @@ class Core:
         self._slot_of: dict[tuple[str, str], str] = {}  # (symbol, route) -> slot
         # When that is done next which is done now and then.
         self._times = {"minute": 0, "hour": 0, "info": 0, "time": 0}
-        self.facts = {"offset": 0, "skew": 0, "skewed": 0, "ahead": 0, "info attempt": 0, "stalls": 0}
+        self.facts = dict.fromkeys(FACTS, 0)
         self._last = self._look = 0  # times of the last input and of the next look
 
     @property

@@ -40,7 +40,7 @@ def health(core: Core, now: int) -> dict[str, Any]:
         "skipped": dict(core.decoder.skipped),
         "ignored": dict(core.ignored),
         "strange": dict(core.decoder.strange),
-        "skew": core.facts["skew"],
+        "skew": core.facts["skew"] if core.facts["time told"] else None,
         "wall_offset": core.facts["offset"],
         "stalls": core.facts["stalls"],
     }

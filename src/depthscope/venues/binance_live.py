@@ -236,6 +236,7 @@ class BinanceMachine(Pulse):
             return
         middle = (now + sent) // 2 if type(sent) is int and 0 <= now - sent <= 10 * SECOND else now
         facts = self.facts
+        facts["time told"] = 1
         facts["skew"] = server * b.NS_A_MS - (middle + facts["offset"])
         if (abs(facts["skew"]) > SKEW_NS) != bool(facts["skewed"]):
             facts["skewed"] ^= 1
@@ -413,6 +414,7 @@ class BinanceMachine(Pulse):
         dict
             ``symbols``: of each, states with reasons, counters and per stream the age of the last message,
             median interval and lag quantiles (ns, None without any); and counters of the whole session.
+            ``skew``: the venue's clock less ours (ns), None before it has told its time.
         """
         return health(self, now)
 
