@@ -176,6 +176,7 @@ def test_prune_keeps_what_is_not_archived_unless_told(command: Command, log: Pat
     done = command("capture", "prune", str(log), "--max-size", "1KB")
     assert done.code == 0
     assert "0 of 2 segments deleted" in done.err
+    assert f"{before[0].name} and all later ones are kept: nothing says that it is archived" in done.err
     done = command("capture", "prune", str(log), "--max-size", "100 B", "--unarchived", "--dry-run", "--json")
     assert [one["segment"] for one in done.document] == [path.name for path in before]
     assert sorted(log.glob("*.cap")) == before

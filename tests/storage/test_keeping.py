@@ -24,10 +24,13 @@ from depthscope.storage.capture import (
     CaptureWriter,
     list_segments,
     read_capture,
+    repair,
     verify,
 )
+from depthscope.storage.frames import FrameReader
 from depthscope.storage.redaction import redacted, redacted_text
-from depthscope.storage.retention import JOURNAL, Retention, is_sealed, mark_archived, retain, surplus
+from depthscope.storage.retention import JOURNAL, Retention, has_ended, mark_archived, retain, surplus
+from depthscope.storage.segments import HEADER_BYTES
 from depthscope.storage.space import SpaceLevel, SpaceLimits, SpaceStatus, SpaceWatch, space_level
 from depthscope.storage.venue_lines import line_of, write_lines
 from tests.storage.made_events import all_of
@@ -108,11 +111,12 @@ def test_only_archived_segments_go_and_only_from_the_front(tmp_path: Path) -> No
     paths = [segment.path for segment in list_segments(tmp_path)]
     now = list_segments(tmp_path)[-1].created + 100 * SECOND
     everything = Retention(max_age_seconds=1)
-    assert retain(tmp_path, everything, now) == []
+    assert retain(tmp_path, everything, now).going == []
     mark_archived(paths[0], "run1")
     mark_archived(paths[1], "run1")
     mark_archived(paths[3], "run1")
-    gone = retain(tmp_path, everything, now)
+    gone, kept = retain(tmp_path, everything, now)
+    assert kept == f"{paths[2].name} and all later ones are kept: nothing says that it is archived"
     assert [one.segment for one in gone] == [path.name for path in paths[:2]]
     assert {(one.reason, one.archived) for one in gone} == {("age", "run1")}
     assert [segment.path for segment in list_segments(tmp_path)] == paths[2:]
@@ -128,11 +132,11 @@ def test_by_size_and_unarchived_when_asked(tmp_path: Path) -> None:
     sizes = [segment.path.stat().st_size for segment in segments]
     now = segments[0].created
     policy = Retention(max_bytes=sum(sizes[3:]), unarchived=True)
-    assert [one.reason for one in surplus(segments, policy, now)] == ["size"] * 3
+    assert [one.reason for one in surplus(segments, policy, now).going] == ["size"] * 3
     retain(tmp_path, policy, now)
     assert len(list_segments(tmp_path)) == 2
-    assert retain(tmp_path, Retention(max_bytes=10**9, max_age_seconds=10**6), now) == []
-    assert retain(tmp_path / "absent", policy, now) == []
+    assert retain(tmp_path, Retention(max_bytes=10**9, max_age_seconds=10**6), now) == ([], "")
+    assert retain(tmp_path / "absent", policy, now) == ([], "")
 
 
 def test_the_open_segment_and_a_torn_one_stay(tmp_path: Path) -> None:
@@ -140,17 +144,41 @@ def test_the_open_segment_and_a_torn_one_stay(tmp_path: Path) -> None:
     writer.append(Input(Kind.WS, 0, 1, b"x"))
     writer.flush()
     assert writer.path is not None
-    assert not is_sealed(writer.path)
-    with pytest.raises(InputError, match="not sealed"):
+    assert not has_ended(writer.path)
+    with pytest.raises(InputError, match="not ended"):
         mark_archived(writer.path, "run")
     policy = Retention(max_bytes=0, unarchived=True)
-    assert retain(tmp_path, policy, 0) == []
+    assert retain(tmp_path, policy, 0) == (
+        [],
+        f"{writer.path.name} and all later ones are kept: it is being written",
+    )
     path = writer.path
     writer.close()
-    assert is_sealed(path)
+    assert has_ended(path)
     path.write_bytes(path.read_bytes()[:-1])
-    assert not is_sealed(path)
-    assert retain(tmp_path, policy, 0) == []
+    assert not has_ended(path)
+    gone, kept = retain(tmp_path, policy, 0)
+    assert gone == []
+    assert "capture repair" in kept
+    repair(tmp_path)
+    assert [one.segment for one in retain(tmp_path, policy, 0).going] == [path.name]
+
+
+def test_a_segment_whose_process_went_down_is_no_obstacle_once_another_follows(tmp_path: Path) -> None:
+    """It ends without a seal, between two frames: that is sound, and nothing will ever seal it."""
+    segments_of(tmp_path, 2)
+    first = list_segments(tmp_path)[0].path
+    reader = FrameReader(first, HEADER_BYTES)
+    seal = [offset for _, offset in reader.outline(HEADER_BYTES)][-1]
+    reader.close()
+    first.write_bytes(first.read_bytes()[:seal])
+    assert verify(tmp_path).sound
+    assert has_ended(first, followed=True)
+    assert not has_ended(first), "as the last of its log it may go on"
+    mark_archived(first, "run", followed=True)
+    policy = Retention(max_bytes=0)
+    assert [one.segment for one in surplus(list_segments(tmp_path)[:1], policy, 0).going] == []
+    assert [one.segment for one in retain(tmp_path, policy, 0).going] == [first.name]
 
 
 def test_a_mark_of_another_size_counts_for_nothing(tmp_path: Path) -> None:
@@ -160,7 +188,7 @@ def test_a_mark_of_another_size_counts_for_nothing(tmp_path: Path) -> None:
     mark = first.with_name(first.name + ".archived")
     for text in ('{"run":"run","size":1}', "nonsense", "[]"):
         mark.write_text(text)
-        assert retain(tmp_path, Retention(max_bytes=0), 0) == []
+        assert retain(tmp_path, Retention(max_bytes=0), 0).going == []
 
 
 def test_limits_below_nothing() -> None:

@@ -250,11 +250,12 @@ def _export_events(path: Path, target: Path) -> dict[str, Any]:
     """Archive the events of a log, and note beside its ended segments that they are archived."""
     from depthscope.cli.warmup import warm_readers
     from depthscope.runtime.sources import open_source
-    from depthscope.storage.retention import is_sealed, mark_archived
+    from depthscope.storage.retention import has_ended, mark_archived
     from depthscope.storage.segments import list_segments
 
     # A session may be writing to it: what is ended before we begin is all in the archive.
-    ended = [segment.path for segment in list_segments(path) if is_sealed(segment.path)]
+    paths = [segment.path for segment in list_segments(path)]
+    ended = [one for one in paths if has_ended(one, followed=one != paths[-1])]
     checked = _checked(path, "verify")
     _end(path, checked)
     source = open_source(path)
@@ -263,7 +264,7 @@ def _export_events(path: Path, target: Path) -> dict[str, Any]:
         told = archive_source(source, target, advance)
     for segment in ended:
         with suppress(FileNotFoundError):  # pruned meanwhile
-            mark_archived(segment, str(told.get("run", target.resolve())))
+            mark_archived(segment, str(told.get("run", target.resolve())), followed=segment != paths[-1])
     return {**told, "gaps": len(checked.gaps)}
 
 
@@ -306,7 +307,7 @@ def prune(
 ) -> None:
     r"""Delete the oldest segments of a capture log, by size and age.
 
-    Only sealed segments go, oldest first, and each is written down in retention.jsonl before it does.
+    Only segments that have ended go, oldest first, each written down in retention.jsonl before it does.
     Segments whose events `capture export` has not archived are kept unless --unarchived says otherwise.
 
     \b
@@ -325,7 +326,7 @@ def prune(
         unarchived=unarchived,
     )
     segments, now = list_segments(path), time.time_ns()
-    gone = surplus(segments, policy, now) if dry else retain(path, policy, now)
+    gone, kept = surplus(segments, policy, now) if dry else retain(path, policy, now)
     if json:
         print_json([asdict(one) for one in gone])
         return
@@ -333,6 +334,8 @@ def prune(
         typer.echo(f"{one.segment}  {one.size:,} bytes  {one.reason}")
     what = "would be deleted" if dry else "deleted"
     say(f"{len(gone)} of {len(segments)} segments {what}, {sum(one.size for one in gone):,} bytes")
+    if kept:
+        say(f"note: {kept}")
 
 
 def group(debug: Debug = False) -> None:

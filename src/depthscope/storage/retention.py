@@ -1,6 +1,6 @@
 """What a capture log keeps: segments that have been archived go, oldest first, by age and size.
 
-Only sealed segments are ever deleted, and only from the front, so that what is left has no hole.
+Only segments that have ended are ever deleted, and only from the front, so that what is left has no hole.
 Each deletion is written down in ``retention.jsonl`` before it happens.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from depthscope.errors import ConfigError, InputError, OutputError
 from depthscope.storage.disk import DISK, is_open_elsewhere
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from depthscope.storage.segments import Segment
 
-__all__ = ["JOURNAL", "Deletion", "Retention", "is_sealed", "mark_archived", "retain", "surplus"]
+__all__ = ["JOURNAL", "Deletion", "Retention", "Surplus", "has_ended", "mark_archived", "retain", "surplus"]
 
 JOURNAL: Final = "retention.jsonl"
 MARK: Final = ".archived"
@@ -81,8 +81,34 @@ class Deletion:
     archived: str
 
 
-def is_sealed(path: Path) -> bool:
-    """Whether a segment has been ended as meant and nobody writes to it; its frames are not checked."""
+class Surplus(NamedTuple):
+    """What a policy deletes, and what it would but for something that has to be seen to.
+
+    Parameters
+    ----------
+    going : list of Deletion
+        Oldest first.
+    kept : str
+        Why the next one that is too old, or too much, stays; empty when there is none.
+    """
+
+    going: list[Deletion]
+    kept: str
+
+
+def has_ended(path: Path, followed: bool = False) -> bool:
+    """Whether nothing more is written to a segment.
+
+    It is sealed, or, where its process went down between two writes, whole to its last byte and `followed`.
+    Either way nobody has it open. Contents of its frames are not checked.
+
+    Parameters
+    ----------
+    path : Path
+        The segment.
+    followed : bool
+        Whether its log goes on in another one.
+    """
     if is_open_elsewhere(path):
         return False
     reader = FrameReader(path, HEADER_BYTES)
@@ -90,13 +116,16 @@ def is_sealed(path: Path) -> bool:
         last = None
         for _, offset in reader.outline(HEADER_BYTES):
             last = offset
-        frame = None if last is None else reader.at(last)
-        return frame is not None and frame.kind == FrameKind.SEAL and frame.end == path.stat().st_size
+        size = path.stat().st_size
+        if last is None:
+            return followed and size == HEADER_BYTES
+        frame = reader.at(last)
+        return frame is not None and frame.end == size and (followed or frame.kind == FrameKind.SEAL)
     finally:
         reader.close()
 
 
-def mark_archived(path: Path, run: str) -> None:
+def mark_archived(path: Path, run: str, followed: bool = False) -> None:
     """Note beside a segment that its events are in an archive, read back and durable.
 
     Parameters
@@ -105,16 +134,18 @@ def mark_archived(path: Path, run: str) -> None:
         The segment.
     run : str
         Which run of the archive.
+    followed : bool
+        Whether its log goes on in another segment.
 
     Raises
     ------
     InputError
-        When the segment is not sealed: there may be more in it than was archived.
+        When the segment has not ended: there may be more in it than was archived.
     OutputError
         When the note cannot be written.
     """
-    if not is_sealed(path):
-        raise InputError(f"{path} is not sealed: what is archived of it may not be all of it.")
+    if not has_ended(path, followed):
+        raise InputError(f"{path} has not ended: what is archived of it may not be all of it.")
     with whole_file(path.with_name(path.name + MARK)) as out:
         out.write(json.dumps({"run": run, "size": path.stat().st_size}).encode())
 
@@ -128,7 +159,7 @@ def _archived(path: Path, size: int) -> str:
         return ""  # no mark, or none that can be believed: keep the segment
 
 
-def surplus(segments: list[Segment], policy: Retention, now: int) -> list[Deletion]:
+def surplus(segments: list[Segment], policy: Retention, now: int) -> Surplus:
     """What a policy would delete.
 
     Parameters
@@ -145,15 +176,21 @@ def surplus(segments: list[Segment], policy: Retention, now: int) -> list[Deleti
     for segment, size in zip(segments, sizes, strict=True):
         old = policy.max_age_seconds is not None and now - segment.created > policy.max_age_seconds * 1e9
         much = policy.max_bytes is not None and total > policy.max_bytes
+        if not (old or much):
+            break
         run = _archived(segment.path, size)
-        if not (old or much) or not (run or policy.unarchived) or not is_sealed(segment.path):
-            break  # what comes later stays too: no holes
+        kept = "" if run or policy.unarchived else "nothing says that it is archived"
+        if not kept and not has_ended(segment.path, followed=segment is not segments[-1]):
+            open_ = is_open_elsewhere(segment.path)
+            kept = "it is being written" if open_ else "its end is damaged: `depthscope capture repair` first"
+        if kept:  # what comes later stays too: no holes
+            return Surplus(going, f"{segment.path.name} and all later ones are kept: {kept}")
         going.append(Deletion(segment.path.name, size, segment.created, "age" if old else "size", run))
         total -= size
-    return going
+    return Surplus(going, "")
 
 
-def retain(folder: Path, policy: Retention, now: int) -> list[Deletion]:
+def retain(folder: Path, policy: Retention, now: int) -> Surplus:
     """Delete what a policy does not keep, each after it has been written down.
 
     Parameters
@@ -170,9 +207,9 @@ def retain(folder: Path, policy: Retention, now: int) -> list[Deletion]:
         When the journal cannot be written, or a file not deleted; later ones are kept then.
     """
     if not any(folder.glob(f"*{SUFFIX}")):
-        return []
-    going = surplus(list_segments(folder), policy, now)
-    for one in going:
+        return Surplus([], "")
+    found = surplus(list_segments(folder), policy, now)
+    for one in found.going:
         path = folder / one.segment
         try:
             with (folder / JOURNAL).open("a", encoding="utf-8") as journal:
@@ -186,6 +223,6 @@ def retain(folder: Path, policy: Retention, now: int) -> list[Deletion]:
                 f"{path} could not be deleted, or the journal beside it not written: "
                 f"{error.strerror or error}. It and all later ones are kept."
             ) from error
-    if going:
+    if found.going:
         DISK.sync_folder(folder)
-    return going
+    return found
