@@ -453,10 +453,13 @@ class CaptureWriter:
         except OSError:
             if output.failed:  # by the other thread, in this very moment: that failure has been told
                 raise Stopped("") from None
+            with suppress(OSError):  # half a frame is no damage, but it would look like it
+                self._disk.truncate(output.descriptor, output.size)
             raise
         self._next = last + 1
-        output.sequence = last
+        # Size first: the thread that syncs must never see the new sequence with a size that is durable.
         output.size += len(frame)
+        output.sequence = last
         if output.size >= self._segment_bytes and not output.full:
             output.full = self._full = True
 
@@ -482,7 +485,13 @@ class CaptureWriter:
         self._output = output
         self._syncer.add(output)
         packed = header.pack()
-        self._disk.write_all(output.descriptor, packed)
+        try:
+            self._disk.write_all(output.descriptor, packed)
+        except OSError:
+            output.failed = True
+            with suppress(OSError):  # a file without a header would look like damage, one for each attempt
+                path.unlink()
+            raise
         output.size = len(packed)
         if number > self._next or reason:
             self._put_gap(number, reason or "overflow")

@@ -43,6 +43,10 @@ class Disk:
         while done < len(data):
             done += self.write(descriptor, data[done:])
 
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut a file off after `size` bytes."""
+        os.ftruncate(descriptor, size)
+
     def sync(self, descriptor: int) -> None:
         """Return when what was written survives a loss of power."""
         if sys.platform == "win32" or sys.platform == "darwin":
