@@ -187,6 +187,26 @@ def test_a_full_disk_is_told_and_writing_goes_on_once_there_is_room(
     assert len(audit_files(tmp_path)) == 2
 
 
+def test_a_disk_that_stays_full_does_not_fill_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(handle: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with AuditWriter(tmp_path, "c0ffee", T) as audit:
+        audit.write("alert", {"k": 1}, T)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", refuse)
+            for _ in range(20):
+                with pytest.raises(OutputError, match="No space left on device"):
+                    audit.write("alert", {"k": 2}, T)
+        assert len(audit_files(tmp_path)) == 2
+        assert audit.write("order", {"k": 3}, T) == 3
+    assert [(r.seq, r.kind) for r in read_audit(tmp_path)] == [(1, "alert"), (2, "recovery"), (3, "order")]
+    assert verify_audit(tmp_path).damage == ()
+    assert len(audit_files(tmp_path)) == 2
+
+
 def count_syncs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     done: list[int] = []
     real = DISK.sync

@@ -365,6 +365,8 @@ class AuditWriter:
     def _resume(self, ts: int) -> None:
         """Go on after the last whole record, in another file where the last one is not whole."""
         files = audit_files(self.folder)
+        # An attempt that failed at once has left an empty file: it is used, or each would leave one more.
+        spare = files.pop() if files and not files[-1].stat().st_size else None
         tail, whole = _Tail(files), True
         for path in reversed(files):  # files are large: the last one that holds a record is enough
             tail = _Tail([path])
@@ -373,14 +375,15 @@ class AuditWriter:
             whole &= tail.whole
             if tail.records:
                 break
-        last = _number(files[-1]) if files else 0
         self._seq, self._chain = tail.seq, tail.chain or START
         again = self._failures > 0 and self._number > 0
-        if files and whole and not again:
-            self._open(last)
-            return
-        self._open(last + 1)
-        if files:
+        goes_on = whole and not again
+        if spare is not None:
+            self._open(_number(spare))
+        else:
+            last = _number(files[-1]) if files else 0
+            self._open(last if files and goes_on else last + 1)
+        if files and not goes_on:
             if tail.damage:
                 self._chain = START
             found = {"torn": tail.torn, "damage": tail.damage, "after_failure": again}
