@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from depthscope.engine import Engine
-from depthscope.errors import UnknownName
+from depthscope.errors import RecordingFailed, UnknownName
 from depthscope.market import events as ev
 from depthscope.market.events import Events
-from depthscope.market.inputs import Input
+from depthscope.market.inputs import Input, Kind
 from depthscope.runtime.sources import open_source
-from depthscope.storage.capture import CaptureWriter
+from depthscope.storage.capture import CaptureWriter, verify
+from depthscope.storage.disk import Disk
 from tests.venues.binance_world import World
+
+RENEWED = ["disconnect:public@8s"]
 
 
 class Recorded(World):
@@ -78,6 +82,69 @@ def test_inputs_that_are_missing_make_every_book_stale(tmp_path: Path) -> None:
     events, _ = events_of(tmp_path)
     lost = np.flatnonzero(events["action"] == ev.LOST)
     assert set(events["instrument_id"][lost].tolist()) == {1, 2}
+
+
+class Gated(Disk):
+    """Writes wait until the gate is open; syncs fail while it is broken."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.broken = False
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        self.gate.wait()
+        return super().write(descriptor, data)
+
+    def sync(self, descriptor: int) -> None:
+        if self.broken:
+            raise OSError("a test")
+
+
+class Overflowing(World):
+    """A world recorded to a disk that stalls for some inputs, and fails once after another."""
+
+    def __init__(self, folder: Path, skip: range, fails: int) -> None:
+        super().__init__(["BTCUSDT"], RENEWED)
+        self.disk, self.skip, self.fails = Gated(), skip, fails
+        self.writer = CaptureWriter(
+            folder, queue_bytes=1, opening=lambda: self.machine.opening(self.latest), disk=self.disk
+        )
+        self.latest = 0
+
+    def sink(self, received: Input) -> None:
+        self.latest = received.ts_recv
+        index = len(self.inputs)
+        if index == self.skip.start:
+            self.disk.gate.clear()
+        if index == self.skip.stop:
+            self.disk.gate.set()
+            self.writer.flush()
+        self.disk.broken = index == self.fails
+        self.writer.append(received)  # what a sync that fails was to make durable is written all the same
+        if self.disk.broken:
+            with pytest.raises(RecordingFailed):
+                self.writer.flush()
+            self.writer.resume()
+        elif index not in self.skip:
+            self.writer.flush()
+        super().sink(received)
+
+
+def test_a_second_gap_does_not_undo_the_first(tmp_path: Path) -> None:
+    """A connection opened while inputs were lost is known from the next opening, whatever comes between."""
+    world = World(["BTCUSDT"], RENEWED)
+    world.run(20)
+    opened = [k for k, one in enumerate(world.inputs) if one.kind is Kind.LINK and b'"open"' in one.payload]
+    renewed = opened[2]  # the first two are those of depth and of trades
+    recorded = Overflowing(tmp_path, range(renewed - 1, renewed + 2), renewed + 30)
+    recorded.run(20)
+    recorded.writer.close()
+    assert recorded.writer.lost > 0
+    gaps = [gap.reason for gap in verify(tmp_path).gaps if gap.reason != "unsealed"]
+    assert gaps == ["overflow", "failure"]
+    _, engine = events_of(tmp_path)
+    assert engine.book("BTCUSDT").state == "LIVE"
 
 
 def test_the_opening_of_a_segment_with_many_symbols_is_taken_whole(tmp_path: Path) -> None:

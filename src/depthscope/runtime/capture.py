@@ -204,7 +204,7 @@ class CaptureSource:
                 lost = restart or (found.lost != 0 and found.reason not in ENDS)
                 if lost and machine is not None:
                     yield from self._given_up(machine, last)
-                missing = lost and not restart
+                missing = (missing or lost) and not restart
                 machine = None if restart else machine
                 beginning = False
                 continue
