@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from depthscope.cli import common
+from depthscope.cli.record import _line
 from depthscope.cli.replay import speed_of
 from depthscope.errors import InputError
 from depthscope.market.times import format_time
@@ -97,3 +99,21 @@ def test_errors_are_one_paragraph(capsys: pytest.CaptureFixture[str]) -> None:
     assert text.startswith("error: What happened.")
     assert "\n\n" not in text
     assert max(map(len, text.splitlines())) <= 96
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_others_say_does_not_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A venue's error, a symbol of a file: they may hold the codes that clear a screen or set a title."""
+    said = "refused: \x1b]0;owned\x07\x1b[2J"
+    monkeypatch.setattr("sys.stderr", screen := Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    common.say(said)
+    with _line() as tell:
+        tell(said)
+    assert screen.getvalue().count(r"\x1b]0;owned\x07\x1b[2J") >= 2
+    assert "\x1b]0" not in screen.getvalue()
+    assert "\x1b[2J" not in screen.getvalue()

@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from depthscope.market.inputs import Notice
 from depthscope.ops import watch as watching
 from depthscope.ops.audit import read_audit, verify_audit
-from depthscope.ops.health import assess
+from depthscope.ops.health import Limits, assess
 from depthscope.ops.logs import setup_logging
 from depthscope.ops.watch import LiveWatch
 from depthscope.runtime.live import LiveFeed
+from depthscope.runtime.status import Status
 from depthscope.storage.capture import verify
 from depthscope.storage.disk import DISK
 from depthscope.storage.space import SpaceLimits
@@ -133,6 +136,45 @@ def test_clocks_apart_and_lost_log_records_are_told(tmp_path: Path) -> None:
             wait_for(lambda: {"clock_skew", "log_failed"} <= {r.code for r in assess(watch.snapshot).reasons})
             feed.stop()
     assert watch.snapshot.clock_skew_ns == pytest.approx(3600e9, abs=5e9)
+
+
+def test_a_watch_that_hangs_is_no_sound_session() -> None:
+    """As in a write to a disk that does not answer: the last picture would stand for ever."""
+    going, hung = threading.Event(), threading.Event()
+    going.set()
+
+    def status() -> Status:
+        if not going.is_set():
+            hung.set()
+            going.wait()
+        return Status("live", state="playing")
+
+    with Venue() as venue:
+        feed = LiveFeed("binance", ["SYNES"], settings=venue.settings)
+        watch = LiveWatch(feed, venue.settings, status=status)
+        feed.start()
+        with watch:
+            wait_for(lambda: [f.state for f in watch.snapshot.feeds] == ["LIVE"])
+            assert watch.told().age_ns == 0
+            going.clear()
+            assert hung.wait(10)
+            wait_for(lambda: watch.told().age_ns > 0)
+            (reason,) = assess(watch.told(), Limits(watch_ns=10**9)).reasons
+            assert (reason.code, reason.level) == ("watch_stalled", "failing")
+            going.set()
+            wait_for(lambda: watch.told().age_ns == 0)
+            feed.stop()
+
+
+def test_no_notice_is_held_back_for_another_of_its_symbol(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    with Venue() as venue, setup_logging(file=log, console=io.StringIO()):
+        watch = LiveWatch(LiveFeed("binance", ["SYNES"], settings=venue.settings), venue.settings)
+        for about, state in [("rate", "alarm")] * 7 + [("book", "STALE")]:
+            watch.hear(Notice(1, about, "SYNES", state, "50 % of what is usual"))
+    said = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [one["event"] for one in said if "symbol" in one] == ["rate alarm"] * 5 + ["book STALE"]
+    assert said[0]["reason"] == "50 % of what is usual"
 
 
 class Broken(io.StringIO):

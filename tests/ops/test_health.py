@@ -127,6 +127,7 @@ CASES = [
         ("slow_feed", D),
     ),
     Case("lag", feeds(lag_p99_ns=2 * SECOND), feeds(lag_p99_ns=2 * SECOND + 1), ("lag", D)),
+    Case("nobody looks", {"age_ns": 10 * SECOND}, {"age_ns": 10 * SECOND + 1}, ("watch_stalled", F)),
     Case("clock ahead", {"clock_skew_ns": 5 * SECOND}, {"clock_skew_ns": 5 * SECOND + 1}, ("clock_skew", D)),
     Case(
         "clock behind", {"clock_skew_ns": -5 * SECOND}, {"clock_skew_ns": -5 * SECOND - 1}, ("clock_skew", D)
@@ -270,7 +271,7 @@ def test_the_json_form_is_as_pinned(parts: dict[str, Any]) -> None:
     told = json.loads(json.dumps(document(assess(snapshot(**parts)))))
     jsonschema.Draft202012Validator.check_schema(pinned)
     jsonschema.Draft202012Validator(pinned).validate(told)
-    assert told["schema"] == 1
+    assert told["schema"] == 2
 
 
 def test_snapshots_are_read_strictly() -> None:

@@ -71,8 +71,8 @@ def help_of(function: Callable[..., object]) -> str:
 
 
 def say(text: str) -> None:
-    """Print one line of information on stderr."""
-    print(text, file=sys.stderr)  # noqa: T201
+    """Print one line of information on stderr; what others say in it must not steer a terminal."""
+    print(printable(text, lines=True), file=sys.stderr)  # noqa: T201
 
 
 def say_error(message: str) -> None:

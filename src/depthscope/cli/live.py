@@ -95,7 +95,7 @@ def live(
             show(session, preferences.depth_rows)
         else:
             try:
-                serve_market(session, preferences, port, no_open, ready, lambda: watch.snapshot)
+                serve_market(session, preferences, port, no_open, ready, watch.told)
             finally:
                 session.close()  # here, where it is waited for, and where what it raises is heard
     if session.failure is not None:

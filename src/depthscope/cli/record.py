@@ -125,5 +125,7 @@ def _line() -> Iterator[Callable[[str], None]]:
     from rich.live import Live
     from rich.text import Text
 
+    from depthscope.ops.redact import printable
+
     with Live(console=Console(stderr=True), transient=True, refresh_per_second=4) as live:
-        yield lambda text: live.update(Text(text))
+        yield lambda text: live.update(Text(printable(text)))

@@ -18,6 +18,7 @@ from rich.text import Text
 from depthscope.cli.common import until_told
 from depthscope.detectors.messages import messages
 from depthscope.errors import DepthscopeError
+from depthscope.ops.redact import printable
 from depthscope.signals.reasons import read_signal
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _open(session: Market, console: Console, stop: Event) -> None:
         warm = session.status.warm
         if warm is not None and warm[0] != said:
             said = warm[0]
-            console.print(said, markup=False)
+            console.print(printable(said), markup=False)
 
 
 def picture(session: Market, follower: Follower, rows: int) -> RenderableType:
@@ -126,7 +127,7 @@ def _symbol(session: Market, follower: Follower, slot: int, rows: int) -> Panel:
     parts: list[RenderableType] = []
     head = Text.assemble((f"{book.state} ", "bold green" if book.state == "LIVE" else "bold red"))
     if book.state != "LIVE":
-        head.append(session.reason(instrument.symbol) or "")
+        head.append(printable(session.reason(instrument.symbol) or ""))
     parts += [head, _ladder(book, instrument, rows)]
     row = follower.rows.get(slot)
     if row is not None:

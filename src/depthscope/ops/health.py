@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA", "Health", "Level", "Limits", "Reason", "assess", "changes", "document", "json_schema"]
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 SECOND: Final = 1_000_000_000
 MiB: Final = 1 << 20
 GiB: Final = 1 << 30
@@ -35,6 +35,7 @@ Code = Literal[
     "session_failed", "stale", "syncing", "silent", "slow_feed", "lag", "clock_skew", "no_live_book",
     "record_failed", "record_queue", "not_durable", "disk_low", "disk_full", "disk_fills", "engine_behind",
     "engine_slow", "memory_growth", "page_slow", "page_stalled", "log_failed", "audit_failed",
+    "watch_stalled",
 ]  # fmt: skip
 
 
@@ -63,6 +64,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         How far behind the engine may be, and 99th percentile from receiving events to having applied them.
     memory_growth : float
         Over the baseline, apart from histories of a bounded size.
+    watch_ns : int
+        How old a snapshot may be: the watch of a live session takes one a second.
     """
 
     syncing_ns: int = 30 * SECOND
@@ -82,6 +85,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     engine_lag_ns: int = SECOND
     engine_latency_ns: int = SECOND // 4
     memory_growth: float = 0.5
+    watch_ns: int = 10 * SECOND
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,6 +152,11 @@ def assess(snapshot: Snapshot, limits: Limits = _USUAL) -> Health:
         found.append(_reason("failing", "session_failed", "session", (
             f"The session has ended with an error: {snapshot.error or 'it is in the log'}. Correct what it "
             "says and start the session again."
+        )))  # fmt: skip
+    if snapshot.age_ns > limits.watch_ns:
+        found.append(_reason("failing", "watch_stalled", "session", (
+            f"Nobody has looked after the session for {_seconds(snapshot.age_ns)}: the rest of this was true "
+            "then. Check the disk of the recording and of the audit log: a write to it may not return."
         )))  # fmt: skip
     for feed in snapshot.feeds:
         found += _feed(feed, snapshot.ts_ns, limits)

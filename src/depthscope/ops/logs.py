@@ -62,7 +62,7 @@ class _Repeats(logging.Filter):
     def __init__(self, limit: int, seconds: float, clock: Callable[[], float]) -> None:
         super().__init__()
         self._limit, self._seconds, self._clock = limit, seconds, clock
-        self._keys: OrderedDict[tuple[str, int, str, str], _Seen] = OrderedDict()
+        self._keys: OrderedDict[tuple[str, int, str, str, str], _Seen] = OrderedDict()
         self._guard = threading.Lock()
         self.suppressed = 0
         self.records: Counter[str] = Counter()
@@ -81,7 +81,8 @@ class _Repeats(logging.Filter):
             return True
         fields = record.msg if isinstance(record.msg, dict) else vars(record)
         said = fields["event"] if isinstance(record.msg, dict) else record.msg
-        key = (record.name, record.levelno, str(said)[:200], str(fields.get("symbol", ""))[:32])
+        symbol, code = (str(fields.get(name, ""))[:32] for name in ("symbol", "code"))
+        key = (record.name, record.levelno, str(said)[:200], symbol, code)
         now = self._clock()
         seen = self._keys.get(key)
         if seen is None or now - seen.since >= self._seconds:

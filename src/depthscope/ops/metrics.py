@@ -112,6 +112,9 @@ def families(health: Health) -> Iterator[Metric]:
     yield status
     yield reasons
     yield _gauge("depthscope_uptime_seconds", "Since the session started.", snapshot.uptime_ns / _SECOND)
+    yield _gauge(
+        "depthscope_snapshot_age_seconds", "Since the session was looked at.", snapshot.age_ns / _SECOND
+    )
     skew = snapshot.clock_skew_ns
     yield _gauge(
         "depthscope_clock_skew_seconds",

@@ -250,8 +250,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version, config : str
         Of the package, and the hash of the settings in force.
     clock_skew_ns : int or None
-        The venue's clock less this machine's, as of the last time it was asked; 0 before it was,
-        None where no venue is followed.
+        The venue's clock less this machine's, as of the last time it was asked; None before it was,
+        and where no venue is followed.
+    age_ns : int
+        How long ago it was taken: 0 unless what takes it hangs, as a disk may.
     feeds : tuple of FeedPart
     recorder, engine, process, page, logs, audit
         Its parts; None for what does not run.
@@ -265,6 +267,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version: str
     config: str = ""
     clock_skew_ns: int | None = None
+    age_ns: int = 0
     feeds: tuple[FeedPart, ...] = ()
     recorder: RecorderPart | None = None
     engine: EnginePart | None = None

@@ -10,6 +10,8 @@ from collections import deque
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from depthscope.errors import OutputError, RecordingFailed
 from depthscope.ops.audit import AuditWriter, config_hash
 from depthscope.ops.health import Limits, assess, changes
@@ -101,6 +103,7 @@ class LiveWatch:
         self._audit = None if audit is None else AuditWriter(audit, self._config, time.time_ns())
         self._health: Health | None = None
         self.snapshot = self._empty()
+        self._looked = time.monotonic_ns()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="depthscope-watch", daemon=True)
 
@@ -124,10 +127,16 @@ class LiveWatch:
         bad = notice.state in ("STALE", "alarm")
         usual = logging.INFO if notice.state or notice.about == "link" else logging.DEBUG
         said = " ".join(word for word in (notice.about, notice.state) if word)
+        # As it is, not as an argument of "%s": what is said too often is held back, each for itself.
         _log.log(
-            logging.WARNING if bad else usual, "%s", said,
+            logging.WARNING if bad else usual, said,
             extra={"symbol": notice.subject, "reason": notice.reason},
         )  # fmt: skip
+
+    def told(self) -> Snapshot:
+        """The latest snapshot, with its age: a watch that hangs must not look as if all were well."""
+        age = time.monotonic_ns() - self._looked
+        return msgspec.structs.replace(self.snapshot, age_ns=age if age > 2e9 * EVERY else 0)
 
     # -- once a second ------------------------------------------------------------------------
 
@@ -152,14 +161,17 @@ class LiveWatch:
             self._released = time.monotonic_ns()
             release_memory()
         snapshot = self.snapshot = self._picture()
+        self._looked = time.monotonic_ns()
         health = assess(snapshot, self._limits)
         come, gone = changes(self._health, health)
         self._health = health
         for reason in gone:  # first: one that has become worse goes and comes
-            _log.info("health: no longer: %s", reason.text, extra={"symbol": reason.about})
+            _log.info(
+                "health: no longer: %s", reason.text, extra={"symbol": reason.about, "code": reason.code}
+            )
             self._alert(reason, over=True)
         for reason in come:
-            _log.warning("health: %s", reason.text, extra={"symbol": reason.about})
+            _log.warning("health: %s", reason.text, extra={"symbol": reason.about, "code": reason.code})
             self._alert(reason, over=False)
         self._audit_notices()
         if self._audit is not None:
