@@ -177,6 +177,18 @@ def test_no_notice_is_held_back_for_another_of_its_symbol(tmp_path: Path) -> Non
     assert said[0]["reason"] == "50 % of what is usual"
 
 
+def test_the_log_of_a_book_ends_on_what_is_true(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    with Venue() as venue, setup_logging(file=log, console=io.StringIO()):
+        watch = LiveWatch(LiveFeed("binance", ["SYNES"], settings=venue.settings), venue.settings)
+        for state in ["SYNCING", *["LIVE", "STALE"] * 9, "LIVE"]:
+            watch.hear(Notice(1, "book", "SYNES", state, ""))
+    said = [json.loads(line) for line in log.read_text().splitlines()]
+    told = [one["event"] for one in said if "symbol" in one]
+    assert told == ["book SYNCING", *["book LIVE", "book STALE"] * 5, "book LIVE"]
+    assert said[-1]["suppressed"] == 8
+
+
 class Broken(io.StringIO):
     """A terminal that is gone."""
 

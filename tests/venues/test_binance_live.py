@@ -166,6 +166,22 @@ def test_a_snapshot_that_failed_is_asked_for_again(body: bytes, status: int) -> 
     assert s.reply(snapshot(95, BIDS, ASKS)) == "RLLLL"
 
 
+def test_a_refusal_is_why_a_book_does_not_come_back() -> None:
+    """Not the gap alone: whoever reads that would knock again at a door that was shut."""
+    s = live()
+    s.ws(depth(205, 206, 204, BIDS))
+    gone = s.machine.books["BTCUSDT"].since
+    s.now += SECOND
+    s.reply(b'{"code":-1003,"msg":"Way too many requests"}', status=418)
+    book = s.machine.books["BTCUSDT"]
+    assert (book.state, book.since) == ("STALE", gone)
+    assert book.reason.startswith("no snapshot: the venue has banned this address (418)")
+    told = [n.reason for n in s.notices if n.about == "book"]
+    assert told[-1] == book.reason
+    s.reply(b'{"code":-1003,"msg":"Way too many requests"}', status=418)
+    assert [n.reason for n in s.notices if n.about == "book"] == told, "told once"
+
+
 def test_a_snapshot_that_never_comes_is_asked_for_again() -> None:
     s = Session().begin()
     s.ws(depth(90, 100, 89, BIDS, ASKS))

@@ -15,6 +15,7 @@ from tests.venues.binance_session import (
     BIDS,
     SECOND,
     FetchSnapshot,
+    FetchTime,
     Open,
     Send,
     Session,
@@ -205,7 +206,33 @@ def test_instrument_inputs_fix_the_grid_too() -> None:
     assert s.machine.books["BTCUSDT"].quarantined is False
 
 
+def test_a_damaged_message_tells_nothing_of_lag() -> None:
+    """Its time was read, in the venue's milliseconds, before the damage was met."""
+    s = live()
+    for k in range(200):
+        s.now += 10_000_000
+        good = depth(101 + k, 101 + k, 100 + k, T=s.now // 1_000_000)
+        s.ws(good)
+        if k % 10 == 0:
+            s.ws(good.replace(b'"b":[', b'"b":[[NaN,1],'))
+    assert sum(s.machine.decoder.rejected.values()) == 20
+    figures = s.machine.health(s.now)["symbols"]["BTCUSDT"]["streams"]["depth"]
+    assert figures["messages"] == 201  # the first made the book
+    assert figures["lag_p99"] < 100e6
+
+
 # ── clocks ──
+
+
+def test_the_time_is_asked_for_again_soon_when_it_was_refused() -> None:
+    s = live()
+    s.rest("/fapi/v1/time", {"code": -1003}, 418)
+    s.requests.clear()
+    s.clock(40)
+    assert len(s.taken(FetchTime)) == 1
+    s.rest("/fapi/v1/time", {"serverTime": s.now // 1_000_000})
+    s.clock(60)
+    assert not s.taken(FetchTime)
 
 
 def test_clock_inputs_move_the_grid() -> None:

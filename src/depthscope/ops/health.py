@@ -280,8 +280,8 @@ def _live_feed(feed: FeedPart, about: str, now: int, limits: Limits) -> Iterator
     age = None if feed.last_message_ns is None else now - feed.last_message_ns
     if age is not None and age > patience:
         yield _reason("degraded", "silent", about, (
-            f"{about} is called LIVE but has said nothing for {_seconds(age)}. Its watchdog should have "
-            "made it STALE: check that the session is running, and restart it if it hangs."
+            f"{about} has said nothing for {_seconds(age)}. The venue may be quiet; a stream that was heard "
+            "for half a minute before is tried again by itself. If others speak, check the venue's status."
         ))  # fmt: skip
     elif feed.rate is not None and feed.expected_rate and feed.rate < limits.rate_share * feed.expected_rate:
         yield _reason("degraded", "slow_feed", about, (

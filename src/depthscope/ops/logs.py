@@ -41,6 +41,7 @@ BACKUPS: Final = 5
 REPEATS: Final = 5
 REPEAT_SECONDS: Final = 60.0
 _MAX_KEYS: Final = 1_024
+STATE_OF: Final = "depthscope_state_of"  # field of a record: what it tells the state of
 _in_force: Final[list[Logs]] = []  # the last one is
 
 
@@ -56,13 +57,15 @@ class _Seen:
 class _Repeats(logging.Filter):
     """Lets a message (of one symbol) through so many times a window, and counts what it holds back.
 
-    Asked by every handler, it decides once a record. What is critical always passes.
+    Asked by every handler, it decides once a record. What is critical always passes. Records of one thing's
+    states (`STATE_OF`) end on what is true: a good state is shown where the bad one before it was.
     """
 
     def __init__(self, limit: int, seconds: float, clock: Callable[[], float]) -> None:
         super().__init__()
         self._limit, self._seconds, self._clock = limit, seconds, clock
         self._keys: OrderedDict[tuple[str, int, str, str, str], _Seen] = OrderedDict()
+        self._shown: dict[str, bool] = {}  # by what has states: whether its last bad one was
         self._guard = threading.Lock()
         self.suppressed = 0
         self.records: Counter[str] = Counter()
@@ -79,6 +82,17 @@ class _Repeats(logging.Filter):
         self.records[record.levelname.lower()] += 1
         if record.levelno >= logging.CRITICAL:
             return True
+        of = getattr(record, STATE_OF, None)
+        if of is None:
+            return self._sparing(record)
+        if record.levelno >= logging.WARNING:
+            self._shown[of] = self._sparing(record)
+        elif not self._shown.get(of, True):
+            self.suppressed += 1
+        return self._shown.get(of, True)
+
+    def _sparing(self, record: logging.LogRecord) -> bool:
+        """Whether it has not been said too often."""
         fields = record.msg if isinstance(record.msg, dict) else vars(record)
         said = fields["event"] if isinstance(record.msg, dict) else record.msg
         symbol, code = (str(fields.get(name, ""))[:32] for name in ("symbol", "code"))
@@ -308,6 +322,7 @@ class _Redacting(structlog.stdlib.ProcessorFormatter):
 
 def _hidden_repeats(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     event.pop("depthscope_shown", None)
+    event.pop(STATE_OF, None)
     event.pop("depthscope_hidden", None)
     hidden = getattr(event.get("_record"), "depthscope_hidden", 0)
     return {**event, "repeats_not_shown": hidden} if hidden else event

@@ -15,7 +15,7 @@ import msgspec
 from depthscope.errors import OutputError, RecordingFailed
 from depthscope.ops.audit import AuditWriter, config_hash
 from depthscope.ops.health import Limits, assess, changes
-from depthscope.ops.logs import log_part
+from depthscope.ops.logs import STATE_OF, log_part
 from depthscope.ops.meters import BacklogAge, LatencyHistogram, MemoryWatch, RateWatch
 from depthscope.ops.process import release_memory, resident_bytes, settle_memory
 from depthscope.ops.snapshot import EnginePart, FeedPart, LatencyPart, ProcessPart, RecorderPart, Snapshot
@@ -128,10 +128,10 @@ class LiveWatch:
         usual = logging.INFO if notice.state or notice.about == "link" else logging.DEBUG
         said = " ".join(word for word in (notice.about, notice.state) if word)
         # As it is, not as an argument of "%s": what is said too often is held back, each for itself.
-        _log.log(
-            logging.WARNING if bad else usual, said,
-            extra={"symbol": notice.subject, "reason": notice.reason},
-        )  # fmt: skip
+        extra = {"symbol": notice.subject, "reason": notice.reason}
+        if notice.about in ("book", "tape"):
+            extra[STATE_OF] = f"{notice.about} {notice.subject}"
+        _log.log(logging.WARNING if bad else usual, said, extra=extra)
 
     def told(self) -> Snapshot:
         """The latest snapshot, with its age: a watch that hangs must not look as if all were well."""

@@ -206,6 +206,13 @@ class Core:
             book.state, book.reason, book.since = state, reason, now
             self._notice(now, "book", name, state, reason)
 
+    def _hindered(self, name: str, reason: str, now: int) -> None:
+        """Tell what keeps a book from coming; how long it has been away counts from when it went."""
+        book = self.books[name]
+        if reason != book.reason:
+            book.reason = reason
+            self._notice(now, "book", name, book.state, reason)
+
     def _tape(self, name: str, state: State, reason: str, now: int) -> None:
         book = self.books[name]
         if state != book.tape:

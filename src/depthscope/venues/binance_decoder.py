@@ -176,6 +176,7 @@ class Decoder:
             self._depth(index, update, ts_recv)
             return self.out.n - before
         self._keep_time(ts_recv, None)
+        self._state[b.H_KIND] = 0  # what the scanner read of a message it left alone tells nobody anything
         try:
             self._slow(j.envelope(frame), ts_recv, symbol)
         except Skipped as why:
@@ -311,7 +312,6 @@ class Decoder:
 
     def _slow(self, message: dict[str, Any], ts_recv: int, symbol: str | None) -> None:
         kind = message.get("e")
-        self._state[b.H_KIND] = 0
         if kind == "depthUpdate":
             self._slow_depth(message, ts_recv)
         elif kind == "bookTicker":

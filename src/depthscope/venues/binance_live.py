@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["BinanceMachine"]
 
 SKEW_NS: Final = SECOND
+TIME_AGAIN_NS: Final = 30 * SECOND  # until the time is asked for again that was refused
 MOST_CONTROL: Final = 65_536  # bytes of an answer to a control message
 
 
@@ -156,10 +157,12 @@ class BinanceMachine(Pulse):
             self._depth_reply(header, now, body)
         elif "/exchangeInfo" in url:
             self._info_reply(status, now, body)
-        elif "/time" in url and status == 200:
-            self._time_reply(header.get("sent"), now, body)
         elif "/time" not in url:
             self._ignore("reply of another endpoint")
+        elif status == 200:
+            self._time_reply(header.get("sent"), now, body)
+        else:
+            self._times["time"] = min(self._times["time"], now + TIME_AGAIN_NS)
 
     def _depth_reply(self, header: dict[str, Any], now: int, body: bytes) -> None:
         decoder, name = self.decoder, header.get("symbol")
@@ -181,16 +184,17 @@ class BinanceMachine(Pulse):
             before = decoder.out.n
             decoder.step(body, now, name)
             self.tops.note(decoder.out.buffer.place, before, decoder.out.n)
+        why = "the snapshot was damaged" if good else f"no snapshot: {refusal(status, body)}"
         if not sync.live and not decoder.requests:
             sync.asked = False
-            decoder.ask(
-                name, f"no snapshot: {refusal(status, body)}" if not good else "the snapshot was damaged"
-            )
+            decoder.ask(name, why)
+            self._hindered(name, why, now)
         self._follow(now)
         if beside and good:
             book.attempt = 0
         elif beside:
-            self._fetch(name, f"no snapshot: {refusal(status, body)}", now)
+            self._notice(now, "rest", name, "alarm", f"{why}; the book goes on, and is asked for again")
+            self._fetch(name, why, now)
 
     def _info_reply(self, status: object, now: int, body: bytes) -> None:
         if not self.configured:
