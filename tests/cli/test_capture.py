@@ -170,6 +170,12 @@ def test_archive_to_both(command: Command, log: Path) -> None:
     assert (other.code, "neither" in other.err) == (2, True)
 
 
+def test_export_names_all_it_writes(command: Command, log: Path) -> None:
+    done = command("capture", "export", str(log), "--out", "x.foo")
+    assert done.code == 2
+    assert all(ending in done.err for ending in (".gz", ".raw", ".txt", ".events", "Parquet"))
+
+
 def test_prune_keeps_what_is_not_archived_unless_told(command: Command, log: Path) -> None:
     before = sorted(log.glob("*.cap"))
     assert len(before) == 2

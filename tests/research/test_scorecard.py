@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from depthscope.research.fit import leaning, predict, standardised
+from depthscope.research.labels import reveal
 from depthscope.research.report import report_html
 from depthscope.research.rows import Rows
-from depthscope.research.scorecard import Card, score_rows
+from depthscope.research.scorecard import Card, _shuffled, score_rows
 from depthscope.signals.model import Model, Term
 from tests.research.markets import SECOND, planted, rows_of
 
@@ -89,7 +90,25 @@ def test_too_little_data_is_told() -> None:
     card = score_rows(rows_of(np.full(30, 100.0)), model)
     assert card.judged == 0
     assert "Too little data" in card.notes[0]
+    assert "no horizon ends inside it" in card.notes[0]
     assert "Too little data" in report_html([card])
+
+
+def test_too_few_horizons_are_counted() -> None:
+    model = Model("m", SECOND, 0.0, TRUTH, -0.5, 2.0)
+    card = score_rows(rows_of(np.full(4, 100.0)), model)
+    assert (card.judged, card.independent > 0) == (0, True)
+    assert f"{card.independent} horizons that do not overlap are too few" in card.notes[0]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_control_is_never_the_fit_itself(seed: int) -> None:
+    """Of two or three blocks of rows, chance often leaves all in place."""
+    rows, _ = planted(70, 5)
+    labels = reveal(rows, SECOND, 0.0)
+    moved = _shuffled(rows, labels, seed).factors
+    assert not np.array_equal(moved, rows.factors, equal_nan=True)
+    assert sorted(moved[:, 0].tolist()) == sorted(rows.factors[:, 0].tolist())
 
 
 def test_the_same_seed_gives_the_same_card(good: Card) -> None:

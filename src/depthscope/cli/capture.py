@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from depthscope.cli.archive import archive_source, check_target
+from depthscope.cli.archive import EVENTS, archive_source, check_target
 from depthscope.cli.common import Debug, Json, help_of, print_json, progress, say
 from depthscope.errors import CorruptData, InputError, OutputError
 
@@ -230,9 +230,13 @@ def export(
             "path": out, "format": "lines", "lines": done.lines, "skipped": done.skipped,
             "gaps": len(done.gaps),
         }  # fmt: skip
+    elif target.suffix and target.suffix != EVENTS:
+        raise OutputError(
+            f"--out {out}: the ending says what is written. Use {', '.join(LINES)} for the venue's lines, "
+            f"{EVENTS} for one file of events, or a folder for Parquet."
+        )
     else:
-        target = check_target(out)
-        told = _export_events(path, target)
+        told = _export_events(path, check_target(out))
     if json:
         print_json(told)
         return

@@ -221,7 +221,10 @@ def _shuffled(rows: Rows, labels: Labels, seed: int) -> Rows:
     known = np.flatnonzero(labels.known)
     rng = np.random.default_rng(seed)
     pieces = np.array_split(known, max(len(known) // 50, 2))
-    order = np.concatenate([pieces[k] for k in rng.permutation(len(pieces))])
+    places = rng.permutation(len(pieces))
+    while np.array_equal(places, np.arange(len(pieces))):  # often so of two or three
+        places = rng.permutation(len(pieces))
+    order = np.concatenate([pieces[k] for k in places])
     factors = rows.factors.copy()
     factors[known] = rows.factors[order]
     return replace(rows, factors=factors)
@@ -305,10 +308,16 @@ def _notes(model: Model, rows: Rows, contenders: tuple[Contender, ...]) -> tuple
 
 def _empty(rows: Rows, model: Model, labels: Labels) -> Card:
     nothing = Interval(None, None, None, 0)
+    apart = independent(rows, labels)
+    why = (
+        f"{apart} horizons that do not overlap are too few to fit on some and to judge on others"
+        if apart
+        else "no horizon ends inside it with a usable book before and after"
+    )
     return Card(
         symbol=rows.symbol, model=model.name, calibrated=model.calibrated, horizon=model.horizon,
-        fee_bps=model.fee_bps, rows=len(rows), judged=0, independent=independent(rows, labels),
+        fee_bps=model.fee_bps, rows=len(rows), judged=0, independent=apart,
         frequencies={}, mean_cost_bps=0.0, mean_move_bps=0.0, contenders=(),
         overall=Group("all", 0, 0, nothing, nothing, nothing), phases=(), bands=(), markouts={},
-        notes=("Too little data: no horizon ends inside it with a usable book before and after.",),
+        notes=(f"Too little data: {why}.",),
     )  # fmt: skip

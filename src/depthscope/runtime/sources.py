@@ -7,7 +7,7 @@ import glob
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from depthscope.errors import ConfigError, EmptyData, FormatUnknown, InputError, SourceMissing
 from depthscope.market.instruments import to_fixed
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["open_source"]
 
 PathLike = str | Path
+READABLE: Final = f"Readable are {', '.join(sorted(FORMATS))} files, and recordings of live sessions."
 
 
 def open_source(
@@ -186,7 +187,7 @@ class _Found:
         if not mains:
             passed = f": passed over {listed(self.skipped)}" if self.skipped else ""
             raise SourceMissing(
-                f"{label} holds no market data{passed}. Readable are {', '.join(sorted(FORMATS))} files."
+                f"{label} holds no market data{passed}. {READABLE}"
             )
         self._check_formats(mains)
         if len(mains) == 1:
@@ -221,7 +222,7 @@ class _Found:
             if not swept:
                 raise FormatUnknown(
                     f"{path} is of no kind that is read here: its content starts with {head[:8]!r}. "
-                    f"Readable are {', '.join(sorted(FORMATS))} files."
+                    f"{READABLE}"
                 )
             self.skipped.append(f"{path.name} (no market data)")
             return
