@@ -99,6 +99,32 @@ def test_a_full_disk_stops_the_recording_and_not_the_session(tmp_path: Path) -> 
     assert sum(len(chunk) for chunk in source.chunks()) > 0  # what came before is good
 
 
+@pytest.mark.parametrize("broken", ["Recorder.watch", "encode_tick"])
+def test_a_page_that_breaks_ends_the_session_with_an_error_and_the_recording_soundly(
+    tmp_path: Path, broken: str
+) -> None:
+    """What the page does around the session's own step fails after a while: nobody would take the events."""
+    sabotaged = (
+        "import sys; from depthscope.web import hub; from depthscope.cli.app import run; "
+        f"whole, left = hub.{broken}, iter(range(60)); "
+        f"hub.{broken} = lambda *given: whole(*given) if next(left, None) is not None else 1 / 0; "
+        "run(sys.argv[1:])"
+    )
+    with Venue() as venue:
+        process = subprocess.run(
+            [sys.executable, "-c", sabotaged, "live", "SYNES", "--no-open", "--port", "0",
+             "--record", str(tmp_path)],
+            capture_output=True, text=True, env={**os.environ, **venue.environment}, timeout=120,
+        )  # fmt: skip
+    assert process.returncode == 1
+    assert process.stderr.splitlines()[-1].startswith("error: The live session broke off: ZeroDivisionError")
+    found = verify(tmp_path)
+    assert found.sound
+    assert not found.gaps
+    assert len(found.segments) == 1
+    assert sum(len(chunk) for chunk in open_source(tmp_path).chunks()) > 100
+
+
 def test_symbols_of_which_none_is_listed_end_the_command(tmp_path: Path) -> None:
     with Venue() as venue:
         for words in (["live", "NOSUCH", "--no-open", "--port", "0"], ["live", "NOSUCH", "--tui"]):

@@ -8,9 +8,12 @@ import socket
 import threading
 import time
 from base64 import b64encode
+from contextlib import closing
 
 import pytest
 
+from depthscope.web import app
+from depthscope.web.app import Address
 from depthscope.web.client import MAX_BEHIND, Client
 from depthscope.web.encoder import Frame
 from depthscope.web.hub import Hub
@@ -146,26 +149,72 @@ async def test_a_market_that_breaks_is_shown_and_the_server_stays(caplog: pytest
     assert "the market stopped" in caplog.text
 
 
+async def test_a_page_that_neither_reads_nor_speaks_loses_its_place(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stopped browser: its socket is full, so nothing can be told it, and its place goes to another."""
+    listen = app._listen
+
+    def narrow(host: str, port: int) -> socket.socket:
+        sock = listen(host, port)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # connections have it from here
+        return sock
+
+    monkeypatch.setattr(app, "_listen", narrow)
+    monkeypatch.setattr("depthscope.web.hub.MAX_CLIENTS", 1)
+    monkeypatch.setattr("depthscope.web.client.SILENT_SECONDS", 1.0)
+    with serving(make_session(history=60.0)) as address:
+        wait_open(address)
+        with closing(knock(address)) as sock, api(address) as client:
+            sock.sendall(masked(json.dumps({"cmd": "sub", "symbol": 0, "cols": 3600})))
+            await asyncio.sleep(0.5)
+            assert client.get("/api/v1/health").json()["clients"] == 1
+            deadline = time.monotonic() + 20
+            while client.get("/api/v1/health").json()["clients"]:
+                assert time.monotonic() < deadline, "its place is not given up"
+                await asyncio.sleep(0.1)
+            async with page(address) as other:
+                await other.until("hello")
+                await other.subscribed()
+            await asyncio.sleep(3.0)
+            assert len(all_of(sock)) < 100_000, "what the page had not read was still kept for it"
+    assert "Traceback" not in caplog.text
+
+
+def knock(address: Address) -> socket.socket:
+    """A page's stream as a bare socket that reads nothing by itself and takes in little."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(("127.0.0.1", address.port))
+    key = b64encode(b"0123456789abcdef").decode()
+    sock.sendall(
+        (
+            f"GET /stream HTTP/1.1\r\nHost: 127.0.0.1:{address.port}\r\nCookie: {cookie_of(address)}\r\n"
+            f"Origin: {address.url.rstrip('/')}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        ).encode()
+    )
+    return sock
+
+
+def all_of(sock: socket.socket) -> bytes:
+    """Everything that comes until the connection ends."""
+    sock.settimeout(10)
+    found = b""
+    try:
+        while part := sock.recv(65536):
+            found += part
+    except ConnectionError:
+        return found  # that ends it as well
+    return found
+
+
 async def test_pages_that_never_read_cost_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Five sockets ask for fill after fill and never read a byte; a page beside them sees 20 a second."""
     with serving(make_session()) as address:
         wait_open(address)
-        cookie = cookie_of(address)
-        sockets = []
+        sockets = [knock(address) for _ in range(5)]
         try:
-            for _ in range(5):
-                sock = socket.socket()
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                sock.connect(("127.0.0.1", address.port))
-                key = b64encode(b"0123456789abcdef").decode()
-                sock.sendall(
-                    (
-                        f"GET /stream HTTP/1.1\r\nHost: 127.0.0.1:{address.port}\r\nCookie: {cookie}\r\n"
-                        f"Origin: {address.url.rstrip('/')}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
-                    ).encode()
-                )
-                sockets.append(sock)
             async with page(address) as p:
                 await p.until("hello")
                 await p.subscribed()

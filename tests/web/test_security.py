@@ -284,6 +284,44 @@ def test_the_token_is_exchanged_for_a_cookie_and_leaves_the_address(server: Addr
     assert "<script" not in page.text
 
 
+@pytest.mark.parametrize(
+    ("path", "header", "status"),
+    [
+        (f"/?{'&'.join('a' * 9)}", None, 403),
+        (f"/?{'a&' * 20_000}", None, 403),
+        ("/?token=%ff%00%zz%ed%a0%80", None, 403),
+        (f"/?token={'x' * 60_000}", None, 403),
+        ("/%ff%00", None, 403),
+        ("/", ("Cookie", b"{name}=\xff\xfe"), 403),
+        ("/", ("Cookie", b";;=;=;{name};{name}=="), 403),
+        ("/", ("Cookie", b"{name}=" + b"x" * 60_000), 403),
+        ("/", ("Authorization", b"Bearer \xff"), 403),
+        ("/", ("Authorization", b""), 403),
+        ("/", ("Origin", b"http://\xff"), 403),
+        ("/", ("Sec-Fetch-Site", b"\xff"), 403),
+        ("/", ("Host", b"\xff\xfe"), 421),
+    ],
+)
+def test_odd_requests_are_refused_like_any_without_a_token(
+    server: Address,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+    header: tuple[str, bytes] | None,
+    status: int,
+) -> None:
+    headers: list[tuple[str, Any]] = [("Host", f"127.0.0.1:{server.port}")]
+    if header is not None:
+        name, value = header
+        headers = headers if name != "Host" else []
+        headers.append((name, value.replace(b"{name}", f"depthscope_{server.port}".encode())))
+    found, answered, _ = raw(server, "GET", path, headers)
+    assert found == status
+    assert answered["x-content-type-options"] == "nosniff"
+    assert answered["content-security-policy"].startswith("default-src 'none'")
+    assert "set-cookie" not in answered
+    assert "Traceback" not in caplog.text
+
+
 def test_an_open_page_stays_let_in_when_the_server_is_started_again(server: Address) -> None:
     cookie = cookie_of(server)
     with serving(make_session()) as other:

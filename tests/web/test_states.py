@@ -102,6 +102,43 @@ def test_a_lost_feed_blanks_the_columns_until_a_new_snapshot() -> None:
     assert [b == NO_TICK for b in run.bid] == [not s for s in shown]
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_prints_are_summed_and_not_kept_whatever_the_engine_tells(told: bool) -> None:
+    """Half a minute of prints after a lost message, then a new snapshot; there, back and there again.
+
+    Of a feed that is not said to have trades the engine tells no delta, LIVE or not.
+    """
+    signs = np.random.default_rng(3).choice((1, -1), 3_000)
+    prints = [
+        (2.0 + k / 100, ev.TRADE, ev.BID if sign > 0 else ev.ASK, 1001, 1 + k % 7, ev.LAST)
+        for k, sign in enumerate(signs.tolist())
+    ]
+    data = events(
+        *BOOK,
+        (1.0, ev.TRADE, ev.BID, 1002, 50, ev.LAST),
+        (1.9, ev.LOST, ev.NO_SIDE, None, 0, ev.LAST),
+        *prints,
+        *again(32.0),
+        (33.0, ev.TRADE, ev.ASK, 1000, 4, ev.LAST),
+        (40.0, ev.LEVEL, ev.BID, 998, 2, ev.LAST),
+    )
+    signed = data["size"] * ((data["action"] == ev.TRADE) * np.select(
+        [data["side"] == ev.BID, data["side"] == ev.ASK], [1, -1]
+    ))  # fmt: skip
+    kinds = APPLE.capabilities if told else APPLE.capabilities & ~Capability.TRADES
+    session, recorder = watched(data, replace(APPLE, capabilities=kinds))
+    track = recorder.tracks[0]
+    for seconds in (1.5, 10.0, 31.5, 5.0, 20.0, 34.0):
+        state = run_to(session, recorder, seconds)["state"]
+        assert state == ("STALE" if 1.9 < seconds < 32 else "LIVE")
+        assert len(track.since_ts) <= 10, "prints of two columns at most are kept"
+        level = track.history.levels[0]
+        first = (T0 - recorder.origin) // COLUMN
+        cols = range(first, first + round(seconds * 20))
+        until = [int(np.searchsorted(data["ts_recv"], recorder.origin + (c + 1) * COLUMN)) for c in cols]
+        assert level.run(cols[0], cols[-1]).cvd.tolist() == [signed[:n].sum() * track.unit for n in until]
+
+
 def test_an_empty_side_is_said_and_the_other_is_shown() -> None:
     data = events(
         *BOOK,

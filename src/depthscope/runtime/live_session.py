@@ -205,14 +205,20 @@ class LiveSession(Market):
         except DepthscopeError as error:
             self._fail(error)
             return False
-        except Exception as error:  # nobody would take the events any more, and the recording would starve
-            self._fail(FeedFailed(f"The live session broke off: {type(error).__name__}: {error}"))
+        except Exception as error:
+            self.break_off(error)
             raise
         self._measure(now)
         return self._clock != before
 
+    def break_off(self, error: Exception) -> None:
+        """End with an error: nobody would take the events any more, and the recording would starve."""
+        if self.failure is None:
+            said = f"The live session broke off: {type(error).__name__}: {error}"
+            self._fail(error if isinstance(error, DepthscopeError) else FeedFailed(said))
+
     def _fail(self, error: DepthscopeError) -> None:
-        self._set(state="ended", error=str(error), end=self._clock, events_per_sec=0.0)
+        self._set(state="ended", error=str(error), end=self._clock or None, events_per_sec=0.0)
         self.failure = error
         self.on_failure()
 

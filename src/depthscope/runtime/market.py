@@ -148,6 +148,9 @@ class Market(ABC):
         """Give up opening as soon as possible. May be called from any thread."""
         self._cancelled = True
 
+    def break_off(self, error: Exception) -> None:  # noqa: B027 - recorded, it loses nothing by standing still
+        """Hear that what drives it has failed and will not step it again."""
+
     # -- for those that are one ---------------------------------------------------------------
 
     def _set(self, **changes: Any) -> None:

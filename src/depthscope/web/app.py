@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Address", "create_app", "serve"]
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+_GOODBYE: Final = 2.0  # seconds a page is given to take what is said at its closing
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +140,13 @@ def create_app(
                 code, reason = client.closing
                 await ws.close(code, reason.encode()[:120].decode("utf-8", "ignore"))
 
-        tasks = [asyncio.create_task(receive()), asyncio.create_task(transmit())]
+        # Told to close, both of the others may be waiting: for a page that neither reads nor says anything.
+        waiting = (transmit(), receive(), client.told_to_close())
+        tasks = [asyncio.create_task(one) for one in waiting]
         try:
-            # `receive` ends on a closing the client's own message caused: what is said of it must go out.
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if client.closing is not None:
-                await asyncio.wait(tasks[1:], timeout=2.0)
+            if client.closing is not None:  # what is said of it must go out, if the page takes it
+                await asyncio.wait(tasks[:1], timeout=_GOODBYE)
         finally:
             hub.leave(client)
             for task in tasks:

@@ -23,7 +23,8 @@ class Client:
     """What waits to be sent to one page, and how far that page has come.
 
     Frames and control messages go out in order. `info` and `session` have one slot each, the
-    newest wins. Everything runs in the event loop's thread; only :meth:`next_item` waits.
+    newest wins. Everything runs in the event loop's thread; only :meth:`next_item` and
+    :meth:`told_to_close` wait.
 
     Parameters
     ----------
@@ -58,6 +59,7 @@ class Client:
         self._waiting: list[tuple[int, list[Frame]]] = []
         self._slots: dict[str, str | bytes] = {}
         self._event = asyncio.Event()
+        self._closing = asyncio.Event()
         self._tokens, self._token_time = 2 * _RATE, now
 
     # -- in -----------------------------------------------------------------------------------
@@ -133,6 +135,11 @@ class Client:
         if self.closing is None:
             self.closing = (code, reason)
         self._event.set()
+        self._closing.set()
+
+    async def told_to_close(self) -> None:
+        """Wait for :meth:`close`."""
+        await self._closing.wait()
 
     def silent(self, now: float) -> bool:
         """Whether ticks went unacknowledged for two minutes."""

@@ -103,8 +103,9 @@ class Hub:
             self._announce()
             if self.session.status.state != "failed":
                 await self._play()
-        except Exception as error:  # noqa: BLE001 - shown to every page; the server stays up to show it
+        except Exception as error:  # noqa: BLE001 - shown to every page; only a live market ends of it
             _log.exception("the market stopped")
+            await self.call(self.session.break_off, error)
             self.session.status = _failed(self.session.status, error)
             self._announce()
 

@@ -49,9 +49,10 @@ class Track:
     slot: int = -1
     base: int | None = None
     row_ts: int = 0  # boundary of the engine's last row
-    row_cvd: float = 0.0
+    row_cvd: float = 0.0  # the engine's last figure
+    row_lots: int = 0  # signed lots from that figure to the last row, where that row had none
     since_ts: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    since_signed: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    since_lots: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     seq: int = 0
     prints: int = 0
     volume: float = 0.0
@@ -67,20 +68,20 @@ class Track:
 
     @property
     def cvd(self) -> float:
-        """Cumulative delta now: the engine's last row and the prints since."""
-        return self.row_cvd + float(self.since_signed.sum())
+        """Cumulative delta now: the engine's last figure and the prints since."""
+        return self.row_cvd + (self.row_lots + int(self.since_lots.sum())) * self.unit
 
     def state(self) -> tuple[Any, ...]:
         """Everything but the history, to come back to."""
         return (
-            self.base, self.row_ts, self.row_cvd, self.since_ts, self.since_signed,
+            self.base, self.row_ts, self.row_cvd, self.row_lots, self.since_ts, self.since_lots,
             self.seq, self.prints, self.volume, self.last, self.row, self.row_state, self.said.newest(),
         )  # fmt: skip
 
     def restore(self, state: tuple[Any, ...]) -> None:
         """Put back what :meth:`state` gave."""
         (
-            self.base, self.row_ts, self.row_cvd, self.since_ts, self.since_signed,
+            self.base, self.row_ts, self.row_cvd, self.row_lots, self.since_ts, self.since_lots,
             self.seq, self.prints, self.volume, self.last, self.row, self.row_state, said,
         ) = state  # fmt: skip
         self.said.replace(said)
@@ -196,10 +197,13 @@ class Recorder:
             track.row_state = int(batch.meta["state"][mine[-1]])
             self._rows.append((track.id, ts[mine], ofi[mine]))
             total = float(cvd[mine[-1]])
-            if not math.isnan(total):
-                track.row_ts, track.row_cvd = int(ts[mine[-1]]), total
-                later = track.since_ts >= track.row_ts
-                track.since_ts, track.since_signed = track.since_ts[later], track.since_signed[later]
+            track.row_ts = int(ts[mine[-1]])
+            later = track.since_ts >= track.row_ts
+            if math.isnan(total):  # a feed not said to have trades: kept one by one its prints would pile up
+                track.row_lots += int(track.since_lots[~later].sum())
+            else:
+                track.row_cvd, track.row_lots = total, 0
+            track.since_ts, track.since_lots = track.since_ts[later], track.since_lots[later]
 
     def _slot(self, track: Track) -> int:
         """Slot of a track in the engine, -1 before its first event."""
@@ -358,9 +362,9 @@ class Recorder:
                 "flags": (trades["flags"] & INFERRED_SIDE).astype(np.uint8),
             },
         )
-        signed = size * (buys.astype(np.int8) - sells.astype(np.int8))
+        lots = trades["size"] * (buys.astype(np.int8) - sells.astype(np.int8))
         track.since_ts = np.concatenate((track.since_ts, ts))
-        track.since_signed = np.concatenate((track.since_signed, signed))
+        track.since_lots = np.concatenate((track.since_lots, lots))
         track.seq += n
         track.prints += n
         track.volume += float(size.sum())

@@ -161,7 +161,10 @@ class Guard:
         """Whether this is the address printed at start: its token becomes a cookie and leaves the address."""
         if scope["method"] != "GET" or scope["path"] != "/" or not scope.get("query_string"):
             return False
-        given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8).get("token", [])
+        try:
+            given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8).get("token", [])
+        except ValueError:  # more fields than that: not the address we printed
+            return False
         return len(given) == 1 and _same(given[0], self.gate.token)
 
     def _check(self, scope: Scope, headers: dict[bytes, list[str]]) -> None:

@@ -8,10 +8,12 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from depthscope.web.messages import MAX_MESSAGE
 
 if TYPE_CHECKING:
+    import asyncio
     import socket
     from collections.abc import Callable, Generator
     from pathlib import Path
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _GRACE: Final = 2  # seconds a page may take to say goodbye
+
+
+class _Stream(WebSocketsSansIOProtocol):
+    """Lets go of a connection whose page does not read: closing alone waits until everything was sent."""
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        self.loop.call_later(_GRACE, self.transport.abort)
 
 
 class _Server(uvicorn.Server):
@@ -78,7 +88,7 @@ def run(
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        ws="websockets-sansio",
+        ws=_Stream,
         ws_max_size=MAX_MESSAGE,
         ws_per_message_deflate=False,  # frames are already small; 20 a second to compress are not
         lifespan="on",
