@@ -96,9 +96,9 @@ def test_too_little_data_is_told() -> None:
 
 def test_too_few_horizons_are_counted() -> None:
     model = Model("m", SECOND, 0.0, TRUTH, -0.5, 2.0)
-    card = score_rows(rows_of(np.full(4, 100.0)), model)
+    card = score_rows(rows_of(np.full(2, 100.0)), model)
     assert (card.judged, card.independent > 0) == (0, True)
-    assert f"{card.independent} horizons that do not overlap are too few" in card.notes[0]
+    assert f"horizons that do not overlap: {card.independent}, too few" in card.notes[0]
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -310,7 +310,7 @@ def _empty(rows: Rows, model: Model, labels: Labels) -> Card:
     nothing = Interval(None, None, None, 0)
     apart = independent(rows, labels)
     why = (
-        f"{apart} horizons that do not overlap are too few to fit on some and to judge on others"
+        f"horizons that do not overlap: {apart}, too few to fit on some and to judge on others"
         if apart
         else "no horizon ends inside it with a usable book before and after"
     )
