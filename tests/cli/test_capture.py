@@ -170,6 +170,23 @@ def test_archive_to_both(command: Command, log: Path) -> None:
     assert (other.code, "neither" in other.err) == (2, True)
 
 
+def test_what_is_odd_about_a_recording_is_said_with_what_is_made_of_it(
+    command: Command, session: Path
+) -> None:
+    """A segment that was cut off reads as far as it goes: rows of it must not look like all there was."""
+    last = sorted(session.glob("*.cap"))[-1]
+    last.write_bytes(last.read_bytes()[:-40])
+    for words in (
+        ("features", str(session), "--features", "mid", "--out", "x.csv"),
+        ("detections", str(session), "--out", "y.csv"),
+        ("archive", str(session), "--out", "x.events"),
+    ):
+        done = command(*words)
+        assert done.code == 0
+        assert f"note: {last.name}" in done.err, words
+        assert "ends in the middle of a write" in done.err
+
+
 def test_export_names_all_it_writes(command: Command, log: Path) -> None:
     done = command("capture", "export", str(log), "--out", "x.foo")
     assert done.code == 2

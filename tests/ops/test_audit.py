@@ -270,8 +270,13 @@ def test_a_sync_that_fails_ends_the_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_one_writer_a_folder(tmp_path: Path) -> None:
-    with AuditWriter(tmp_path, "c0ffee", T), pytest.raises(OutputError, match="another session writes there"):
+    with (
+        AuditWriter(tmp_path, "c0ffee", T),
+        pytest.raises(OutputError, match="another session writes there") as told,
+    ):
         AuditWriter(tmp_path, "c0ffee", T)
+    assert "Name another folder" in str(told.value)
+    assert "make room" not in str(told.value)
     AuditWriter(tmp_path, "c0ffee", T).close()
 
 

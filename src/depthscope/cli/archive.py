@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from depthscope.cli.common import Debug, Json, Lot, Sources, Tick, increment, print_json, progress, say
+from depthscope.cli.common import (
+    Debug,
+    Json,
+    Lot,
+    Sources,
+    Tick,
+    increment,
+    print_json,
+    progress,
+    say,
+    say_warnings,
+)
 from depthscope.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -118,4 +129,5 @@ def archive(
     warm_readers()
     with progress("archive") as advance:
         told = archive_source(source, target, advance)
+    say_warnings(source)
     tell(told, json)

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from depthscope.config import Settings
+    from depthscope.market.source import Source
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_BAD_INPUT = 2
+MOST_NOTES = 8
 
 _debug = False
 
@@ -73,6 +75,14 @@ def help_of(function: Callable[..., object]) -> str:
 def say(text: str) -> None:
     """Print one line of information on stderr; what others say in it must not steer a terminal."""
     print(printable(text, lines=True), file=sys.stderr)  # noqa: T201
+
+
+def say_warnings(source: Source) -> None:
+    """Say what was odd about a source that has been read: a result must not look as if nothing were."""
+    for warning in source.info.warnings[:MOST_NOTES]:
+        say(f"note: {warning}")
+    if (more := len(source.info.warnings) - MOST_NOTES) > 0:
+        say(f"note: {more:,} more of the kind: `depthscope info` lists them")
 
 
 def say_error(message: str) -> None:

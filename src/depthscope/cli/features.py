@@ -19,6 +19,7 @@ from depthscope.cli.common import (
     print_json,
     progress,
     say,
+    say_warnings,
     settings,
 )
 from depthscope.errors import InputError
@@ -162,6 +163,7 @@ def features(
                 writer.write(made.features)
                 if said is not None:
                     said.write(made.detections)
+    say_warnings(source)
     if json and out != "-":
         told = {} if said is None else {"detections": {"path": found, "rows": said.rows}}
         print_json({"path": out, "rows": writer.rows, "columns": writer.columns, **told})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from depthscope.cli.common import print_json, progress, say
+from depthscope.cli.common import print_json, progress, say, say_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -57,6 +57,7 @@ def write_table(
         with progress(what) as advance:
             for batch in batches(data, advance):
                 writer.write(batch)
+    say_warnings(data)
     if not writer.rows:
         say(f"note: no rows: {empty}")
     if out == "-":

@@ -186,9 +186,7 @@ class _Found:
         mains = self.mains or self.sides
         if not mains:
             passed = f": passed over {listed(self.skipped)}" if self.skipped else ""
-            raise SourceMissing(
-                f"{label} holds no market data{passed}. {READABLE}"
-            )
+            raise SourceMissing(f"{label} holds no market data{passed}. {READABLE}")
         self._check_formats(mains)
         if len(mains) == 1:
             ((path, module),) = mains.items()
