@@ -444,7 +444,7 @@ class AuditWriter:
         advice = (  # OSError makes this kind of what a lock that is held gives
             "Name another folder, or end that session first."
             if isinstance(error, BlockingIOError)
-            else "What needs a record is not done; make room, check the disk and its permissions, and try again."
+            else "What needs a record is not done; make room, check the disk and its permissions, try again."
         )
         return OutputError(
             f"The audit log in {self.folder} cannot be written: {error.strerror or error}. {advice}"
