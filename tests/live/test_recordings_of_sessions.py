@@ -147,6 +147,19 @@ def test_a_second_gap_does_not_undo_the_first(tmp_path: Path) -> None:
     assert engine.book("BTCUSDT").state == "LIVE"
 
 
+def test_a_recording_without_a_market_says_so(tmp_path: Path) -> None:
+    """As of a symbol that the venue does not list: an empty table of it should have a reason."""
+    world = World(["BTCUSDT"])
+    world.run(5)
+    with CaptureWriter(tmp_path) as writer:
+        for one in world.inputs:
+            if one.kind in (Kind.CONFIG, Kind.CLOCK):
+                writer.append(one)
+    source = open_source(tmp_path)
+    assert not sum(len(events) for events in source.chunks())
+    assert any("No market speaks" in warning for warning in source.info.warnings)
+
+
 def test_the_opening_of_a_segment_with_many_symbols_is_taken_whole(tmp_path: Path) -> None:
     names = [f"S{k}USDT" for k in range(66)]  # more inputs than one frame of an opening holds
     record(names, tmp_path, 8, segment_seconds=3.5)

@@ -281,6 +281,15 @@ def test_snapshots_are_read_strictly() -> None:
         msgspec.json.decode(raw.replace(b'"mode"', b'"made"'), type=Snapshot)
 
 
+def test_a_ban_is_not_answered_with_more_requests() -> None:
+    def advice(reason: str) -> str:
+        health = assess(snapshot(feeds=(feed(state="STALE", reason=reason), feed(symbol="ETHUSDT"))))
+        return next(one.text for one in health.reasons if one.code == "stale")
+
+    assert "doctor" in advice("pu 3 does not follow u 1")
+    assert "doctor" not in advice("no snapshot: the venue has banned this address (418)")
+
+
 def test_reasons_hold_no_secret() -> None:
     health = assess(snapshot(feeds=(feed(state="STALE", reason="GET /x?signature=abcdef123"),)))
     assert "abcdef123" not in health.reasons[0].text

@@ -244,12 +244,15 @@ def _feed(feed: FeedPart, now: int, limits: Limits) -> Iterator[Reason]:
     since = now - feed.state_since_ns
     why = f" ({feed.reason})" if feed.reason else ""
     if feed.state == "STALE":
-        advice = (
-            "It stays so in this session: correct the symbol, or start the session again."
-            if feed.reason.startswith("quarantined")
-            else "It is rebuilt by itself; if it stays so, run `depthscope doctor --network` to see whether "
-            "the venue answers."
-        )
+        if feed.reason.startswith("quarantined"):
+            advice = "It stays so in this session: correct the symbol, or start the session again."
+        elif feed.reason.startswith("no snapshot"):  # it says why, and knocking again may be the wrong thing
+            advice = "It is asked for again by itself as soon as that makes sense."
+        else:
+            advice = (
+                "It is rebuilt by itself; if it stays so, run `depthscope doctor --network` to see whether "
+                "the venue answers."
+            )
         yield _reason("degraded", "stale", about, (
             f"{about} is STALE for {_seconds(since)}{why}: nothing is derived from its book. {advice}"
         ))  # fmt: skip

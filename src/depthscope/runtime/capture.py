@@ -138,6 +138,10 @@ class CaptureSource:
         info.warnings += [f"{gap}." for gap in gaps[:_SHOWN]]
         if len(gaps) > _SHOWN:
             info.warnings.append(f"{len(gaps) - _SHOWN:,} more gaps: `depthscope capture verify` lists them.")
+        if not self._instruments:
+            info.warnings.append(
+                "No market speaks in this recording: the venue was not reached, or lists none of the symbols."
+            )
         damaged = next((gap for gap in gaps if not gap.sound and gap.reason != "torn"), None)
         if damaged is not None:
             raise CorruptData(
