@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -81,6 +83,35 @@ def test_a_fault_never_gives_a_wrong_live_book_and_ends(fault: str) -> None:
         assert [state for _, state, _ in world.moves("ETHUSDT")] == ["SYNCING", "LIVE"]
     assert world.feed.budget.peak <= 1_200
     world.replay()
+
+
+@pytest.mark.slow
+@pytest.mark.untraced
+@pytest.mark.parametrize("fault", FAULTS)
+def test_twenty_symbols_through_every_fault(
+    fault: str, record_property: Callable[[str, object], None]
+) -> None:
+    """The same beside eighteen more, of which none may notice what strikes one."""
+    names = [*TWO, *(f"S{k}USDT" for k in range(18))]
+    seconds, stales = FAULTS[fault]
+    world = World(names, [fault]).run(seconds)
+    assert all_live(world), world.notices[-10:]
+    moves = {name: world.moves(name) for name in names}
+    states = {name: [state for _, state, _ in moves[name]] for name in names}
+    if stales is not None:
+        assert states["BTCUSDT"].count("STALE") == stales
+    if ":BTCUSDT" in fault:
+        assert all(states[name] == ["SYNCING", "LIVE"] for name in names[1:])
+    assert world.feed.budget.peak <= 1_200
+    world.replay()
+    away = [
+        after - at
+        for name in names
+        for (at, state, _), (after, _, _) in pairwise(moves[name])
+        if state == "STALE"
+    ]
+    gone = f"{len(away)} times STALE, for {max(away):.1f} s at most" if away else "never STALE"
+    record_property("proof", f"{fault}, 20 symbols: {world.compared:,} books compared, 0 wrong; {gone}")
 
 
 @pytest.mark.untraced  # what it calls is covered by the tests beside it
