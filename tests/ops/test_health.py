@@ -281,6 +281,11 @@ def test_snapshots_are_read_strictly() -> None:
         msgspec.json.decode(raw.replace(b'"mode"', b'"made"'), type=Snapshot)
 
 
+def test_what_is_missing_does_not_wait_for_the_disk() -> None:
+    told = codes(**recorder(stopped=True, lost=7, failures=1, durable_age_ns=60 * SECOND))
+    assert told == [("record_failed", F)]
+
+
 def test_a_ban_is_not_answered_with_more_requests() -> None:
     def advice(reason: str) -> str:
         health = assess(snapshot(feeds=(feed(state="STALE", reason=reason), feed(symbol="ETHUSDT"))))

@@ -323,7 +323,8 @@ def _recorder(part: RecorderPart, limits: Limits) -> Iterator[Reason]:
             f"{_size(part.queue_bytes)} wait to be recorded, of {_size(part.queue_limit_bytes)} that may: "
             "the disk is slower than the market. Record to a faster disk or follow fewer symbols."
         ))  # fmt: skip
-    age = part.durable_age_ns
+    # While nothing is recorded, what came meanwhile is missing, not on its way: that is told above.
+    age = None if part.stopped else part.durable_age_ns
     if age is not None and age > limits.durable_degraded_ns:
         level = "failing" if age > limits.durable_failing_ns else "degraded"
         yield _reason(level, "not_durable", "recorder", (
