@@ -32,8 +32,8 @@ __all__ = ["Book", "Core", "State"]
 State = Literal["SYNCING", "LIVE", "STALE"]
 
 STEADY_NS: Final = 10_000_000_000  # a book that held so long has no bad history
-FACTS: Final = ("offset", "skew", "skewed", "time told", "ahead", "info attempt", "stalls")
 MOST_SHORT: Final = 3  # attempts that count against one that did not hold so long, but was there
+FACTS: Final = ("offset", "skew", "skewed", "time told", "ahead", "info attempt", "stalls")
 
 
 @dataclass(slots=True)
