@@ -8,7 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 ARGS ?=
-WORKERS ?= 2
+# One more than cores, because some tests wait for real time; each takes half a gigabyte.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 8) + 1)')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench docs weights lint format nightly clean distclean

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,10 @@ from hypothesis import settings
 settings.register_profile("usual", deadline=None)
 settings.register_profile("nightly", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
+
+# Slow references are made of many small objects that live long: at its usual pace the collector of cycles, which
+# there are few of, took up to a quarter of their time.
+gc.set_threshold(50_000, 20, 20)
 
 # Programs under test run as a user's do: output is buffered, and Ctrl+C or a closed terminal is heard, though
 # a shell that put the tests into the background, or nohup, ignores it for everything below.
@@ -74,9 +80,11 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     folder = item.path.relative_to(ROOT / "tests").parts[0]
     if folder not in UNTRACED and not item.get_closest_marker("untraced"):
         return (yield)
-    trace = sys.gettrace()
+    trace, threads = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
+    threading.settrace(None)  # type: ignore[arg-type]
     try:
         return (yield)
     finally:
         sys.settrace(trace)
+        threading.settrace(threads)  # type: ignore[arg-type]

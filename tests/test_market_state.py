@@ -56,7 +56,8 @@ def test_stacks_walls_and_signal_are_those_of_a_replay(told: dict[str, Any]) -> 
     walls: dict[str, Any] = {}
     frame = None
     for frame in ds.replay(MARKET, detectors=None, signal="10s"):
-        bids, asks = frame.book.bids(), frame.book.asks()
+        if format_time(frame.ts) == told["timestamp"]:
+            bids, asks = frame.book.bids(), frame.book.asks()
         for said in frame.detections:
             if said.detector == "wall":
                 walls[said.id] = said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from tests.detectors.order_stories import TICK, Story, Told
 from tests.engine.harness import run
 from tests.reference.absorbing import Absorbing
 from tests.reference.engine import as_events
-from tests.reference.sights import sights
+from tests.reference.sights import Sight, sights
 
 Resolve = Callable[[int, int], Instrument]
 BID = 1_000  # where the story begins, in ticks
@@ -221,15 +222,30 @@ def in_words(name: str, said: npt.NDArray[np.void]) -> list[tuple[str, int, int,
     ]
 
 
+Seen = tuple[Instrument, list[Sight]]
+
+
+def seen_of(resolve: Resolve, events: ev.Events) -> Seen:
+    """The first instrument, and what is to be seen of it."""
+    return next(iter(sights(resolve, as_events(events)).values()))
+
+
 def compare(
-    resolve: Resolve, events: ev.Events, name: str, size: int | None, *, times: str, flow: str
+    resolve: Resolve,
+    events: ev.Events,
+    name: str,
+    size: int | None,
+    *,
+    times: str,
+    flow: str,
+    seen: Seen | None = None,
 ) -> int:
     """Compare with the slow one, message by message; returns how many there are."""
     settings: dict[str, float | str] = {f"{name}_times": float(times), f"{name}_flow": flow}
     said = said_by(resolve, events, name, 10**18, size, **settings)
-    instrument, seen = next(iter(sights(resolve, as_events(events)).values()))
+    instrument, sighted = seen or seen_of(resolve, events)
     slow = Absorbing(instrument, int(name == "hidden"), Fraction(times), by_ofi=flow == "ofi")
-    want = [message for sight in seen for message in slow.see(sight)]
+    want = [message for sight in sighted for message in slow.see(sight)]
     assert in_words(name, said) == want
     assert said["evidence"][:, 4:6] == pytest.approx(np.array(slow.shown).reshape(-1, 2), rel=1e-9, abs=1e-9)
     return len(want)
@@ -254,14 +270,32 @@ def test_rows_only_tell_sooner_what_is_over(name: str) -> None:
     assert fine[: len(coarse)] == coarse
 
 
-@pytest.mark.real_data
-@pytest.mark.parametrize("name", ["absorption", "hidden"])
-@pytest.mark.parametrize(
-    ("file", "most"),
-    [("databento/esh4-glbx-mdp3-20231225.mbo.dbn.zst", None), ("binance/btcusdt_20240808.gz", 280_000)],
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("databento/esh4-glbx-mdp3-20231225.mbo.dbn.zst", None),
+        ("binance/btcusdt_20240808.gz", 280_000),
+    ],
     ids=("es", "btc"),
 )
-def test_the_recordings(name: str, file: str, most: int | None, data_dir: Path) -> None:
-    source = open_source(data_dir / file)
-    events = np.concatenate([chunk.copy() for chunk in source.chunks()])[:most]
-    assert compare(source.resolve, events, name, None, times="1.5", flow="trades") >= 4
+def recording(
+    request: pytest.FixtureRequest, data_dir: Path
+) -> Callable[[], tuple[Resolve, ev.Events, Seen]]:
+    """A recording and what is to be seen of it, once asked for: a fixture itself would slow down coverage."""
+    file, most = request.param
+
+    @cache
+    def read() -> tuple[Resolve, ev.Events, Seen]:
+        source = open_source(data_dir / file)
+        events = np.concatenate([chunk.copy() for chunk in source.chunks()])[:most]
+        return source.resolve, events, seen_of(source.resolve, events)
+
+    return read
+
+
+@pytest.mark.real_data
+@pytest.mark.xdist_group("absorbing")
+@pytest.mark.parametrize("name", ["absorption", "hidden"])
+def test_the_recordings(name: str, recording: Callable[[], tuple[Resolve, ev.Events, Seen]]) -> None:
+    resolve, events, seen = recording()
+    assert compare(resolve, events, name, None, times="1.5", flow="trades", seen=seen) >= 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from math import isinf, isnan
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,13 @@ BLOCK = 4_096  # rows hashed at a time
 # `at` and `twin` are indices into scratch memory, different for each cut of the stream.
 HASHED = [("meta", name) for name in META.names or ()]
 HASHED += [("samples", name) for name in SAMPLE.names or () if name not in ("at", "twin")]
+
+
+def close(got: float, want: float, rel: float, least: float = 0.0) -> bool:
+    """Whether a number is the expected one, NaN and infinity included: pytest.approx is slow for so many."""
+    if isnan(want) or isinf(want) or isnan(got):
+        return got == want or (isnan(got) and isnan(want))
+    return abs(got - want) <= max(rel * abs(want), least)
 
 
 @dataclass
@@ -104,16 +112,16 @@ def collect(batches: Iterable[Batch]) -> Table:
     """Join batches."""
     held = list(batches)
     some = [batch for batch in held if len(batch)]
-    said = np.concatenate([batch.detections for batch in held])
+    said = np.concatenate([batch.detections for batch in held], dtype=DETECTION)
     names = [column.name for column in held[0].columns]
     if not some:
         return Table(np.zeros(0, META), {name: np.zeros(0) for name in names}, np.zeros(0, SAMPLE), said)
     values = np.concatenate([batch.values for batch in some], axis=1)
     samples = [batch.samples for batch in some if batch.samples is not None]
     return Table(
-        np.concatenate([batch.meta for batch in some]),
+        np.concatenate([batch.meta for batch in some], dtype=META),  # else it works out a dtype, and slowly
         dict(zip(names, values, strict=True)),
-        np.concatenate(samples) if samples else np.zeros(values.shape[1], SAMPLE),
+        np.concatenate(samples, dtype=SAMPLE) if samples else np.zeros(values.shape[1], SAMPLE),
         said,
     )
 

@@ -16,7 +16,7 @@ from depthscope.features.kit import Setting
 from depthscope.features.microprice import Microprice, MicropriceTable
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability, Instrument
-from tests.engine.harness import MS, Table, run
+from tests.engine.harness import MS, Table, close, run
 from tests.engine.test_tape import stretched
 from tests.reference.engine import SlowEngine, as_events
 from tests.reference.micro import SlowMicro
@@ -58,8 +58,7 @@ def same_micro(
         assert set(table.columns) <= set(want)
         for name, line in table.columns.items():
             got, value = float(line[k]), want[name]
-            same = isnan(got) and isnan(value)
-            assert same or got == pytest.approx(value, rel=1e-9, abs=1e-12), f"row {k} {name}"
+            assert close(got, value, 1e-9, 1e-12), f"row {k} {name}: {got!r} != {value!r}"
     return table
 
 

@@ -11,12 +11,11 @@ import pytest
 import depthscope as ds
 from depthscope.engine import Engine
 from depthscope.market import events as ev
-from depthscope.market.layouts import SAMPLE_LEVELS
 from depthscope.market.times import parse_every
 from depthscope.runtime.sources import open_source
 from tests.engine.harness import run
 from tests.engine.test_exact_books import NEVER, same_book
-from tests.engine.test_exact_rows import flat, same_features, unpack
+from tests.engine.test_exact_rows import same_features, same_samples
 from tests.reference.engine import Desk, SlowEngine, as_events
 from tests.reference.features import SlowFeatures
 
@@ -30,8 +29,8 @@ QUIET = (ev.TRADE, ev.QUOTE)  # groups of these alone leave an L2 or MBO book as
 def beyond_the_row(desk: Desk) -> bool:
     """Whether the group touched a level that its row's best levels do not show."""
     for side in (ev.BID, ev.ASK):
-        shown = {price for price, _, _ in desk.book.side(side, SAMPLE_LEVELS)}
-        if any(where == side and price not in shown for where, price in desk.book.touched):
+        touched = [price for where, price in desk.book.touched if where == side]
+        if touched and not {price for price, _, _ in desk.view.side(side)}.issuperset(touched):
             return True
     return False
 
@@ -46,11 +45,10 @@ def test_fast_book_is_slow_book_at_every_last(name: str, data_dir: Path) -> None
     groups = compared = 0
     for events in source.chunks():
         samples = rows.process(events).samples
-        seen = len(slow.rows)
         fed = 0
+        plain = as_events(events)
         for last in np.flatnonzero(events["flags"] & ev.LAST).tolist():
-            group = as_events(events[fed : last + 1])
-            slow.feed(group)
+            slow.feed(plain[fed : last + 1])
             (desk,) = slow.desks.values()
             groups += 1
             if groups % WHOLE_EVERY == 0 or beyond_the_row(desk):
@@ -61,14 +59,9 @@ def test_fast_book_is_slow_book_at_every_last(name: str, data_dir: Path) -> None
             fed = last + 1
         fast.process(events[compared:])
         compared = 0
-        slow.feed(as_events(events[fed:]))
+        slow.feed(plain[fed:])
         assert samples is not None
-        new = slow.rows[seen:]
-        assert len(samples) == len(new)
-        for sample, row in zip(samples, new, strict=True):
-            got, want = unpack(sample), flat(row)
-            assert got.pop("notional") == pytest.approx(float(row.flow.notional), rel=1e-12)
-            assert got == want
+        same_samples(samples, slow.rows)
         slow.rows.clear()
     assert not len(rows.finish()), "no group is left open"
     (desk,) = slow.desks.values()

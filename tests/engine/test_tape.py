@@ -15,7 +15,7 @@ from depthscope.engine import Engine
 from depthscope.errors import InputError, UnknownName
 from depthscope.market import events as ev
 from depthscope.market.instruments import Instrument
-from tests.engine.harness import MS, Table, run
+from tests.engine.harness import MS, Table, close, run
 from tests.engine.test_exact_rows import ROUNDED
 from tests.reference.engine import SlowEngine, as_events
 from tests.reference.tape import SlowTape
@@ -68,12 +68,8 @@ def same_tape(
         assert set(want) == set(table.columns)
         for name, value in want.items():
             got = float(table.columns[name][k])
-            close = (
-                pytest.approx(value, rel=1e-9, abs=1e-12)
-                if name in ROUNDED
-                else pytest.approx(value, rel=1e-15)
-            )
-            assert (isnan(got) and isnan(value)) or got == close, f"row {k} {name}: {got!r} != {value!r}"
+            same = close(got, value, 1e-9 if name in ROUNDED else 1e-15, 1e-12)
+            assert same, f"row {k} {name}: {got!r} != {value!r}"
     return table
 
 

@@ -51,7 +51,7 @@ def test_a_killed_recording_goes_on_in_a_new_segment_and_shows_the_gap(tmp_path:
         for run in range(2):
             begun = bytes_in(tmp_path)
             process = command("record", "SYNES", "--to", str(tmp_path), environment=venue.environment)
-            wait_for(lambda: bytes_in(tmp_path) > begun + 60_000)  # noqa: B023 - called at once
+            wait_for(lambda: bytes_in(tmp_path) > begun + 30_000)  # noqa: B023 - called at once
             if run == 0:
                 process.send_signal(signal.SIGKILL)
                 process.wait(20)
@@ -89,7 +89,7 @@ def test_a_full_disk_stops_the_recording_and_not_the_session(tmp_path: Path) -> 
     )
     with Venue() as venue:
         process = subprocess.run(
-            [sys.executable, "-c", limited, "record", *venue.symbols, "--to", str(tmp_path), "--for", "8s"],
+            [sys.executable, "-c", limited, "record", *venue.symbols, "--to", str(tmp_path), "--for", "6s"],
             capture_output=True, text=True, env={**os.environ, **venue.environment}, timeout=120,
         )  # fmt: skip
     assert process.returncode == 1
@@ -192,7 +192,7 @@ def test_a_session_stepped_as_the_page_does_it_tells_what_its_books_are_worth() 
         assert [i.symbol for i in session.symbols] == venue.symbols
         wait_for(lambda: stepped(session).engine.slots and session.book("SYNBTC").state == "LIVE", 40)
         assert session.status.lag_ms < 1_000
-        venue.inject("refuse@0s+5s")
+        venue.inject("refuse@0s+2s")
         venue.inject("disconnect:public@0s")
         wait_for(lambda: stepped(session).book("SYNBTC").state == "STALE", 40)
         assert "connection lost" in (session.reason("SYNBTC") or "")

@@ -78,36 +78,42 @@ def test_a_session_with_a_gap_and_a_reconnect_replays_to_the_same_bytes(tmp_path
     assert table.num_rows == len(live)
 
 
-@pytest.mark.untraced
-def test_a_recording_is_a_source_like_any_other(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[ds.Frame]]:
+    """A recorded session of four seconds, and what it showed."""
+    folder = tmp_path_factory.mktemp("session")
     with Venue() as venue:
-        frames = list(
-            ds.live("SYNES", duration="4s", record=tmp_path, config=venue.settings, features=["mid"])
+        return folder, list(
+            ds.live("SYNES", duration="4s", record=folder, config=venue.settings, features=["mid"])
         )
+
+
+@pytest.mark.untraced
+@pytest.mark.xdist_group("one session")
+def test_a_recording_is_a_source_like_any_other(session: tuple[Path, list[ds.Frame]]) -> None:
+    folder, frames = session
     assert {f.symbol for f in frames} == {"SYNES"}
-    source = open_source(tmp_path)
+    source = open_source(folder)
     counted = sum(len(chunk) for chunk in source.chunks())
     assert counted > 100
     assert source.info.format == "capture"
     assert not source.info.warnings
     assert [i.symbol for i in source.instruments.values()] == ["SYNES"]
     with pytest.raises(ds.DepthscopeError, match="has no SYNBTC"):
-        open_source(tmp_path, symbols=["SYNBTC"])
+        open_source(folder, symbols=["SYNBTC"])
     with pytest.raises(ds.DepthscopeError, match="leave out tick"):
-        open_source(tmp_path, tick="0.5")
-    (segment,) = tmp_path.glob("*.cap")
+        open_source(folder, tick="0.5")
+    (segment,) = folder.glob("*.cap")
     assert open_source(segment).info.format == "capture"
 
 
-def test_the_last_row_of_a_clean_end_is_live(tmp_path: Path) -> None:
+@pytest.mark.xdist_group("one session")
+def test_the_last_row_of_a_clean_end_is_live(session: tuple[Path, list[ds.Frame]]) -> None:
     """Ending a session is no gap: nothing was missed up to there."""
-    with Venue() as venue:
-        frames = list(
-            ds.live("SYNES", duration="3s", record=tmp_path, config=venue.settings, features=["mid"])
-        )
+    folder, frames = session
     assert frames[-1].state == "LIVE"
     told = subprocess.run(
-        [sys.executable, "-m", "depthscope", "info", "--json", str(tmp_path)],
+        [sys.executable, "-m", "depthscope", "info", "--json", str(folder)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(told.stdout)["gaps"] == 0
@@ -117,12 +123,12 @@ def test_a_segment_can_be_read_without_those_before_it(tmp_path: Path) -> None:
     """It begins with what was open, and snapshots are fetched beside books that stay as they are."""
     with Venue() as venue:
         feed = LiveFeed(
-            "binance", ["SYNES", "SYN3"], settings=venue.settings, record=tmp_path, segment_seconds=4.0
+            "binance", ["SYNES", "SYN3"], settings=venue.settings, record=tmp_path, segment_seconds=3.0
         )
         engine = Engine(lambda *key: feed.instruments[key], every="100ms", features=["mid"])
         feed.start()
         batches = []
-        until = time.monotonic() + 14
+        until = time.monotonic() + 11
         while time.monotonic() < until:
             batches.append(engine.process(feed.take(0.2)))
         feed.stop()

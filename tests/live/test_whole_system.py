@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from depthscope.engine import Batch, Engine
-from depthscope.market.events import Events
+from depthscope.market.events import EVENT, Events
 from depthscope.market.inputs import Input
 from depthscope.market.instruments import Instrument
 from depthscope.market.source import SourceOptions
@@ -68,7 +68,7 @@ class System(World):
     def sink(self, received: Input) -> None:
         self.writer.append(received)
         super().sink(received)
-        self.apply(np.frombuffer(self.said[-1], self.machine.take().dtype))
+        self.apply(np.frombuffer(self.said[-1], EVENT))
 
     def apply(self, events: Events) -> None:
         self.rows.append(self.engine.process(events.copy()))
@@ -77,7 +77,7 @@ class System(World):
 def bytes_of(batches: list[Batch]) -> bytes:
     """All rows, however they came."""
     values = np.concatenate([batch.values for batch in batches], axis=1)
-    return np.concatenate([batch.meta for batch in batches]).tobytes() + values.tobytes()
+    return b"".join(batch.meta.tobytes() for batch in batches) + values.tobytes()
 
 
 def faults_of(seed: int) -> list[str]:

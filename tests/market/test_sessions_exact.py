@@ -21,6 +21,9 @@ from depthscope.market.sessions import NO_DATE, NO_TIME, Phase, Timetable, timet
 from depthscope.market.times import parse_time
 from tests.reference import sessions as slow
 
+# The definitions, and the calendar library, are slow; tests/market/test_sessions.py covers timetables.
+pytestmark = pytest.mark.untraced
+
 DAY = 86_400_000_000_000
 MINUTE = 60_000_000_000
 FIRST, LAST = parse_time(f"{slow.FIRST}"), parse_time(f"{slow.LAST}")

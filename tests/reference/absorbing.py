@@ -167,7 +167,7 @@ class Absorbing:
             self.windows[self.now] = Window(began=self.middle if self.quotes else None)
         window = self.windows[self.now]
         for stay in list(self.stays):
-            if not stay.volume(ts):
+            if stay.trades[-1].ts <= ts - MINUTE:
                 self.end(stay)
         if gone or not sight.quoted:
             window.began = None

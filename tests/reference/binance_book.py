@@ -11,13 +11,14 @@ import json
 from decimal import Decimal
 from typing import Any
 
-Side = dict[Decimal, Decimal]
+Side = dict[int, int]  # price in 1e-9 -> lots
 
 
 class RuleBook:
-    """Book of one symbol. `live` tells whether it may be shown."""
+    """Book of one symbol, sizes in lots of `lot`. `live` tells whether it may be shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, lot: str = "0.001") -> None:
+        self.lot = Decimal(lot)
         self.live = False
         self.fresh = False  # nothing has followed the snapshot
         self.last = self.time = 0
@@ -96,20 +97,12 @@ class RuleBook:
     def _levels(self, bids: list[list[str]], asks: list[list[str]]) -> None:
         for side, levels in ((self.bids, bids), (self.asks, asks)):
             for price, size, *_ in levels:
-                if Decimal(size):
-                    side[Decimal(price)] = Decimal(size)
+                fixed, lots = int(Decimal(price).scaleb(9)), Decimal(size) / self.lot
+                if lots:
+                    side[fixed] = int(lots)
                 else:
-                    side.pop(Decimal(price), None)
+                    side.pop(fixed, None)
 
     @staticmethod
     def _when(event: dict[str, Any]) -> int:
         return int(event.get("T") or event.get("E") or 0)
-
-    def plain(self, lot: str = "0.001") -> tuple[dict[int, int], dict[int, int]]:
-        """The book as 1e-9 prices and lots."""
-        unit = Decimal(lot)
-        bids, asks = (
-            {int(price * 10**9): int(size / unit) for price, size in side.items()}
-            for side in (self.bids, self.asks)
-        )
-        return bids, asks

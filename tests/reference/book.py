@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from copy import deepcopy
 from itertools import islice
+from math import floor
 from typing import NamedTuple
 
 from sortedcontainers import SortedDict
@@ -12,6 +13,7 @@ from sortedcontainers import SortedDict
 from depthscope.market import events as ev
 
 EVENT_FIELDS = ev.EVENT.names
+COARSE = 128  # ticks whose sizes are also known as one sum: deep books have thousands of levels near mid
 Level = tuple[int, int, int]  # price (1e-9), size (lots), orders
 
 
@@ -68,23 +70,31 @@ class SlowBook:
         self.allows_negative = allows_negative
         self.top_only = top_only
         self.orders: dict[int, Order] = {}
-        # price -> [size, orders]
+        # price -> [size, orders], and price // coarse -> size
         self.levels: dict[int, SortedDict] = {ev.BID: SortedDict(), ev.ASK: SortedDict()}
+        self.coarse = COARSE * tick
+        self.sums: dict[int, SortedDict] = {ev.BID: SortedDict(), ev.ASK: SortedDict()}
         self.incomplete = False
         self.counters: Counter[str] = Counter()
         self.touched: set[tuple[int, int]] = set()  # (side, price) since the caller cleared it
-        self.version = 0  # grows with every change of a level
+        self.changes = {ev.BID: 0, ev.ASK: 0}  # grow with every change of a level
 
     # ── levels ────────────────────────────────────────────────────────────────────────────
 
     def _move(self, side: int, price: int, size: int, orders: int) -> None:
         level = self.levels[side].setdefault(price, [0, 0])
+        self._note_change(side, price, max(size, -level[0]))
         level[0] += size
         level[1] += orders
-        self.touched.add((side, price))
-        self.version += 1
         if level[0] <= 0:
             del self.levels[side][price]
+
+    def _note_change(self, side: int, price: int, size: int) -> None:
+        """Note a level's change by a size."""
+        self.touched.add((side, price))
+        self.changes[side] += 1
+        sums, where = self.sums[side], price // self.coarse
+        sums[where] = sums.get(where, 0) + size
 
     def _put(self, oid: int, side: int, price: int, size: int) -> None:
         self.orders[oid] = Order(side, price, size)
@@ -99,7 +109,8 @@ class SlowBook:
             del self.orders[oid]
         self.touched.update((side, price) for price in self.levels[side])
         self.levels[side].clear()
-        self.version += 1
+        self.sums[side].clear()
+        self.changes[side] += 1
 
     def _bad_price(self, price: int) -> bool:
         return price == ev.UNDEF_PRICE or (price < 0 and not self.allows_negative)
@@ -194,8 +205,7 @@ class SlowBook:
         self._note_tick(e.price)
         if e.flags & ev.TOB:
             self._empty(e.side)
-        self.touched.add((e.side, e.price))
-        self.version += 1
+        self._note_change(e.side, e.price, e.size - self.levels[e.side].get(e.price, (0, 0))[0])
         if e.size == 0:
             self.levels[e.side].pop(e.price, None)
         else:
@@ -221,6 +231,16 @@ class SlowBook:
         levels = self.levels[side]
         prices = islice(reversed(levels) if side == ev.BID else iter(levels), n)
         return [(price, *levels[price]) for price in prices]
+
+    def size_within(self, side: int, edge: float) -> int:
+        """Size of a side's levels at or better than an edge: whole sums, and levels where it cuts one."""
+        levels, sums = self.levels[side], self.sums[side]
+        at = floor(edge) // self.coarse
+        if side == ev.BID:
+            cut, whole = levels.irange(edge, (at + 1) * self.coarse - 1), sums.irange(minimum=at + 1)
+        else:
+            cut, whole = levels.irange(at * self.coarse, edge), sums.irange(maximum=at - 1)
+        return sum([levels[price][0] for price in cut]) + sum([sums[where] for where in whole])
 
     def order(self, oid: int) -> tuple[int, int, int] | None:
         """(side, price, size) of a live order."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability, Instrument
@@ -13,11 +17,11 @@ from tests.reference.aggressor import LeeReady
 from tests.reference.book import Event, Level, SlowBook
 
 Key = tuple[int, int]
+MOVES = ("added", "removed", "traded")
 BOOK_ACTIONS = frozenset((ev.ADD, ev.CANCEL, ev.MODIFY, ev.CLEAR, ev.LEVEL))
 
 
-@dataclass(frozen=True)
-class Trade:
+class Trade(NamedTuple):
     """One T event at the time of its group."""
 
     ts: int
@@ -37,31 +41,36 @@ class Trade:
         return not self.cond & ev.COND_NOT_VOLUME
 
 
-@dataclass
 class Near:
-    """Size at the best prices, and what came to and left the best 5 and 10: [side][5 or 10]."""
+    """Size at the best prices, and what came to and left the best 5 and 10."""
 
-    quoted: int = 0
-    quoted_size: int = 0
-    added: list[list[int]] = field(default_factory=lambda: [[0, 0], [0, 0]])
-    removed: list[list[int]] = field(default_factory=lambda: [[0, 0], [0, 0]])
-    traded: list[list[int]] = field(default_factory=lambda: [[0, 0], [0, 0]])
+    __slots__ = ("moves", "quoted", "quoted_size")
 
-    def count(self, name: str, side: int, rank: int, size: int) -> None:
+    def __init__(self) -> None:
+        self.quoted = self.quoted_size = 0
+        self.moves = [0] * 12  # what, side, 5 or 10: the last turns fastest
+
+    def count(self, what: str, side: int, rank: int, size: int) -> None:
         """Put a size to those within reach of its rank."""
         for k, n in enumerate(NEAR_LEVELS):
             if rank < n:
-                getattr(self, name)[side][k] += size
+                self.moves[4 * MOVES.index(what) + 2 * side + k] += size
+
+    def of(self, what: str, side: int, k: int) -> int:
+        """What came to, left or traded at the best 5 (k = 0) or 10 (k = 1) of a side."""
+        return self.moves[4 * MOVES.index(what) + 2 * side + k]
 
     def join(self, other: Near) -> None:
         """Add another's numbers."""
         self.quoted += other.quoted
         self.quoted_size += other.quoted_size
-        for name in ("added", "removed", "traded"):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            for side in range(2):
-                for k in range(len(NEAR_LEVELS)):
-                    mine[side][k] += theirs[side][k]
+        if any(other.moves):
+            self.moves = [a + b for a, b in zip(self.moves, other.moves, strict=True)]
+
+    def values(self) -> dict[str, Any]:
+        """All numbers, by [side][5 or 10] where they have one."""
+        moves = {what: [[self.of(what, side, k) for k in range(2)] for side in range(2)] for what in MOVES}
+        return {"quoted": self.quoted, "quoted_size": self.quoted_size, **moves}
 
 
 @dataclass
@@ -97,8 +106,7 @@ class Flow:
         return (max(prices), min(prices)) if prices else (ev.UNDEF_PRICE, ev.UNDEF_PRICE)
 
 
-@dataclass(frozen=True)
-class Past:
+class Past(NamedTuple):
     """What one group contributed."""
 
     ts: int
@@ -111,8 +119,7 @@ class Past:
     near: Near
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One sample: the SAMPLE dtype in plain Python, plus the trades behind it."""
 
     ts: int
@@ -139,14 +146,15 @@ def depth_within(book: SlowBook, bps: int) -> tuple[int, int]:
         return 0, 0
     middle = 0.5 * (bids.peekitem(-1)[0] + asks.peekitem(0)[0])
     reach = bps * (1e-4 if middle >= 0 else -1e-4)
-    below = bids.irange(minimum=middle * (1.0 - reach))
-    above = asks.irange(maximum=middle * (1.0 + reach))
-    return sum(bids[price][0] for price in below), sum(asks[price][0] for price in above)
+    below, above = middle * (1.0 - reach), middle * (1.0 + reach)
+    return book.size_within(ev.BID, below), book.size_within(ev.ASK, above)
 
 
 def order_flow(before: tuple[list[Level], list[Level]], after: tuple[list[Level], list[Level]]) -> list[int]:
     """Cont-Kukanov-Stoikov e of levels 1..10 between two states (bids, asks)."""
     out = [0] * OFI_LEVELS
+    if before == after:
+        return out  # what was there comes and goes in equal parts
     for k in range(min(OFI_LEVELS, *(len(side) for state in (before, after) for side in state))):
         (bid0, bid_size0, _), (ask0, ask_size0, _) = before[0][k], before[1][k]
         (bid1, bid_size1, _), (ask1, ask_size1, _) = after[0][k], after[1][k]
@@ -160,20 +168,35 @@ def order_flow(before: tuple[list[Level], list[Level]], after: tuple[list[Level]
 
 
 class View:
-    """What rows say of a book, kept until a level changes (most groups are trades and quotes)."""
+    """What rows say of a book, kept until a level changes (most groups are trades and quotes).
 
-    def __init__(self, book: SlowBook) -> None:
-        self.version = book.version
-        self.bids = book.side(ev.BID, SAMPLE_LEVELS)
-        self.asks = book.side(ev.ASK, SAMPLE_LEVELS)
-        self.top = (self.bids[:OFI_LEVELS], self.asks[:OFI_LEVELS])
-        self._book = book
+    A side without a change since the `earlier` view is taken from there. `levels` are read at once,
+    those that only rows need when they are asked for.
+    """
+
+    def __init__(self, book: SlowBook, levels: int, earlier: View | None = None) -> None:
+        self.changes = dict(book.changes)
+        self._book, self._levels = book, levels
+        self._sides = {
+            side: earlier._sides[side]
+            if earlier and earlier.changes[side] == change
+            else book.side(side, levels)
+            for side, change in self.changes.items()
+        }
+        self.top = (self._sides[ev.BID][:OFI_LEVELS], self._sides[ev.ASK][:OFI_LEVELS])
         self._depths: list[tuple[int, int]] | None = None
+
+    def side(self, side: int) -> list[Level]:
+        """Levels of a row; asked for before the book changes again."""
+        assert self.changes == self._book.changes
+        if self._levels < SAMPLE_LEVELS and len(self._sides[side]) == self._levels:
+            return self._book.side(side, SAMPLE_LEVELS)
+        return self._sides[side]
 
     @property
     def depths(self) -> list[tuple[int, int]]:
         """Size within each distance of mid; asked for before the book changes again."""
-        assert self.version == self._book.version
+        assert self.changes == self._book.changes
         if self._depths is None:
             self._depths = [depth_within(self._book, bps) for bps in DEPTH_BPS]
         return self._depths
@@ -182,7 +205,7 @@ class View:
 class Desk:
     """One instrument: its book, its open group and what its next row will say."""
 
-    def __init__(self, slot: int, instrument: Instrument) -> None:
+    def __init__(self, slot: int, instrument: Instrument, *, by_event: bool = False) -> None:
         self.slot = slot
         self.instrument = instrument
         self.book = SlowBook(
@@ -190,7 +213,8 @@ class Desk:
             allows_negative=instrument.allows_negative,
             top_only=not instrument.capabilities & (Capability.L2 | Capability.MBO),
         )
-        self.view = View(self.book)
+        self.levels = SAMPLE_LEVELS if by_event else OFI_LEVELS  # that each group needs
+        self.view = View(self.book, self.levels)
         self.state = SYNCING
         self.started_at: int | None = None  # time of the first group that is not a snapshot
         self.top: tuple[list[Level], list[Level]] = ([], [])  # after the last LAST
@@ -198,6 +222,7 @@ class Desk:
         self.ts = 0  # and its time
         self.flow = Flow()
         self.history: list[Past] = []
+        self.times: list[int] = []  # of the history
         self.gaps: list[tuple[int, int]] = []  # number of the group, and its time
         self.last_trade = (ev.UNDEF_PRICE, 0)
         told = instrument.capabilities
@@ -209,13 +234,15 @@ class Desk:
     def counters(self) -> dict[str, int]:
         return self.book.counters
 
-    def places(self, event: Event) -> set[tuple[int, int]]:
-        """Levels (side, price) that an event may change: its own, on either side, and its order's."""
+    def places(self, event: Event) -> Collection[tuple[int, int]]:
+        """Levels (side, price) that an event may change: its own price's, and its order's."""
         if event.action not in (ev.ADD, ev.CANCEL, ev.MODIFY, ev.LEVEL):
-            return set()
+            return ()
         if event.flags & ev.TOB and event.action in (ev.ADD, ev.LEVEL):
-            return set()
-        order = self.book.order(event.order_id) if event.action != ev.LEVEL else None
+            return ()
+        if event.action == ev.LEVEL:
+            return ((event.side, event.price),) if event.side in (ev.BID, ev.ASK) else ()
+        order = self.book.order(event.order_id)
         return {(side, event.price) for side in (ev.BID, ev.ASK)} | ({order[:2]} if order else set())
 
     def size_at(self, place: tuple[int, int]) -> int:
@@ -226,8 +253,9 @@ class Desk:
     def rank(self, place: tuple[int, int]) -> int:
         """Number of levels better than a price, as the last group left them (ten at most)."""
         side, price = place
-        best = self.top[0 if side == ev.BID else 1]
-        return sum(1 for other, _, _ in best if (other > price if side == ev.BID else other < price))
+        if side == ev.BID:
+            return bisect_left(self.top[0], -price, key=lambda level: -level[0])
+        return bisect_left(self.top[1], price, key=itemgetter(0))
 
     def signed(self, event: Event, *, live: bool) -> Event:
         """A trade with its side, inferred from the last group's quote where need be."""
@@ -241,7 +269,7 @@ class Desk:
     def apply(self, group: list[Event], ts: int) -> None:
         """Apply a whole group at its time; its trades get their sides."""
         tail = group[-1]
-        book = self.book
+        book, rules = self.book, self.rules
         trades: list[Trade] = []
         snapshot = bool(tail.flags & ev.SNAPSHOT)
         told = snapshot and self.started_at is None  # by what a stream opens with: not when it was made
@@ -250,53 +278,52 @@ class Desk:
         for k, record in enumerate(group):
             event = record
             restarted = restarted or bool(event.flags & ev.SNAPSHOT)
-            if event.action == ev.TRADE and book.counts(event) and not told:
+            trades_here = event.action == ev.TRADE and book.counts(event)
+            if trades_here and not told:
                 event = group[k] = self.signed(event, live=not restarted)
-            if event.action == ev.LOST and self.rules:
-                self.rules.gap()
-            places = set() if restarted else self.places(event)
-            before = {place: self.size_at(place) for place in places}
+            if event.action == ev.LOST and rules:
+                rules.gap()
+            before = [(place, self.size_at(place)) for place in (() if restarted else self.places(event))]
             book.apply(event)
-            if not restarted:
-                for place in places:
-                    change = self.size_at(place) - before[place]
+            for place, size in before:
+                change = self.size_at(place) - size
+                if change:
                     name = "added" if change > 0 else "removed"
                     near.count(name, int(place[0] == ev.ASK), self.rank(place), abs(change))
-                if event.action == ev.TRADE and book.counts(event) and event.side in (ev.BID, ev.ASK):
+            if trades_here:
+                if not restarted and event.side in (ev.BID, ev.ASK) and not event.cond & ev.COND_NOT_VOLUME:
                     rests = ev.ASK if event.side == ev.BID else ev.BID
-                    if not event.cond & ev.COND_NOT_VOLUME:
-                        near.count(
-                            "traded", int(rests == ev.ASK), self.rank((rests, event.price)), event.size
-                        )
+                    near.count("traded", int(rests == ev.ASK), self.rank((rests, event.price)), event.size)
+                if not told:
+                    inferred = bool(event.flags & ev.INFERRED_SIDE)
+                    trades.append(
+                        Trade(ts, event.ts_event, event.price, event.size, event.side, event.cond, inferred)
+                    )
+                    if not event.cond & ev.COND_NOT_LAST:
+                        self.last_trade = (event.price, event.size)
             restarted = restarted or event.action in (ev.CLEAR, ev.LOST)
-            if event.action == ev.TRADE and book.counts(event) and not told:
-                inferred = bool(event.flags & ev.INFERRED_SIDE)
-                trades.append(
-                    Trade(ts, event.ts_event, event.price, event.size, event.side, event.cond, inferred)
-                )
-                if not event.cond & ev.COND_NOT_LAST:
-                    self.last_trade = (event.price, event.size)
-        lost = any(e.action == ev.LOST for e in group)
-        self.gaps += [(len(self.history), ts)] * sum(e.action == ev.LOST for e in group)
-        cleared = any(e.action == ev.CLEAR for e in group)
-        touches = any(e.action in BOOK_ACTIONS or (e.action == ev.QUOTE and book.top_only) for e in group)
+        actions = Counter([event.action for event in group])
+        lost, cleared = actions[ev.LOST], actions[ev.CLEAR]
+        self.gaps += [(len(self.history), ts)] * lost
+        touches = not BOOK_ACTIONS.isdisjoint(actions) or (ev.QUOTE in actions and book.top_only)
         if lost:
             self.state = STALE
         if touches and ((cleared and not lost) or snapshot or self.state == SYNCING):
             self.state = LIVE
         restart = lost or cleared or any(e.flags & ev.SNAPSHOT for e in group)
-        if self.view.version != book.version:
-            self.view = View(book)
+        if self.view.changes != book.changes:
+            self.view = View(book, self.levels, self.view)
         top = self.view.top
         flow = [0] * OFI_LEVELS if restart else order_flow(self.top, top)
-        for k, e in enumerate(flow):
-            self.flow.ofi[k] += e
+        if any(flow):
+            self.flow.ofi = [a + b for a, b in zip(self.flow.ofi, flow, strict=True)]
         self.flow.trades += trades
         middle = top[0][0][0] + top[1][0][0] if top[0] and top[1] else 0
         begun = self.started_at is not None or not snapshot
         if begun and self.state == LIVE and top[0] and top[1] and top[0][0][0] < top[1][0][0]:
             near.quoted, near.quoted_size = 1, top[0][0][1] + top[1][0][1]
         self.flow.near.join(near)
+        self.times.append(ts)
         self.history.append(Past(ts, flow[0], trades, self.state, middle, begun, flow, near))
         self.top = top
         if self.rules:
@@ -308,13 +335,17 @@ class Desk:
             counters["crossed"] += 1
         counters["groups"] += 1
         counters["trades"] += len(trades)
-        counters["gaps"] += sum(e.action == ev.LOST for e in group)
-        counters["clears"] += sum(e.action == ev.CLEAR for e in group)
+        counters["gaps"] += lost
+        counters["clears"] += cleared
         counters["snapshots"] += snapshot
         self.flow.groups += 1
         self.tail, self.ts = tail, ts
         if self.started_at is None and not snapshot:
             self.started_at = ts
+
+    def window(self, start: int, seen: int) -> list[Past]:
+        """Groups from a time on, of the first `seen` ones: their times only grow."""
+        return self.history[bisect_left(self.times, start) : seen]
 
     def row(self, ts: int) -> Row:
         """Close the running row at `ts`."""
@@ -329,8 +360,8 @@ class Desk:
             state=self.state,
             incomplete=self.book.incomplete,
             action=self.tail.action,
-            bids=view.bids,
-            asks=view.asks,
+            bids=view.side(ev.BID),
+            asks=view.side(ev.ASK),
             bid_depth=[bid for bid, _ in view.depths],
             ask_depth=[ask for _, ask in view.depths],
             flow=self.flow,
@@ -375,13 +406,17 @@ class SlowEngine:
         """Take events in stream order."""
         for event in events:
             key = (event.publisher, event.instrument_id)
-            group = self.open.setdefault(key, [])
+            group = self.open.get(key)
+            if group is None:
+                group = self.open[key] = []
             group.append(event)
             if event.flags & ev.LAST:
                 del self.open[key]
                 self._advance(max(self.clock, event.ts_recv))
                 if key not in self.desks:
-                    self.desks[key] = Desk(len(self.desks), self.resolve(*key))
+                    self.desks[key] = Desk(
+                        len(self.desks), self.resolve(*key), by_event=self.every == "event"
+                    )
                 desk = self.desks[key]
                 desk.apply(group, self.clock)
                 if self.every == "event" and desk.started_at is not None:
@@ -412,4 +447,4 @@ class SlowEngine:
 
 def as_events(array: object) -> list[Event]:
     """Plain-integer view of an EVENT array."""
-    return [Event(*record) for record in array.tolist()]  # type: ignore[attr-defined]
+    return list(map(Event._make, array.tolist()))  # type: ignore[attr-defined]

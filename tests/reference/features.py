@@ -6,9 +6,11 @@ Everything comes from the slow engine's rows and its desks' histories. Sizes are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from math import nan
+from math import lcm, nan
 
 from depthscope.market import events as ev
 from depthscope.market.layouts import DEPTH_BPS, OFI_LEVELS
@@ -21,6 +23,7 @@ from tests.reference.pace import SlowPace
 from tests.reference.profile import SlowProfile
 from tests.reference.quality import SlowQuality
 from tests.reference.rvol import SlowRvol
+from tests.reference.sessions import Key as SessionKey
 from tests.reference.sessions import phase_of, totals_of
 from tests.reference.tape import SlowTape
 
@@ -59,11 +62,20 @@ def slope(levels: Sequence[Pair], middle: Fraction, tick: Fraction) -> float:
         running += size
         x.append(running)
         y.append(abs(level - middle) / tick)
-    if len(x) < 2:
+    n = len(x)
+    if n < 2:
         return nan
-    mean_x, mean_y = sum(x, ZERO) / len(x), sum(y, ZERO) / len(y)
-    covariance = sum(((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)), ZERO)
-    return ratio(covariance, sum(((a - mean_x) ** 2 for a in x), ZERO))
+    # Whole numbers, everything times n.
+    (xs, of_x), (ys, of_y) = whole(x), whole(y)
+    sum_x, sum_y = sum(xs), sum(ys)
+    covariance = sum((n * a - sum_x) * (n * b - sum_y) for a, b in zip(xs, ys, strict=True))
+    return ratio(Fraction(covariance * of_x, of_y), Fraction(sum((n * a - sum_x) ** 2 for a in xs)))
+
+
+def whole(values: Sequence[Fraction]) -> tuple[list[int], int]:
+    """Values times their common denominator, and that."""
+    common = lcm(*(value.denominator for value in values))
+    return [value.numerator * (common // value.denominator) for value in values], common
 
 
 def label(bid: Fraction, ask: Fraction) -> str:
@@ -73,8 +85,28 @@ def label(bid: Fraction, ask: Fraction) -> str:
     return "BEARISH" if bid <= Fraction(3, 5) * ask else "NEUTRAL"
 
 
+@dataclass
+class Totals:
+    """What a session's trades add up to."""
+
+    delta: int = 0
+    volume: int = 0
+    value: int = 0  # price times size
+    extremes: tuple[int, int] | None = None
+
+    def add(self, trade: Trade) -> None:
+        """Take a trade."""
+        if trade.counts_volume:
+            self.delta += trade.sign * trade.size
+            self.volume += trade.size
+            self.value += trade.price * trade.size
+        if not trade.cond & ev.COND_NOT_HIGH_LOW:
+            low, high = self.extremes or (trade.price, trade.price)
+            self.extremes = min(low, trade.price), max(high, trade.price)
+
+
 class SlowFeatures:
-    """Features of one desk, row after row."""
+    """Features of one desk, row after row; of `wanted` names alone, and those worked out along with them."""
 
     def __init__(
         self,
@@ -83,6 +115,7 @@ class SlowFeatures:
         by_event: bool,
         threshold: Fraction = ZERO,
         settings: Mapping[str, float | str] | None = None,
+        wanted: Collection[str] | None = None,
     ) -> None:
         self.desk, self.by_event, self.threshold = desk, by_event, threshold
         self.lot = Fraction(desk.instrument.lot, ev.PRICE_SCALE)
@@ -95,6 +128,13 @@ class SlowFeatures:
         self.pace = SlowPace(desk, by_event=by_event)
         self.quality = SlowQuality(desk, by_event=by_event)
         self.totals: list[tuple[int, Fraction]] = []  # (row time, bid less ask over ten levels)
+        self.sessions: dict[SessionKey, Totals] = defaultdict(Totals)
+        self.read = 0  # pasts whose trades are in there
+        self.wanted = None if wanted is None else frozenset(wanted)
+        self.parts: list[Callable[[Row], Values]] = [
+            self.of_levels, self.order_flow, self.trades, self.session, self.profile, self.bar,
+            self.rvol, self.pace, self.quality, self.tape, self.micro,
+        ]  # fmt: skip
 
     def public(self, levels: Sequence[Level]) -> list[Pair]:
         """Levels in the instrument's own units."""
@@ -106,22 +146,19 @@ class SlowFeatures:
 
     def __call__(self, row: Row) -> Values:
         """Every feature at a row."""
+        out, used = {}, []
+        for part in self.parts:
+            told = part(row)
+            if self.wanted is None or not self.wanted.isdisjoint(told):
+                out |= told
+                used.append(part)
+        self.parts = used
+        return out
+
+    def of_levels(self, row: Row) -> Values:
+        """What the best levels say."""
         bids, asks = self.public(row.bids), self.public(row.asks)
-        return (
-            self.quotes(bids, asks)
-            | self.both_sides(row, bids, asks)
-            | self.depth(row, bids, asks)
-            | self.order_flow(row, bids, asks)
-            | self.trades(row)
-            | self.session(row)
-            | self.profile(row)
-            | self.bar(row)
-            | self.rvol(row)
-            | self.pace(row)
-            | self.quality(row)
-            | self.tape(row)
-            | self.micro(row)
-        )
+        return self.quotes(bids, asks) | self.both_sides(row, bids, asks) | self.depth(row, bids, asks)
 
     def quotes(self, bids: list[Pair], asks: list[Pair]) -> Values:
         out = {}
@@ -180,11 +217,12 @@ class SlowFeatures:
                 out[f"{name}_depth_{bps}bps"] = self.size(lots) if bids and asks else nan
         return out
 
-    def order_flow(self, row: Row, bids: list[Pair], asks: list[Pair]) -> Values:
+    def order_flow(self, row: Row) -> Values:
+        bids, asks = row.bids, row.asks
         out = {f"ofi_l{k + 1}": self.size(row.flow.ofi[k]) for k in range(OFI_LEVELS)}
         out["ofi"] = out["ofi_l1"]
         out["ofi_norm"] = (
-            2 * ratio(row.flow.ofi[0] * self.lot, bids[0][1] + asks[0][1]) if bids and asks else nan
+            2 * ratio(Fraction(row.flow.ofi[0]), Fraction(bids[0][1] + asks[0][1])) if bids and asks else nan
         )
         for seconds in (1, 10):
             out[f"ofi_{seconds}s"] = self.size(sum(past.ofi for past in self.window(row, seconds)))
@@ -193,7 +231,7 @@ class SlowFeatures:
     def window(self, row: Row, seconds: int) -> Iterable[Past]:
         """Groups of [t - w, t) at a boundary, of (t - w, t] at a row by event."""
         edge = row.ts - seconds * SECOND + (1 if self.by_event else 0)
-        return [past for past in self.desk.history[: row.seen] if past.ts >= edge]
+        return self.desk.window(edge, row.seen)
 
     def trades(self, row: Row) -> Values:
         """Since the previous row."""
@@ -215,20 +253,17 @@ class SlowFeatures:
         """Since the session began to which the row's last moment belongs."""
         calendar, now = self.desk.instrument.calendar, row.ts if self.by_event else row.ts - 1
         session = totals_of(calendar, now)
-        trades: list[Trade] = [
-            trade
-            for past in self.desk.history[: row.seen]
-            for trade in past.trades
-            if totals_of(calendar, trade.ts) == session
-        ]
-        counted = [trade for trade in trades if trade.counts_volume]
-        extremes = [trade.price for trade in trades if not trade.cond & ev.COND_NOT_HIGH_LOW]
-        volume = sum(trade.size for trade in counted)
+        for past in self.desk.history[self.read : row.seen]:
+            for trade in past.trades:
+                self.sessions[totals_of(calendar, trade.ts)].add(trade)
+        self.read = row.seen
+        totals = self.sessions[session]
+        extremes = totals.extremes
         return {
             "session_phase": float(Phase[phase_of(calendar, now)]),
-            "cvd": self.size(sum(trade.sign * trade.size for trade in counted)),
-            "vwap": ratio(sum((price(t.price) * t.size for t in counted), ZERO), Fraction(volume)),
-            "hod": float(price(max(extremes))) if extremes else nan,
-            "lod": float(price(min(extremes))) if extremes else nan,
+            "cvd": self.size(totals.delta),
+            "vwap": ratio(Fraction(totals.value, ev.PRICE_SCALE), Fraction(totals.volume)),
+            "hod": float(price(extremes[1])) if extremes else nan,
+            "lod": float(price(extremes[0])) if extremes else nan,
             "last": float(price(row.last[0])) if row.last[0] != ev.UNDEF_PRICE else nan,
         }

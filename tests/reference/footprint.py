@@ -118,7 +118,8 @@ class SlowBar:
     def __call__(self, row: Row) -> Values:
         """Delta, volume and point of control."""
         bar = (row.ts if self.by_event else row.ts - 1) // self.length
-        pasts = [past for past in self.desk.history[: row.seen] if past.ts // self.length == bar]
+        pasts = self.desk.window(bar * self.length, row.seen)
+        assert all(past.ts // self.length == bar for past in pasts)
         made = Bar([trade for past in pasts for trade in past.trades], self.desk.instrument.tick)
         out = dict.fromkeys(("bar_delta", "bar_volume"), 0.0) | {"bar_poc": nan}
         if made.rows:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from depthscope.market import events as ev
@@ -113,8 +115,8 @@ class Layerings:
                 yield "close", one.number, one.size, "", outcome, one.traded
             return
         run = longest(levels, 8 * usual) if usual > 0 and ts >= self.quiet[k] else []
-        past = [large[k] for at, large in self.looks if at <= ts - 5 * SECOND]
-        fresh = [price for price, _ in run if past and price not in past[-1]]
+        past = bisect_right(self.looks, ts - 5 * SECOND, key=itemgetter(0))
+        fresh = [price for price, _ in run if past and price not in self.looks[past - 1][1][k]]
         if len(run) >= 4 and len(fresh) >= 0.6 * len(run):
             self.count += 1
             self.open[k] = Layered(self.count, run)

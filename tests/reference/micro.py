@@ -12,7 +12,7 @@ from depthscope.features.ofi_scaled import WEIGHTS
 from depthscope.market import events as ev
 from depthscope.market.instruments import Capability
 from depthscope.market.layouts import DEPTH_BPS, LIVE, OFI_LEVELS
-from tests.reference.engine import Desk, Past, Row
+from tests.reference.engine import MOVES, Desk, Near, Past, Row
 
 Values = dict[str, float]
 SECOND = 10**9
@@ -41,7 +41,7 @@ class SlowMicro:
     def window(self, row: Row, seconds: int) -> Iterable[Past]:
         """Groups of [t - w, t) at a boundary, of (t - w, t] at a row by event."""
         edge = row.ts - seconds * SECOND + (1 if self.by_event else 0)
-        return [past for past in self.desk.history[: row.seen] if past.ts >= edge]
+        return self.desk.window(edge, row.seen)
 
     def scaled(self, row: Row) -> Values:
         """Order-flow imbalance of each level over the mean size at the best prices."""
@@ -67,13 +67,12 @@ class SlowMicro:
         told = bool(self.desk.instrument.capabilities & Capability.AGGRESSOR)
         out = {}
         for seconds in (1, 10):
-            nears = [past.near for past in self.window(row, seconds)]
+            near = Near()
+            for past in self.window(row, seconds):
+                near.join(past.near)
             for side, name in enumerate(("bid", "ask")):
                 for k, top in enumerate(("", "_top10")):
-                    added, gone, traded = (
-                        sum(getattr(near, what)[side][k] for near in nears)
-                        for what in ("added", "removed", "traded")
-                    )
+                    added, gone, traded = (near.of(what, side, k) for what in MOVES)
                     place = f"{name}{top}_{seconds}s"
                     out[f"stacked_{place}"] = float(added * self.lot)
                     out[f"pulled_{place}"] = float(max(gone - traded, 0) * self.lot) if told else nan

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from math import nan
 
 from depthscope.market import events as ev
 from tests.reference.engine import Desk, Row, Trade
-from tests.reference.sessions import totals_of
+from tests.reference.sessions import Key, totals_of
 
 Values = dict[str, float]
 SECOND = 10**9
@@ -37,7 +38,8 @@ def value_area(rows: Counter[int], tick: int, mid2: int | None) -> tuple[int, in
     above_first = mid2 is not None and mid2 > 2 * poc * tick
     top, bottom, total = max(rows), min(rows), sum(rows.values())
     high = low = poc
-    while 10 * sum(volume for row, volume in rows.items() if low <= row <= high) < 7 * total:
+    inside = rows[poc]
+    while 10 * inside < 7 * total:
         up = rows[high + 1] + rows[high + 2]
         down = rows[low - 1] + rows[low - 2]
         if high == top or low == bottom:
@@ -53,6 +55,7 @@ def value_area(rows: Counter[int], tick: int, mid2: int | None) -> tuple[int, in
             )
             gap = abs(edge - (high if rises else low)) - 1
             steps = gap // 2 if gap > FAR else 1
+        inside += up if rises else down
         if rises:
             high = min(high + 2 * steps, top)
         else:
@@ -65,23 +68,31 @@ class SlowProfile:
 
     def __init__(self, desk: Desk, *, by_event: bool) -> None:
         self.desk, self.by_event = desk, by_event
+        self.read = 0  # pasts whose trades are in the following
+        self.trades: list[Trade] = []
+        self.times: list[int] = []
+        self.sessions: dict[Key, Counter[int]] = defaultdict(Counter)
 
     def __call__(self, row: Row) -> Values:
         """Value areas of the session and of the last 180 s."""
         calendar, now = self.desk.instrument.calendar, row.ts if self.by_event else row.ts - 1
-        trades = [trade for past in self.desk.history[: row.seen] for trade in past.trades]
+        tick = self.desk.instrument.tick
+        for past in self.desk.history[self.read : row.seen]:
+            for trade in past.trades:
+                self.trades.append(trade)
+                self.times.append(trade.ts)
+                self.sessions[totals_of(calendar, trade.ts)].update(profile_of([trade], tick))
+        self.read = row.seen
         mid2 = row.bids[0][0] + row.asks[0][0] if row.bids and row.asks else None
         session = totals_of(calendar, now)
         edge = row.ts - 180 * SECOND + (1 if self.by_event else 0)
-        return self.area(
-            [trade for trade in trades if totals_of(calendar, trade.ts) == session], mid2, ""
-        ) | self.area([trade for trade in trades if trade.ts >= edge], mid2, "_3m")
+        latest = profile_of(self.trades[bisect_left(self.times, edge) :], tick)
+        return self.area(self.sessions[session], mid2, "") | self.area(latest, mid2, "_3m")
 
-    def area(self, trades: list[Trade], mid2: int | None, suffix: str) -> Values:
-        """Columns of some trades."""
+    def area(self, rows: Counter[int], mid2: int | None, suffix: str) -> Values:
+        """Columns of a profile."""
         names = [f"{name}{suffix}" for name in ("poc", "vah", "val")]
         tick = self.desk.instrument.tick
-        rows = profile_of(trades, tick)
         if not rows:
             return dict.fromkeys(names, nan)
         found = value_area(rows, tick, mid2)

@@ -160,7 +160,9 @@ class Refills:
         """Take a new order."""
         side, price, size = order
         for one in reversed(self.wholes):
-            fresh = not one.used and ts - one.ts <= self.delay and one.site == (side, price)
+            if ts - one.ts > self.delay:
+                return  # those before it are older still
+            fresh = not one.used and one.site == (side, price)
             if fresh and abs(size - one.size) <= self.similar * one.size:
                 one.used = True
                 yield from self.sign(ts, one.site, one.size, size)

@@ -48,11 +48,10 @@ def day_of(calendar: str, ts: int) -> tuple[int, int] | None:
 def volume_by(trades: list[Trade], origin: int, elapsed: int) -> Fraction:
     """What traded by a time of day, part of the last minute in proportion."""
     minute, rest = divmod(elapsed, MINUTE)
-    total = Fraction(0)
-    for trade in trades:
-        at = (trade.ts - origin) // MINUTE
-        total += trade.size if at < minute else Fraction(trade.size * rest, MINUTE) if at == minute else 0
-    return total
+    start = origin + minute * MINUTE
+    before = sum(trade.size for trade in trades if trade.ts < start)
+    within = sum(trade.size for trade in trades if start <= trade.ts < start + MINUTE)
+    return before + Fraction(within * rest, MINUTE)
 
 
 class SlowRvol:
@@ -60,17 +59,20 @@ class SlowRvol:
 
     def __init__(self, desk: Desk, *, by_event: bool) -> None:
         self.desk, self.by_event = desk, by_event
+        self.read = 0  # pasts whose trades are in the following
+        self.days: dict[tuple[int, int], list[Trade]] = defaultdict(list)
 
     def __call__(self, row: Row) -> Values:
         """Relative volume."""
         calendar = self.desk.instrument.calendar
         today = day_of(calendar, row.ts if self.by_event else row.ts - 1)
-        days: dict[tuple[int, int], list[Trade]] = defaultdict(list)
-        for past in self.desk.history[: row.seen]:
+        for past in self.desk.history[self.read : row.seen]:
             day = day_of(calendar, past.ts)
             for trade in past.trades:
                 if trade.counts_volume and day is not None:
-                    days[day].append(trade)
+                    self.days[day].append(trade)
+        self.read = row.seen
+        days = dict(self.days)
         if today is None or not days:
             return {"rvol": nan}
         (origin, opened), first = next(iter(days.items()))
@@ -81,10 +83,5 @@ class SlowRvol:
         usual = sum((volume_by(trades, day[0], elapsed) for day, trades in prior.items()), Fraction(0))
         if not usual:
             return {"rvol": nan}
-        so_far = sum(
-            trade.size
-            for past in self.desk.history[: row.seen]
-            for trade in past.trades
-            if trade.counts_volume and day_of(calendar, past.ts) == today
-        )
+        so_far = sum(trade.size for trade in self.days.get(today, ()))
         return {"rvol": float(so_far * len(prior) / usual)}

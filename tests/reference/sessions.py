@@ -86,8 +86,9 @@ def _cme_label(now: datetime) -> date:
     return now.date() + timedelta(days=now.time() >= time(17))
 
 
+@cache
 def _cme_open(now: datetime) -> bool:
-    """Whether index futures trade, pauses apart."""
+    """Whether index futures trade in a quarter of an hour, pauses apart."""
     label = _cme_label(now)
     if label.weekday() >= 5 or label in CME_CLOSED:
         return False
@@ -104,9 +105,10 @@ def cme_equity(ts: int) -> tuple[str, date | None]:
     """Phase and trade date of a moment."""
     now = wall(ts, "America/Chicago")
     label, at = _cme_label(now), now.time()
-    if not _cme_open(now):
+    quarter = now.replace(minute=at.minute // 15 * 15, second=0, microsecond=0, tzinfo=None)
+    if not _cme_open(quarter):
         # A halt belongs to a trade date when the market traded for it before and will again.
-        back = forth = now
+        back = forth = quarter
         while not _cme_open(back):
             back -= timedelta(minutes=15)
         while not _cme_open(forth):

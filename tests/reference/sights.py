@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from depthscope.market import events as ev
 from depthscope.market.instruments import Instrument
@@ -14,8 +14,7 @@ from tests.reference.engine import Desk, SlowEngine
 Best = tuple[int, int]  # price, size
 
 
-@dataclass(frozen=True)
-class Sight:
+class Sight(NamedTuple):
     """An event at the time of its group, with the best prices it may know.
 
     Those after the group with its last event, those before it with the others.
@@ -57,13 +56,13 @@ def sights(
     before: dict[str, tuple[Best | None, Best | None, bool]] = {}
 
     def of_group(desk: Desk, group: list[Event]) -> Iterator[Sight]:
-        after = (*tops(desk), desk.state == LIVE)
+        after, past = (*tops(desk), desk.state == LIVE), desk.history[-1]
         old = before.get(desk.instrument.symbol, (None, None, False))
         before[desk.instrument.symbol] = after
         for k, event in enumerate(group):
             last = k == len(group) - 1
-            trade = event.action == ev.TRADE and bool(desk.history[-1].trades) and desk.book.counts(event)
-            ofi = desk.history[-1].ofi if last else 0
+            trade = event.action == ev.TRADE and bool(past.trades) and desk.book.counts(event)
+            ofi = past.ofi if last else 0
             yield Sight(desk.ts, event, last, ofi, *(after if last else old), trade)
 
     def on_group(desk: Desk, group: list[Event]) -> None:

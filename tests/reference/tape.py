@@ -6,8 +6,8 @@ has an order of its own (prints, buckets) is read once, trade after trade.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter, deque
+from bisect import bisect_left, insort
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
@@ -15,7 +15,7 @@ from math import inf, log, nan, sqrt
 
 from depthscope.market import events as ev
 from depthscope.market.layouts import LIVE
-from tests.reference.engine import Desk, Row, Trade
+from tests.reference.engine import Desk, Past, Row, Trade
 
 Values = dict[str, float]
 SECOND = 10**9
@@ -50,6 +50,8 @@ class SlowTape:
         self.told: list[Trade] = []  # those whose aggressor is known
         self.cvd = self.summed = 0  # over the first of them
         self.points: list[int] = []  # by the second
+        self.pasts: list[Past] = []  # since rows are being made
+        self.past_times: list[int] = []
         self.looked = 0  # seconds whose mid has been looked at
         self.mids: list[int] = []  # from the first second with one on
         self.last: tuple[int, Values] = (-1, {})  # what holds for a whole second
@@ -57,6 +59,9 @@ class SlowTape:
     def __call__(self, row: Row) -> Values:
         """Every feature at a row."""
         for past in self.desk.history[self.read : row.seen]:
+            if past.begun:
+                self.pasts.append(past)
+                self.past_times.append(past.ts)
             for trade in past.trades:
                 if trade.counts_volume:
                     self.trades.append(trade)
@@ -67,7 +72,7 @@ class SlowTape:
         self.read = row.seen
         second = row.ts // SECOND
         if second != self.last[0]:
-            self.last = second, self.trend(second) | self.volatility(second, row.seen)
+            self.last = second, self.trend(second) | self.volatility(second)
         return (
             self.tape(row)
             | self.prints.at(self.since(row, 0), row.ts, self.lot)
@@ -138,10 +143,9 @@ class SlowTape:
                 out["cvd_trend"] = 1.0 + (sxy > 0) - (sxy < 0)
         return out
 
-    def volatility(self, second: int, seen: int) -> Values:
+    def volatility(self, second: int) -> Values:
         """Root of the squared returns over the last whole seconds."""
-        pasts = [past for past in self.desk.history[:seen] if past.begun]
-        times = [past.ts for past in pasts]
+        pasts, times = self.pasts, self.past_times
         first = times[0] // SECOND + 1
         while first + self.looked <= second:
             past = pasts[bisect_left(times, (first + self.looked) * SECOND) - 1]
@@ -164,9 +168,8 @@ class Prints:
         self.settings = settings
         self.currency = Fraction(desk.instrument.lot, ev.PRICE_SCALE) * Fraction(desk.instrument.multiplier)
         self.open: list[Trade] = []
-        self.closed: list[tuple[int, int]] = []  # time and size of every print
+        self.closed: dict[int, list[int]] = defaultdict(list)  # sizes of each half hour's prints, ascending
         self.large: list[tuple[int, int, int]] = []  # time, size and sign
-        self.halves: Counter[int] = Counter()  # prints of each half hour
         self.enough = False  # past prints to judge by
 
     def add(self, trade: Trade) -> None:
@@ -180,15 +183,15 @@ class Prints:
 
     def weight(self, ts: int, least: int) -> Fraction:
         """Weight at `ts` of past prints of at least a size: a half for each half hour begun since."""
-        half = ts // HALF_HOUR
-        counts = Counter(half - t // HALF_HOUR for t, size in self.closed if size >= least)
-        return sum((Fraction(n, 2**age) for age, n in counts.items()), Fraction(0))
+        now = ts // HALF_HOUR
+        halves = ((now - half, sizes) for half, sizes in self.closed.items())
+        return sum(
+            (Fraction(len(sizes) - bisect_left(sizes, least), 2**age) for age, sizes in halves), Fraction(0)
+        )
 
     def everything(self, ts: int) -> Fraction:
         """Weight at `ts` of all past prints."""
-        return sum(
-            (Fraction(n, 2 ** (ts // HALF_HOUR - half)) for half, n in self.halves.items()), Fraction(0)
-        )
+        return self.weight(ts, 0)
 
     def close(self) -> None:
         """Judge the open print."""
@@ -204,8 +207,7 @@ class Prints:
             allowed = (1 - Fraction(str(self.settings["large_print_quantile"]))) * everything
             large = large and everything >= Fraction(self.settings["large_print_least"])
             large = large and self.weight(ts, size // step * step) <= allowed
-        self.closed.append((ts, size))
-        self.halves[ts // HALF_HOUR] += 1
+        insort(self.closed[ts // HALF_HOUR], size)
         self.enough = self.everything(ts) >= Fraction(self.settings["large_print_least"])
         if large:
             self.large.append((ts, size, sign))

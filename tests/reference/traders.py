@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left, insort
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from statistics import median
 
 from depthscope.market import events as ev
@@ -78,7 +80,8 @@ class Traders:
     window: int = 60 * SECOND
     cooldown: int = 30 * SECOND
     inferred: bool = False
-    past: list[tuple[int, int]] = field(default_factory=list)  # half hour and size of prints
+    # Sizes of prints by half hour, ascending.
+    past: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     print: Print | None = None
     shown: dict[int, Shown] = field(default_factory=dict)
     quoted: bool = False
@@ -99,7 +102,7 @@ class Traders:
 
     def enough(self, side: int) -> Fraction:
         """Displayed size that is large."""
-        last = [r[side] for r in self.readings.values()][-30:]
+        last = [r[side] for r in islice(reversed(self.readings.values()), 30)]
         usual = Fraction(median(last)) if len(last) >= 10 else Fraction(0)
         return min(self.lots, self.rest * usual) if usual else self.lots
 
@@ -108,13 +111,13 @@ class Traders:
         step = 1
         while size // step >= 16:
             step *= 2
-        now = ts // HALF_HOUR
+        now, halves = ts // HALF_HOUR, self.past.items()
         everything, above = (
-            sum((Fraction(n, 2 ** (now - half)) for half, n in Counter(halves).items()), Fraction(0))
-            for halves in (
-                [half for half, _ in self.past],
-                [half for half, past in self.past if past >= size // step * step],
+            sum(
+                (Fraction(len(past) - bisect_left(past, least), 2 ** (now - half)) for half, past in halves),
+                Fraction(0),
             )
+            for least in (0, size // step * step)
         )
         return everything >= self.least and above <= (1 - self.quantile) * everything
 
@@ -169,7 +172,7 @@ class Traders:
         one = self.print
         assert one is not None
         few = self.few(one.ts, one.size)
-        self.past.append((one.ts // HALF_HOUR, one.size))
+        insort(self.past[one.ts // HALF_HOUR], one.size)
         if one.side in SIDES and one.quotes and (few or one.size >= self.lots):
             prices = [price for _, price, _ in one.fills]
             best = one.quotes[ev.ASK if one.side == ev.BID else ev.BID]

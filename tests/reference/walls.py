@@ -45,7 +45,12 @@ def reading(sizes: list[int]) -> float:
 def sides_of(row: Any) -> Sides:
     """(price, size) of the levels of both sides, best first."""
     return [
-        [(int(row[f"{name}_price"][k]), int(row[f"{name}_size"][k])) for k in range(row[f"n_{name}"])]
+        list(
+            zip(
+                *(row[f"{name}_{what}"][: row[f"n_{name}"]].tolist() for what in ("price", "size")),
+                strict=True,
+            )
+        )
         for name in ("bid", "ask")
     ]
 

@@ -184,6 +184,7 @@ LONG = ("burst", "layering")
 
 
 @pytest.mark.real_data
+@pytest.mark.untraced  # the kinds above are, without a long replay beside them
 @pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_es_keeps_the_rules(long: bool, data_dir: Path) -> None:
     recording = record(open_source(data_dir / ES))

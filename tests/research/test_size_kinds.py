@@ -34,6 +34,7 @@ def injected(stream: Injected, action: int) -> np.ndarray:
     return events[events["action"] == action]
 
 
+@pytest.mark.untraced  # each kind is covered by test_inject.py
 @pytest.mark.parametrize("name", [k.name for k in KINDS])
 @pytest.mark.parametrize("feed", ["orders", "levels"])
 def test_the_same_seed_gives_the_same_bytes(name: str, feed: str, request: pytest.FixtureRequest) -> None:

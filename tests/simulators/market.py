@@ -142,14 +142,14 @@ class LocalBook:
     ``U <= lastUpdateId <= u``; each next one ``pu`` equal to the ``u`` before; sizes are absolute.
     """
 
-    bids: dict[Decimal, Decimal] = field(default_factory=dict)
-    asks: dict[Decimal, Decimal] = field(default_factory=dict)
+    bids: dict[int, int] = field(default_factory=dict)  # price to size, both in 1e-9
+    asks: dict[int, int] = field(default_factory=dict)
     last: int = 0
     fresh: bool = True
 
     def start(self, snapshot: Any) -> None:
-        self.bids = {Decimal(p): Decimal(q) for p, q in snapshot["bids"]}
-        self.asks = {Decimal(p): Decimal(q) for p, q in snapshot["asks"]}
+        self.bids = {dollars(p): dollars(q) for p, q in snapshot["bids"]}
+        self.asks = {dollars(p): dollars(q) for p, q in snapshot["asks"]}
         self.last, self.fresh = snapshot["lastUpdateId"], True
 
     def update(self, message: Any) -> str:
@@ -165,15 +165,15 @@ class LocalBook:
         for side, levels in ((self.bids, message["b"]), (self.asks, message["a"])):
             for price, size in levels:
                 if Decimal(size) == 0:
-                    side.pop(Decimal(price), None)
+                    side.pop(dollars(price), None)
                 else:
-                    side[Decimal(price)] = Decimal(size)
+                    side[dollars(price)] = dollars(size)
         self.last, self.fresh = message["u"], False
         return "applied"
 
     def as_lots(self, of: Instrument) -> tuple[dict[int, int], dict[int, int]]:
-        def side(levels: dict[Decimal, Decimal]) -> dict[int, int]:
-            return {int(p * 10**9): int(q * 10**9) // of.lot for p, q in levels.items()}
+        def side(levels: dict[int, int]) -> dict[int, int]:
+            return {price: size // of.lot for price, size in levels.items()}
 
         return side(self.bids), side(self.asks)
 

@@ -10,7 +10,10 @@ import asyncio
 import random
 import selectors
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from functools import lru_cache
+from itertools import count
+from threading import Lock
 from typing import Any
 
 from depthscope.market import events as ev
@@ -34,10 +37,10 @@ class _Selector(selectors.DefaultSelector):
     loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> Any:
-        found = super().select(0)
-        if not found and timeout:
-            self.loop.elapsed += timeout
-        return found
+        if timeout is None:
+            return super().select(0)
+        self.loop.elapsed += max(timeout, 0)
+        return []  # there are no sockets to ask
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -75,30 +78,40 @@ class MemoryConnection:
     def __init__(self, transport: MemoryTransport, number: int) -> None:
         self.transport, self.number = transport, number
         self.waiting: deque[bytes] = deque()
-        self.more = asyncio.Event()
+        self.more: asyncio.Future[None] | None = None
         self.ended = ""
 
     async def receive(self) -> bytes:
         while not self.waiting:
             if self.ended:
                 raise Lost(self.ended)
-            self.more.clear()
-            await self.more.wait()
+            self.more = asyncio.get_running_loop().create_future()
+            await self.more
         return self.waiting.popleft()
 
     async def send(self, payload: bytes) -> None:
         if self.ended:
             raise Lost(self.ended)
         self.transport.exchange.receive(self.number, payload, self.transport.now())
+        self.transport.soon()
 
     async def close(self) -> None:
         if not self.ended:
             self.transport.exchange.disconnect(self.number, self.transport.now())
+            self.transport.soon()
             self.end("closed here")
 
     def end(self, why: str) -> None:
         self.ended = self.ended or why
-        self.more.set()
+        self.wake()
+
+    def take(self, payload: bytes) -> None:
+        self.waiting.append(payload)
+        self.wake()
+
+    def wake(self) -> None:
+        if self.more is not None and not self.more.done():
+            self.more.set_result(None)
 
 
 class MemoryTransport:
@@ -107,9 +120,11 @@ class MemoryTransport:
     def __init__(self, exchange: Exchange, now: Callable[[], int]) -> None:
         self.exchange, self.now = exchange, now
         self.connections: dict[int, MemoryConnection] = {}
+        self.next: asyncio.TimerHandle | None = None
 
     async def connect(self, target: str) -> MemoryConnection:
         made = self.exchange.connect(target, "10.0.0.1", self.now())
+        self.soon()
         if isinstance(made, SimReply):
             raise Lost(f"HTTP {made.status}")
         connection = self.connections[made] = MemoryConnection(self, made)
@@ -118,6 +133,7 @@ class MemoryTransport:
     async def get(self, target: str) -> Reply:
         path, _, query = target.partition("?")
         reply = self.exchange.request("GET", path, query, "10.0.0.1", self.now())
+        self.soon()
         if reply.delay >= 15 * SECOND or reply.delay >= NEVER:
             await asyncio.sleep(15)
             raise Lost("no reply in 15 s")
@@ -128,22 +144,57 @@ class MemoryTransport:
     async def close(self) -> None:
         self.connections.clear()
 
-    async def pump(self) -> None:
-        """Let the exchange live."""
-        while True:
-            for out in self.exchange.advance(self.now()):
-                connection = self.connections.get(out.connection)
-                if connection is None:
-                    continue
-                if out.kind == "text":
-                    connection.waiting.append(out.payload)
-                    connection.more.set()
-                elif out.kind == "ping":
-                    self.exchange.receive(out.connection, out.payload, self.now(), "pong")
-                else:
-                    connection.end(out.kind)
-            wait = self.exchange.next_time() - self.now()
-            await asyncio.sleep(max(0.001, min(wait / 1e9, 0.02)))
+    def pump(self) -> None:
+        """Let the exchange live: now, and by itself whenever something happens there."""
+        now = self.now()
+        for out in self.exchange.advance(now):
+            connection = self.connections.get(out.connection)
+            if connection is None:
+                continue
+            if out.kind == "text":
+                connection.take(out.payload)
+            elif out.kind == "ping":
+                self.exchange.receive(out.connection, out.payload, now, "pong")
+            else:
+                connection.end(out.kind)
+        self.later((self.exchange.next_time() - now) / 1e9)
+
+    def soon(self) -> None:
+        """The client has done something: an answer may wait."""
+        self.later(0)
+
+    def later(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.stop()
+        self.next = loop.call_later(max(0.001, min(seconds, 1)), self.pump)
+
+    def stop(self) -> None:
+        if self.next is not None:
+            self.next.cancel()
+
+
+class Recording:
+    """A synthetic market that is generated once, as far as it is played, for any number of worlds."""
+
+    def __init__(self, spec: str) -> None:
+        source = open_source(spec)
+        self.instruments, self.resolve = source.instruments, source.resolve
+        self.coming = iter(source.chunks())
+        self.kept: list[Any] = []
+        self.lock = Lock()
+
+    def chunks(self) -> Iterator[Any]:
+        for k in count():
+            with self.lock:
+                if k == len(self.kept):
+                    chunk = next(self.coming, None)
+                    if chunk is None:
+                        return
+                    self.kept.append(chunk.copy())
+            yield self.kept[k]
+
+
+recording = lru_cache(maxsize=4)(Recording)
 
 
 class World:
@@ -162,7 +213,7 @@ class World:
         names = list(symbols)
         spec = f"synthetic:universe,symbols={len(names)},rate=4,inject=0"
         self.exchange = Exchange(
-            source or (lambda: open_source(spec)), start=start, seed=seed, speed=speed, faults=faults,
+            source or (lambda: recording(spec)), start=start, seed=seed, speed=speed, faults=faults,
             symbols={f"SYN{k + 1}": name for k, name in enumerate(names)}, rules=rules,
         )  # fmt: skip
         self.machine = BinanceMachine()
@@ -175,17 +226,16 @@ class World:
         self.published: dict[str, dict[int, tuple[dict[int, int], dict[int, int]]]] = {n: {} for n in names}
         self.compared = 0
         self.trades: dict[str, list[int]] = {n: [] for n in names}
-        advance = self.exchange.advance
+        tick = self.exchange.publisher.tick
 
-        def watched(now: int) -> Any:
-            out = advance(now)
+        def watched(at: int) -> None:
+            tick(at)
             self.remember()
-            return out
 
-        self.exchange.advance = watched  # type: ignore[method-assign]
+        self.exchange.publisher.tick = watched  # type: ignore[method-assign]
 
     def remember(self) -> None:
-        """Keep what the exchange has published by now."""
+        """Keep what the exchange has just published."""
         for name, kept in self.published.items():
             listing = self.exchange.listings[name]
             last = listing.windows[0].previous
@@ -258,7 +308,7 @@ class World:
             clock = VirtualClock(loop)
             transport = MemoryTransport(self.exchange, clock.receive_time)
             self.clock, self.transport = clock, transport
-            pump = asyncio.create_task(transport.pump())
+            transport.pump()
             self.feed = Feed(self.config, self.machine, self.sink, transport, clock, random.Random(1).random)
             task = asyncio.create_task(self.feed.run())
             acting = asyncio.create_task(script(self)) if script else None
@@ -268,12 +318,16 @@ class World:
                 self.feed.stop()
                 await task
             finally:
-                for other in (pump, *([acting] if acting else [])):
-                    other.cancel()
-                    await asyncio.gather(other, return_exceptions=True)
+                transport.stop()
+                if acting:
+                    acting.cancel()
+                    await asyncio.gather(acting, return_exceptions=True)
 
+        failures: list[object] = []
+        loop.set_exception_handler(lambda _, context: failures.append(context))
         try:
             loop.run_until_complete(main())
         finally:
             loop.close()
+        assert not failures
         return self

@@ -14,6 +14,7 @@ from typing import Any
 from sortedcontainers import SortedDict
 
 LAST, SNAPSHOT = 128, 32
+CHANGES = {"A": "add", "C": "cancel", "M": "modify", "S": "status"}
 SECOND = 1_000_000_000
 
 
@@ -37,13 +38,14 @@ class Fill:
     shown: int
 
 
-@dataclass
+@dataclass(eq=False)
 class Book:
     """One instrument's orders, in price-time priority."""
 
     tick: int
     orders: dict[int, Order] = field(default_factory=dict)
     queues: dict[str, SortedDict] = field(default_factory=lambda: {"B": SortedDict(), "A": SortedDict()})
+    bests: dict[str, int | None] = field(default_factory=lambda: {"B": None, "A": None})
     seen: set[int] = field(default_factory=set)
     sequence: int = 0
     recv: int = 0
@@ -61,11 +63,12 @@ class Book:
     statuses: list[tuple[int, int]] = field(default_factory=list)
 
     def best(self, side: str) -> int | None:
+        return self.bests[side]
+
+    def prices_changed(self, side: str) -> None:
+        """A price came or went."""
         prices = self.queues[side]
-        if not prices:
-            return None
-        best: int = prices.peekitem(-1 if side == "B" else 0)[0]
-        return best
+        self.bests[side] = prices.peekitem(-1 if side == "B" else 0)[0] if prices else None
 
     def level(self, side: str, price: int) -> int:
         return sum(self.orders[i].size for i in self.queues[side].get(price, ()))
@@ -84,15 +87,18 @@ class Book:
         """Apply the records (ts_event, ts_recv, id, price, size, sequence, action, side, flags)."""
         first, last = records[0], records[-1]
         need = self.need
-        need(all(r[1] == first[1] and r[5] == first[5] for r in records), "one time, one sequence", first)
-        need(all(not r[8] & LAST for r in records[:-1]) and last[8] & LAST, "LAST ends the group", last)
+        snapshot = bool(first[8] & SNAPSHOT)
+        need(last[8] & LAST, "LAST ends the group", last)
+        if len(records) > 1:
+            need(all(r[1] == first[1] and r[5] == first[5] for r in records), "one time and sequence", first)
+            need(not any(r[8] & LAST for r in records[:-1]), "LAST ends the group", last)
+            same = all(bool(r[8] & SNAPSHOT) == snapshot for r in records)
+            need(same, "snapshot flag is the group's", first)
         need(first[1] > self.recv, "ts_recv grows", first)
         need(first[0] >= self.event, "ts_event never goes back", first)
         need(first[0] <= first[1], "received after it happened", first)
         need(first[5] > self.sequence, "sequence grows", first)
-        snapshot = bool(first[8] & SNAPSHOT)
         need(snapshot == (not self.began), "a snapshot opens the stream, and only opens it", first)
-        need(all(bool(r[8] & SNAPSHOT) == snapshot for r in records), "snapshot flag is the group's", first)
         self.recv, self.event, self.sequence, self.began = first[1], first[0], first[5], True
         self.groups += 1
         if records[0][6] == "T":
@@ -105,9 +111,9 @@ class Book:
         else:
             need(len(records) == 1, "one change a group", first)
             need(not self.halted or first[6] == "S", "nothing happens in a halt", first)
-            {"A": self.add, "C": self.cancel, "M": self.modify, "S": self.status}[first[6]](first)
+            getattr(self, CHANGES[first[6]])(first)
         bid, ask = self.best("B"), self.best("A")
-        need(bid is not None and ask is not None and bid < ask, f"not crossed ({bid}, {ask})", last)
+        need(bid is not None and ask is not None and bid < ask, "not crossed", (bid, ask, last))
 
     def status(self, r: Any) -> None:
         self.statuses.append((r[1], r[9]))
@@ -119,7 +125,7 @@ class Book:
         self.need(size > 0 and price > 0 and price % self.tick == 0, "sound price and size", r)
         self.seen.add(order)
         self.orders[order] = Order(side, price, size)
-        self.queues[side].setdefault(price, {})[order] = None
+        self.join(order, side, price)
         self.adds[order] = (ts, side, price, size)
 
     def known(self, r: Any) -> Order:
@@ -128,11 +134,20 @@ class Book:
         self.need(order.side == r[7], "the order's side", r)
         return order
 
+    def join(self, number: int, side: str, price: int) -> None:
+        queue = self.queues[side].get(price)
+        if queue is not None:
+            queue[number] = None
+            return
+        self.queues[side][price] = {number: None}
+        self.prices_changed(side)
+
     def leave(self, number: int, order: Order) -> None:
         queue = self.queues[order.side][order.price]
         del queue[number]
         if not queue:
             del self.queues[order.side][order.price]
+            self.prices_changed(order.side)
 
     def cancel(self, r: Any) -> None:
         order = self.known(r)
@@ -153,7 +168,7 @@ class Book:
     def requeue(self, r: Any, order: Order) -> None:
         self.leave(r[2], order)
         order.price = r[3]
-        self.queues[order.side].setdefault(order.price, {})[r[2]] = None
+        self.join(r[2], order.side, order.price)
 
     def execution(self, records: list[Any]) -> None:
         """T, then F and C (or F and M for a hidden reserve) for each resting order, best price first."""

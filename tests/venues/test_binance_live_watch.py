@@ -88,6 +88,7 @@ def test_depth_that_never_spoke_while_the_best_prices_change_is_silent() -> None
     assert 4.9 <= (s.machine.books["BTCUSDT"].since - NS) / SECOND <= 5.1
 
 
+@pytest.mark.untraced  # what it calls is covered by the tests beside it
 @pytest.mark.parametrize("seed", range(3))
 def test_quiet_symbols_never_alarm(seed: int) -> None:
     """Bursts, then minutes of nothing: no false alarm in six hours of each."""

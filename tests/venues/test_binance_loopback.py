@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from depthscope.venues.binance_live import BinanceMachine
 from depthscope.venues.binance_requests import LiveConfig
 from depthscope.venues.binance_transport import NetworkTransport
 from tests.venues.binance_world import World
+
+pytestmark = pytest.mark.xdist_group("loopback")
 
 
 def run(symbols: Iterable[str], faults: Iterable[str], seconds: float, **config: Any) -> World:
@@ -45,8 +48,21 @@ def run(symbols: Iterable[str], faults: Iterable[str], seconds: float, **config:
     return world
 
 
-def test_twenty_symbols_on_sockets() -> None:
-    world = run([f"S{k}USDT" for k in range(20)], [], 8)
+@pytest.fixture(scope="module")
+def worlds() -> Iterator[dict[str, Future[World]]]:
+    """All at once: what they do is wait."""
+    with ThreadPoolExecutor() as pool:
+        yield {
+            "twenty": pool.submit(run, [f"S{k}USDT" for k in range(20)], [], 8),
+            "faults": pool.submit(run, ["BTCUSDT", "ETHUSDT", "SOLUSDT"], FAULTS, 20),
+            "short lives": pool.submit(
+                run, ["BTCUSDT", "ETHUSDT"], ["life=6s"], 15, handover_seconds=3.0, overlap_seconds=1.0
+            ),
+        }
+
+
+def test_twenty_symbols_on_sockets(worlds: dict[str, Future[World]]) -> None:
+    world = worlds["twenty"].result()
     assert set(world.final.values()) == {"LIVE"}
     assert world.compared > 300
     world.replay()
@@ -59,8 +75,8 @@ FAULTS = [
 ]  # fmt: skip
 
 
-def test_faults_on_sockets() -> None:
-    world = run(["BTCUSDT", "ETHUSDT", "SOLUSDT"], FAULTS, 20)
+def test_faults_on_sockets(worlds: dict[str, Future[World]]) -> None:
+    world = worlds["faults"].result()
     assert world.compared > 50
     assert world.feed.budget.peak <= 1_200
     for name in world.final:
@@ -69,8 +85,8 @@ def test_faults_on_sockets() -> None:
     world.replay()
 
 
-def test_connections_with_short_lives_on_sockets() -> None:
-    world = run(["BTCUSDT", "ETHUSDT"], ["life=6s"], 15, handover_seconds=3.0, overlap_seconds=1.0)
+def test_connections_with_short_lives_on_sockets(worlds: dict[str, Future[World]]) -> None:
+    world = worlds["short lives"].result()
     assert set(world.final.values()) == {"LIVE"}
     assert [state for _, state, _ in world.moves("BTCUSDT")] == ["SYNCING", "LIVE"]
     assert world.feed.figures["connections made"] >= 6

@@ -35,8 +35,8 @@ FRAMES = [
 
 
 def ready(fast: bool = True) -> Decoder:
-    """A decoder with a LIVE book at id 100, both trade streams chosen."""
-    decoder = Decoder(only_symbol="BTCUSDT", fast=fast)
+    """A decoder with a LIVE book at id 100, both trade streams chosen; with little room, as many are made."""
+    decoder = Decoder(only_symbol="BTCUSDT", fast=fast, capacity=256)
     decoder.step(snapshot(100, [["61800.2", "1.5"]], [["61800.3", "1.5"]]), NS)
     decoder.step(FRAMES[3], NS)
     decoder.step(FRAMES[4], NS)
@@ -106,6 +106,7 @@ def test_spaces_and_scalar_keys_stay_on_the_fast_path(k: int) -> None:
 NUMBERS = st.from_regex(r"[0-9]{1,12}(\.[0-9]{1,10})?", fullmatch=True)
 
 
+@pytest.mark.untraced  # what it calls is covered by the tests beside it
 @settings(max_examples=400, deadline=None)
 @given(price=NUMBERS, size=NUMBERS, decimals=st.integers(0, 9), odd_lot=st.sampled_from([0, 3, 250, 10**10]))
 def test_numbers_are_exact_or_refused(price: str, size: str, decimals: int, odd_lot: int) -> None:
@@ -113,7 +114,7 @@ def test_numbers_are_exact_or_refused(price: str, size: str, decimals: int, odd_
     exact_price, exact_size = Decimal(price) * 10**9, Decimal(size) * 10**9 / lot
     results = []
     for fast in (True, False):
-        decoder = Decoder(tick=1, lot=lot, only_symbol="BTCUSDT", fast=fast)
+        decoder = Decoder(tick=1, lot=lot, only_symbol="BTCUSDT", fast=fast, capacity=256)
         decoder.step(snapshot(1), NS)
         decoder.take()
         decoder.step(depth(1, 2, 0, [[price, size]]), NS)
@@ -195,6 +196,7 @@ def outcome(decoder: Decoder, frame: bytes) -> tuple[Any, ...]:
     return as_dicts(decoder.take()), dict(decoder.skipped), dict(decoder.rejected), len(decoder.requests)
 
 
+@pytest.mark.untraced  # every reason for the slow path is met in test_binance_decoder
 def test_scanner_and_slow_path_agree_on_damaged_frames() -> None:
     rng = random.Random(20_240_808)
     fast, slow = ready(), ready(fast=False)
@@ -209,6 +211,7 @@ def test_scanner_and_slow_path_agree_on_damaged_frames() -> None:
     assert events > 1_000
 
 
+@pytest.mark.untraced
 def test_a_hundred_thousand_mutations_break_nothing() -> None:
     rng = random.Random(1)
     decoder = ready()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 from decimal import Decimal
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -21,6 +22,9 @@ from depthscope.market.source import Source, SourceOptions
 from depthscope.runtime.sources import open_source
 from depthscope.venues import synthetic as syn
 from tests.venues.synthetic_exchange import SECOND, RuleBroken, records, replay
+
+# Where a market is replayed slowly, little of it is ours: other tests of this module cover the generator.
+slow_replay = pytest.mark.untraced
 
 # One worker makes the market they share.
 pytestmark = pytest.mark.xdist_group("synthetic")
@@ -120,6 +124,7 @@ def test_chunks_stay_valid_until_three_more() -> None:
 # ── an exchange's rules ───────────────────────────────────────────────────────────────
 
 
+@slow_replay
 @pytest.mark.parametrize(
     "spec",
     [
@@ -157,6 +162,7 @@ def test_halts_are_silent() -> None:
     ]
 
 
+@slow_replay
 @pytest.mark.parametrize(
     ("name", "spoil"),
     [
@@ -220,7 +226,7 @@ def hour() -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(scope="module")
+@cache
 def books() -> dict[str, Any]:
     """Best prices and top levels of three instruments, once a second for six minutes."""
     spec = "seed=13,minutes=6,symbols=3"
@@ -252,9 +258,10 @@ def test_actions_are_mixed_as_on_an_exchange(hour: dict[str, Any], symbol: str) 
     assert share["F"] >= share["T"]
 
 
+@slow_replay
 @pytest.mark.parametrize("symbol", ["SYNES", "SYNBTC", "SYN3"])
-def test_spread_is_mostly_one_tick(books: dict[str, Any], symbol: str) -> None:
-    spreads = np.array([spread for *_, spread in books[symbol]])
+def test_spread_is_mostly_one_tick(symbol: str) -> None:
+    spreads = np.array([spread for *_, spread in books()[symbol]])
     assert (spreads == 1).mean() >= 0.55
     assert (spreads <= 3).mean() >= 0.93
     assert (spreads > 1).mean() >= 0.02
@@ -287,7 +294,8 @@ def test_sizes_are_small_and_round(hour: dict[str, Any]) -> None:
     assert (share == 100).mean() >= 0.2
 
 
-def test_round_prices_attract(books: dict[str, Any]) -> None:
+@slow_replay
+def test_round_prices_attract() -> None:
     spec = "seed=13,minutes=1,symbols=1,inject=0"
     tape = replay(events_of(spec), 250_000_000, syn.open_spec(spec).spec.start_ns)
     by_round: dict[bool, list[int]] = {True: [], False: []}

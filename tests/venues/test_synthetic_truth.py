@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from depthscope.venues import synthetic as syn
-from tests.venues.synthetic_exchange import SECOND, Book, Tape, replay
+from tests.venues.synthetic_exchange import SECOND, Book, Fill, Tape, replay
 
-# One worker makes the market they share.
-pytestmark = pytest.mark.xdist_group("synthetic-truth")
+# One worker makes the market they share. The slow replay takes no part in coverage: little of it is ours, and
+# tests/venues/test_synthetic.py covers the generator.
+pytestmark = [pytest.mark.xdist_group("synthetic-truth"), pytest.mark.untraced]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,21 +58,36 @@ class Case:
         assert self.tape is not None
         return self.tape.book
 
+    @property
+    def of_order(self) -> dict[int, list[Fill]]:
+        """Fills by the order that was filled."""
+        return fills_by_order(self.book)
+
     def fills(self) -> int:
         """Lots executed against the injection's own orders."""
-        own = set(self.truth.order_ids)
-        return sum(f.size for f in self.book.fills if f.order in own)
+        return sum(f.size for number in self.truth.order_ids for f in self.of_order[number])
 
     def traded(self, side: str | None = None, price: int | None = None) -> int:
         """Lots executed while it ran, by an aggressor of `side`, at `price`."""
-        t = self.truth
         return sum(
             size
-            for ts, aggressor, p, size in self.book.trades
-            if t.ts_start <= ts <= t.ts_end
-            and (side is None or aggressor == side)
-            and (price is None or p == price)
+            for _, aggressor, p, size in self.trades(self.truth.ts_start, self.truth.ts_end + 1)
+            if (side is None or aggressor == side) and (price is None or p == price)
         )
+
+    def trades(self, start: int, end: int) -> list[tuple[int, str, int, int]]:
+        """Trades of a time, its end apart; they stand in its order."""
+        trades = self.book.trades
+        return trades[bisect_left(trades, (start,)) : bisect_left(trades, (end,))]
+
+
+@cache
+def fills_by_order(book: Book) -> dict[int, list[Fill]]:
+    """Fills of a whole replay by order."""
+    found: dict[int, list[Fill]] = defaultdict(list)
+    for fill in book.fills:
+        found[fill.order].append(fill)
+    return found
 
 
 def look(case: Case, name: str, figure: Callable[[Book], Any]) -> Callable[[Book], None]:
@@ -116,8 +134,8 @@ def questions(case: Case, placing: dict[int, int]) -> list[tuple[int, Callable[[
     return asks
 
 
-@pytest.fixture(scope="module")
-def market() -> tuple[dict[str, list[Case]], list[Tape]]:
+@cache
+def made() -> tuple[dict[str, list[Case]], list[Tape]]:
     """Sixteen minutes of three instruments, three times the usual injections, replayed slowly."""
     source = syn.open_spec("seed=21,minutes=16,symbols=3,inject=3,rate=0.6")
     events = np.concatenate([chunk.copy() for chunk in source.chunks()])
@@ -137,27 +155,27 @@ def market() -> tuple[dict[str, list[Case]], list[Tape]]:
     return cases, tapes
 
 
-def ended(market: Any, kind: str) -> list[Case]:
+def ended(kind: str) -> list[Case]:
     """Cases of a kind that ended before the stream did."""
-    found = [case for case in market[0][kind] if case.truth.outcome != "open"]
+    found = [case for case in made()[0][kind] if case.truth.outcome != "open"]
     assert found, f"no {kind} in the fixture"
     return found
 
 
-def test_every_kind_occurs(market: Any) -> None:
-    counts = Counter({kind: len(ended(market, kind)) for kind in KINDS})
+def test_every_kind_occurs() -> None:
+    counts = Counter({kind: len(ended(kind)) for kind in KINDS})
     assert min(counts.values()) >= 3, counts
 
 
-def test_times_are_of_groups_and_in_order(market: Any) -> None:
+def test_times_are_of_groups_and_in_order() -> None:
     for kind in KINDS:
-        for case in ended(market, kind):
+        for case in ended(kind):
             assert case.start <= case.truth.ts_start <= case.truth.ts_end <= case.book.recv
 
 
 @pytest.mark.parametrize("grade", ["minor", "major"])
-def test_walls_tower_over_the_median(market: Any, grade: str) -> None:
-    walls = [c for c in ended(market, "wall") if c.truth.grade == grade]
+def test_walls_tower_over_the_median(grade: str) -> None:
+    walls = [c for c in ended("wall") if c.truth.grade == grade]
     assert walls
     for c in walls:
         t = c.truth
@@ -173,8 +191,8 @@ def test_walls_tower_over_the_median(market: Any, grade: str) -> None:
         assert multiple >= (5 if grade == "major" else 3), (multiple, t)
 
 
-def test_walls_end_as_they_say(market: Any) -> None:
-    for c in ended(market, "wall"):
+def test_walls_end_as_they_say() -> None:
+    for c in ended("wall"):
         t = c.truth
         assert c.fills() == t.filled <= t.size
         removed = sum(q for i in t.order_ids for _, q in c.book.cancels[i])
@@ -189,8 +207,8 @@ def test_walls_end_as_they_say(market: Any) -> None:
             assert t.filled * 10 < t.size * 9
 
 
-def test_native_icebergs_fill_more_than_they_show(market: Any) -> None:
-    filled = [c for c in ended(market, "iceberg_native") if c.truth.outcome != "unfilled"]
+def test_native_icebergs_fill_more_than_they_show() -> None:
+    filled = [c for c in ended("iceberg_native") if c.truth.outcome != "unfilled"]
     assert len(filled) >= 5
     for c in filled:
         t = c.truth
@@ -198,23 +216,21 @@ def test_native_icebergs_fill_more_than_they_show(market: Any) -> None:
         assert c.book.adds[order][1:] == (c.side, t.price, t.numbers["displayed"])
         assert c.fills() == t.filled > t.numbers["displayed"]
         assert c.book.restored[order] == t.numbers["refills"] >= 1
-        over = [f for f in c.book.fills if f.order == order and f.size > f.shown]
+        over = [f for f in c.of_order[order] if f.size > f.shown]
         assert len(over) == t.numbers["oversize_fills"]
         if t.outcome == "traded":
             assert t.filled == t.size
     assert sum(c.truth.numbers["oversize_fills"] for c in filled) > 0
 
 
-def test_synthetic_icebergs_come_back_within_a_tenth_of_a_second(market: Any) -> None:
-    done = [c for c in ended(market, "iceberg_synthetic") if c.truth.outcome == "traded"]
+def test_synthetic_icebergs_come_back_within_a_tenth_of_a_second() -> None:
+    done = [c for c in ended("iceberg_synthetic") if c.truth.outcome == "traded"]
     assert len(done) >= 3
     for c in done:
         t = c.truth
         assert t.numbers["refills"] == len(t.order_ids) - 1 >= 3
         assert t.filled == t.size == c.fills()
-        gone: dict[int, int] = {}
-        for f in c.book.fills:
-            gone[f.order] = f.ts
+        gone = {number: c.of_order[number][-1].ts for number in t.order_ids[:-1]}
         for before, after in zip(t.order_ids, t.order_ids[1:], strict=False):
             added, side, price, size = c.book.adds[after]
             assert (side, price) == (c.side, t.price)
@@ -223,8 +239,8 @@ def test_synthetic_icebergs_come_back_within_a_tenth_of_a_second(market: Any) ->
         assert t.ts_end - t.ts_start <= 60 * SECOND
 
 
-def test_layers_are_adjacent_tall_and_withdrawn(market: Any) -> None:
-    for c in ended(market, "layering"):
+def test_layers_are_adjacent_tall_and_withdrawn() -> None:
+    for c in ended("layering"):
         t = c.truth
         assert c.tape is not None
         assert t.numbers["levels"] >= 4
@@ -235,12 +251,12 @@ def test_layers_are_adjacent_tall_and_withdrawn(market: Any) -> None:
         base = c.tape.baseline(t.ts_start)
         assert min(c.book.adds[i][3] for i in stack) >= 7 * base * 0.8, t
         assert t.outcome == "traded" or min(c.seen["stack"]) >= t.numbers["per_level"]
-        filled = sum(f.size for f in c.book.fills if f.order in set(stack))
+        filled = sum(f.size for number in stack for f in c.of_order[number])
         assert (filled * 10 > t.size) == (t.outcome == "traded")
 
 
-def test_absorbed_volume_is_far_above_usual_and_the_price_holds(market: Any) -> None:
-    for c in ended(market, "absorption"):
+def test_absorbed_volume_is_far_above_usual_and_the_price_holds() -> None:
+    for c in ended("absorption"):
         t = c.truth
         volume = c.traded(OTHER[c.side], t.price)
         assert volume >= t.filled
@@ -253,11 +269,11 @@ def test_absorbed_volume_is_far_above_usual_and_the_price_holds(market: Any) -> 
             assert t.outcome == "broken"
 
 
-def test_sweeps_cross_two_levels_at_least(market: Any) -> None:
+def test_sweeps_cross_two_levels_at_least() -> None:
     planned = 0
-    for c in ended(market, "sweep"):
+    for c in ended("sweep"):
         t = c.truth
-        prints = [x for x in c.book.trades if x[0] == t.ts_start]
+        prints = c.trades(t.ts_start, t.ts_start + 1)
         assert len(prints) == t.numbers["levels"] >= 2
         assert {x[1] for x in prints} == {c.side}
         assert prints[0][2] == t.price
@@ -267,15 +283,15 @@ def test_sweeps_cross_two_levels_at_least(market: Any) -> None:
     assert planned >= 5
 
 
-def test_no_sweep_goes_unrecorded(market: Any) -> None:
-    known = {(c.truth.instrument_id, c.truth.ts_start) for c in market[0]["sweep"]}
-    for number, tape in enumerate(market[1], 1):
+def test_no_sweep_goes_unrecorded() -> None:
+    known = {(c.truth.instrument_id, c.truth.ts_start) for c in made()[0]["sweep"]}
+    for number, tape in enumerate(made()[1], 1):
         levels = Counter(ts for ts, *_ in tape.book.trades)
         assert {(number, ts) for ts, n in levels.items() if n > 1} == {k for k in known if k[0] == number}
 
 
-def test_bursts_have_the_volume_and_the_side(market: Any) -> None:
-    done = [c for c in ended(market, "burst") if c.truth.outcome == "done"]
+def test_bursts_have_the_volume_and_the_side() -> None:
+    done = [c for c in ended("burst") if c.truth.outcome == "done"]
     assert len(done) >= 3
     for c in done:
         t = c.truth
@@ -284,7 +300,7 @@ def test_bursts_have_the_volume_and_the_side(market: Any) -> None:
         assert volume == pytest.approx(t.filled, rel=0.02)
         assert mine / volume >= 0.6
         assert t.numbers["side_share"] == pytest.approx(1000 * mine / volume, abs=20)
-        before = [q for ts, _, _, q in c.book.trades if t.ts_start - 300 * SECOND <= ts < t.ts_start]
+        before = [q for _, _, _, q in c.trades(t.ts_start - 300 * SECOND, t.ts_start)]
         seconds = min(300.0, (t.ts_start - c.start) / SECOND)
         usual = sum(before) * 60 / seconds
         assert t.numbers["minute_average"] == pytest.approx(usual, rel=0.25)
@@ -292,8 +308,8 @@ def test_bursts_have_the_volume_and_the_side(market: Any) -> None:
         assert t.ts_end - t.ts_start <= 60 * SECOND
 
 
-def test_exhaustion_halves_depth_and_doubles_the_spread(market: Any) -> None:
-    good = [c for c in ended(market, "exhaustion") if c.truth.outcome == "done"]
+def test_exhaustion_halves_depth_and_doubles_the_spread() -> None:
+    good = [c for c in ended("exhaustion") if c.truth.outcome == "done"]
     assert len(good) >= 3
     for c in good:
         assert c.tape is not None
@@ -307,15 +323,15 @@ def test_exhaustion_halves_depth_and_doubles_the_spread(market: Any) -> None:
         assert any(d < 0.55 * depth and s > 1.9 * spread for d, s in seen), (depth, spread, seen)
 
 
-def test_gaps_are_empty_from_start_to_end(market: Any) -> None:
-    for c in ended(market, "liquidity_gap"):
+def test_gaps_are_empty_from_start_to_end() -> None:
+    for c in ended("liquidity_gap"):
         t = c.truth
         assert len(c.seen["first"]) == t.numbers["levels"] >= 3
         assert set(c.seen["first"]) == set(c.seen["last"]) == {0}
         assert abs(t.price - c.seen["best"]) // c.tick <= 20
 
 
-def test_bands_are_as_large_as_they_say(market: Any) -> None:
-    for c in ended(market, "band"):
+def test_bands_are_as_large_as_they_say() -> None:
+    for c in ended("band"):
         assert c.seen["at start"] == c.truth.size
         assert c.truth.order_ids == ()

@@ -371,7 +371,7 @@ def comes_back(watch: Watch, server: Server) -> None:
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     ("file", "speed"),
-    [("databento/esh4-glbx-mdp3-20231225.mbo.dbn.zst", "100"), ("binance/btcusdt_20240808.gz", "5")],
+    [("databento/esh4-glbx-mdp3-20231225.mbo.dbn.zst", "500"), ("binance/btcusdt_20240808.gz", "5")],
     ids=["es", "btc"],
 )
 def test_replay_of_a_recording(browser: Browser, data_dir: Path, file: str, speed: str) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -35,7 +36,7 @@ from depthscope.errors import DepthscopeError
 from depthscope.ops.redact import redact_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no fault of ours
 
@@ -108,6 +109,12 @@ def root(
 app.callback(help=common.help_of(root))(root)
 
 
+@cache
+def _commands() -> Callable[..., Any]:
+    """Build the table of commands: once, however often :func:`run` is called in a process."""
+    return typer.main.get_command(app)
+
+
 def _let_go_of_stdout() -> None:
     """Keep Python from complaining about stdout once more when it flushes it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -124,7 +131,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     warnings.showwarning = _note
     try:
         try:
-            app(args=None if arguments is None else list(arguments), prog_name="depthscope")
+            _commands()(args=None if arguments is None else list(arguments), prog_name="depthscope")
         finally:
             sys.stdout.flush()  # here, where what the disk or the reader says to it is heard
     except DepthscopeError as error:

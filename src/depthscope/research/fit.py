@@ -138,6 +138,18 @@ def baselines(rows: Rows, names: Sequence[str]) -> Baselines:
     return Baselines(regular, tuple(own.get(term.factor, term) for term in regular))
 
 
+def solved(solver: Any, x: Floats, outcome: npt.NDArray[Any]) -> Any:
+    """A scikit-learn solver, fitted on one thread.
+
+    For problems this small BLAS threads spend their time waiting for each other: on two busy cores a fit
+    took six times as long with them.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        return solver.fit(x, outcome)
+
+
 def fit_terms(
     x: Floats, leans: npt.NDArray[np.bool_], outcome: npt.NDArray[np.int8], strength: float
 ) -> tuple[Floats, float]:
@@ -165,8 +177,7 @@ def fit_terms(
     mirror = np.where(leans, -1.0, 1.0)
     both = np.concatenate([x, x * mirror])
     words = np.concatenate([outcome, -outcome]).astype(int)
-    solver = LogisticRegression(C=strength, max_iter=500, tol=1e-8)
-    solver.fit(both, words)
+    solver = solved(LogisticRegression(C=strength, max_iter=500, tol=1e-8), both, words)
     order = {int(c): k for k, c in enumerate(solver.classes_)}
     coefficients, intercepts = solver.coef_, solver.intercept_
     up, down, neither = (coefficients[order[c]] for c in (1, -1, 0))
@@ -271,7 +282,7 @@ def platt(p_up: Floats, p_down: Floats, outcome: npt.NDArray[np.int8]) -> tuple[
     if happened.all() or not happened.any():
         return 1.0, 0.0
     score = np.log(p / (1.0 - p))
-    solver = LogisticRegression(C=1e6, max_iter=500, tol=1e-10).fit(score[:, None], happened)
+    solver = solved(LogisticRegression(C=1e6, max_iter=500, tol=1e-10), score[:, None], happened)
     a, b = float(solver.coef_[0, 0]), float(solver.intercept_[0])
     return (a, b) if a > 0.0 else (1.0, 0.0)  # forecasts that point the wrong way are not turned about
 

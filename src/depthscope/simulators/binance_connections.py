@@ -79,6 +79,7 @@ class Connections:
         self._number = 0
         self.open: dict[int, Connection] = {}
         self.listeners: dict[str, dict[int, Connection]] = {}  # by stream name, where it is served
+        self.changes = 0  # of `listeners`
         self.quiet: set[str] = set()  # routes on which nothing is sent
 
     def add(self, target: Target, address: str, now: int) -> Connection:
@@ -185,12 +186,14 @@ class Connections:
             # The wrong route and unknown names are accepted; nothing is ever sent there.
             if route_of(name) == connection.route:
                 self.listeners.setdefault(name, {})[connection.number] = connection
+                self.changes += 1
         return True
 
     def _leave(self, connection: Connection, name: str) -> None:
         listening = self.listeners.get(name)
         if listening is not None:
             listening.pop(connection.number, None)
+            self.changes += 1
             if not listening:
                 del self.listeners[name]
 

@@ -72,6 +72,8 @@ class Listing:
 
     Attributes
     ----------
+    streams : str
+        What the names of its streams begin with.
     status : str
         Contract status; ``TRADING`` in ordinary times.
     closed : bool
@@ -84,6 +86,7 @@ class Listing:
 
     def __init__(self, name: str, instrument: Instrument, seed: int, rules: Rules, now: int) -> None:
         self.name, self.instrument = name, instrument
+        self.streams = name.lower()
         self.numbers = Numbers(instrument)
         self.book = Book(len(DEPTH_PERIODS), instrument.allows_negative)
         self.status, self.closed = "TRADING", False
@@ -205,10 +208,16 @@ class Listing:
             "a": self.numbers.levels((price, has_ask.get(price, 0)) for price in asks),
             **self.keys(pair=True),
         }  # fmt: skip
-        touched.clear()
-        state.previous, state.first = self.last_id, 0
-        state.count += 1
+        self.pass_over(window)
         return message
+
+    def pass_over(self, window: int) -> None:
+        """Go on as if the difference of a window had been told."""
+        state = self.windows[window]
+        if state.first:
+            self.book.touched[window].clear()
+            state.previous, state.first = self.last_id, 0
+            state.count += 1
 
     def partial(self, envelope: Message, levels: int) -> Message:
         """Best levels in the envelope of a difference."""

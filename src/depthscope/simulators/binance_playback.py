@@ -111,7 +111,7 @@ class Playback:
         self, source: Callable[[], Played], *, speed: str | float = 1, skip: int = 0, loop: bool = False
     ) -> None:
         self._open, self._start, self._skip, self._loop = source, 0, skip, loop
-        self._speed = _speed(speed)
+        self._slower, self._faster = _speed(speed).as_integer_ratio()[::-1]
         self.played = source()
         self.damage: CorruptData | None = None
         self.passes = 1
@@ -177,7 +177,7 @@ class Playback:
             if self._first is None:
                 self._first = row[1]
             past = row[1] - self._first - self._skip
-            at = self._start + max(past, 0) * self._speed.denominator // self._speed.numerator
+            at = self._start + max(past, 0) * self._slower // self._faster
             self._last = max(self._last, at)  # a receive time going back happens now
             self._next = Group(self._last, key, rows, past < 0)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from depthscope.simulators.binance_listing import DEPTH_PERIODS, Listing, Message
 from depthscope.simulators.binance_rules import MS, NEVER, SECOND
@@ -18,6 +18,23 @@ TICKERS: Final = 5 * SECOND
 _SUFFIXES: Final = (("@100ms",), ("", "@250ms"), ("@500ms",))  # of the depth windows
 _PARTIAL: Final = (5, 10, 20)
 _MARKS: Final = {SECOND: "@1s", 3 * SECOND: ""}
+
+
+class _Streams(NamedTuple):
+    """Names of the streams that tell of one window of a listing."""
+
+    differences: tuple[str, ...]
+    partial: dict[int, tuple[str, ...]]  # by number of levels
+    rpi: str
+    names: frozenset[str]  # all of them
+
+
+def _streams(name: str, window: int) -> _Streams:
+    suffixes = _SUFFIXES[window]
+    differences = tuple(f"{name}@depth{suffix}" for suffix in suffixes)
+    partial = {n: tuple(f"{name}@depth{n}{suffix}" for suffix in suffixes) for n in _PARTIAL}
+    rpi = f"{name}@rpiDepth{suffixes[0]}"
+    return _Streams(differences, partial, rpi, frozenset((*differences, *sum(partial.values(), ()), rpi)))
 
 
 class Publisher:
@@ -41,6 +58,9 @@ class Publisher:
         self._trades_due = NEVER
         self._tickers_due = NEVER
         self._marks_due = dict.fromkeys(_MARKS, NEVER)
+        self._streams: dict[tuple[str, int], _Streams] = {}  # by listing and window
+        self._heard: set[int] = set()  # periods whose mark prices are listened to …
+        self._asked = -1  # … as of this change of the subscriptions
         self._late: dict[str, int] = {}  # by symbol: when the last delayed message goes out
         self.next = NEVER
 
@@ -54,7 +74,7 @@ class Publisher:
                 self._depth_due[window] = self._soon(now, period)
         if listing.quoted():
             self._quoted[listing] = None
-            stream = f"{listing.name.lower()}@bookTicker"
+            stream = f"{listing.streams}@bookTicker"
             if stream in self._exchange.connections.listeners:
                 stamp = self._exchange.stamp(now)
                 self._send(listing.name, stream, encode(listing.ticker(stamp, stamp)), now)
@@ -67,14 +87,19 @@ class Publisher:
 
     def wake(self, now: int) -> None:
         """Begin the streams that tell something without any change, if somebody listens."""
-        listeners = self._exchange.connections.listeners
+        connections = self._exchange.connections
+        listeners = connections.listeners
         if "!bookTicker" in listeners and self._tickers_due == NEVER:
             self._tickers_due = self._soon(now + 1, TICKERS)
-        for period, suffix in _MARKS.items():
-            if self._marks_due[period] == NEVER and any(
-                name.endswith(f"@markPrice{suffix}") or name == f"!markPrice@arr{suffix}"
-                for name in listeners
-            ):
+        if self._asked != connections.changes:
+            self._asked = connections.changes
+            self._heard = {
+                period
+                for period, suffix in _MARKS.items()
+                if any(n.endswith(f"@markPrice{suffix}") or n == f"!markPrice@arr{suffix}" for n in listeners)
+            }
+        for period in self._heard:
+            if self._marks_due[period] == NEVER:
                 self._marks_due[period] = self._soon(now + 1, period)
 
     def contract(self, listing: Listing, now: int) -> None:
@@ -123,24 +148,27 @@ class Publisher:
 
     def _depth(self, listing: Listing, window: int, now: int) -> None:
         exchange, stamp = self._exchange, self._exchange.stamp
+        listeners, struck = exchange.connections.listeners, exchange.desk.strikes_depth
+        streams = self._streams.get((listing.name, window))
+        if streams is None:
+            streams = self._streams[listing.name, window] = _streams(listing.streams, window)
+        if not struck and listeners.keys().isdisjoint(streams.names):
+            listing.pass_over(window)  # nobody would see it
+            return
         message = listing.depth(window, stamp(now), stamp(listing.changed))
         if message is None or listing.closed:
             return
-        name, listeners = listing.name.lower(), exchange.connections.listeners
-        streams = [f"{name}@depth{suffix}" for suffix in _SUFFIXES[window]]
-        if exchange.desk.strikes_depth or any(stream in listeners for stream in streams):
+        if struck or any(stream in listeners for stream in streams.differences):
             for payload in exchange.desk.depth(listing, window, message):
-                for stream in streams:
+                for stream in streams.differences:
                     self._send(listing.name, stream, payload, now)
-        for levels in _PARTIAL:
-            streams = [f"{name}@depth{levels}{suffix}" for suffix in _SUFFIXES[window]]
-            if any(stream in listeners for stream in streams):
+        for levels, names in streams.partial.items():
+            if any(stream in listeners for stream in names):
                 payload = encode(listing.partial(message, levels))
-                for stream in streams:
+                for stream in names:
                     self._send(listing.name, stream, payload, now)
-        rpi = f"{name}@rpiDepth{_SUFFIXES[window][0]}"
-        if rpi in listeners:
-            self._send(listing.name, rpi, encode(listing.with_rpi(message)), now)
+        if streams.rpi in listeners:
+            self._send(listing.name, streams.rpi, encode(listing.with_rpi(message)), now)
 
     def _trades(self, now: int) -> None:
         listings = list(self._trading)
@@ -149,7 +177,7 @@ class Publisher:
             for trade in listing.tape(self._exchange.stamp):
                 if self._exchange.desk.drops_trade(listing):
                     continue
-                stream = f"{listing.name.lower()}@aggTrade"
+                stream = f"{listing.streams}@aggTrade"
                 if stream in self._exchange.connections.listeners and not listing.closed:
                     head = {"e": "aggTrade", "E": self._exchange.stamp(now), "s": listing.name}
                     self._send(
@@ -169,7 +197,7 @@ class Publisher:
         listeners, suffix = self._exchange.connections.listeners, _MARKS[period]
         listed = [one for one in self._exchange.listings.values() if not one.closed]
         for listing in listed:
-            stream = f"{listing.name.lower()}@markPrice{suffix}"
+            stream = f"{listing.streams}@markPrice{suffix}"
             if stream in listeners:
                 self._send(listing.name, stream, encode(self._mark(listing, now)), now)
         everything = f"!markPrice@arr{suffix}"

@@ -115,7 +115,10 @@ class Desk:
 
     def find(self, kind: str, *names: str) -> Active | None:
         """The newest fault of a kind in force that is about one of `names`."""
-        for active in reversed(self._active.get(kind, ())):
+        there = self._active.get(kind)
+        if not there:  # as nearly always, and it is asked of every message
+            return None
+        for active in reversed(there):
             if active.fault.hits(*names):
                 return active
         return None

@@ -169,8 +169,8 @@ class Links:
                 self._open(slot, "no answer", now)
             if len(links) == 1 and now - links[0].opened >= self.config.handover_seconds * SECOND:
                 self.replace(slot, "24-hour hand-over", now)
-            sure = self.ready(slot)
-            if len(links) > 1 and sure and now - sure[-1].ready >= self.config.overlap_seconds * SECOND:
+            sure = [link for link in links if link.ready] if len(links) > 1 else []
+            if sure and now - sure[-1].ready >= self.config.overlap_seconds * SECOND:
                 for link in links:
                     if link is not sure[-1] and link.opened <= sure[-1].opened and not link.closing:
                         link.closing = True

@@ -224,8 +224,8 @@ class RestQueue:
         """When :meth:`take` may give something; None: not before something is added or comes back."""
         if not self._waiting or self.in_flight >= MOST_IN_FLIGHT:
             return None
-        times = [max(c.due, self.budget.free_at(c.weight, max(c.due, now))) for c in self._waiting.values()]
-        return max(min(times), now)
+        asked = {(c.weight, max(c.due, now)) for c in self._waiting.values()}  # many are of one kind
+        return min(self.budget.free_at(weight, due) for weight, due in asked)
 
     def done(self, status: int, headers: Mapping[str, str], body: bytes, now: int) -> None:
         """Note that a request came back, or failed (status 0)."""
