@@ -18,6 +18,11 @@ from bench.workers import environment, executable, run_json
 UNIVERSE_MINUTES = "5"
 DAY_TILES, DAY_ROUNDS = 146, 3  # 10 million events
 CACHE = "DEPTHSCOPE_CACHE_DIR"
+# Mid, spread, imbalances, depth, OFI, volumes and CVD, VWAP, high and low: what the first release computed.
+FIRST = (
+    "mid", "spread", "imbalance", "weighted_imbalance", "imbalance_ratio", "depth", "ofi", "ofi_window",
+    "depth_delta", "flow", "session",
+)  # fmt: skip
 
 
 def memory(rounds: int, quick: bool) -> dict[str, Any]:
@@ -90,6 +95,9 @@ def commands(rounds: int, quick: bool) -> dict[str, Any]:
             found["day"] = _spread(_day(Path(folder)))
             cold = Path(folder) / "cache"
             found["cold"] = _spread([_timed(["warmup"], {CACHE: str(cold)})])
+            out.unlink(missing_ok=True)
+            first = [*arguments, "--features", ",".join(FIRST)]
+            found["first"] = _spread([_timed(first, {CACHE: str(cold.with_name("first"))})])
     return found
 
 

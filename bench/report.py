@@ -142,6 +142,7 @@ def _commands(found: dict[str, Any]) -> list[str]:
         "warm": "`depthscope warmup`, warm",
         "day": "10 million events of a 23-hour day to features (100 ms), signals and detections in Parquet",
         "cold": "`depthscope warmup`, empty cache",
+        "first": "`depthscope features ES-file` with the first features alone, empty cache",
     }
     rows = [
         [

@@ -9,9 +9,12 @@ without a home), kernels are compiled anew in each process and a warning says so
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import tempfile
 import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -27,10 +30,11 @@ from numba.core.environment import Environment
 from depthscope.kept import cache_root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = [
     "Int",
+    "Step",
     "UInt",
     "cache_folder",
     "carray",
@@ -42,6 +46,7 @@ __all__ = [
     "njit",
     "pending",
     "pointer",
+    "step_of",
 ]
 
 PACKAGE = Path(__file__).resolve().parent
@@ -266,21 +271,75 @@ def direct(dispatcher: Any) -> Any:
     return dispatcher.compile(found)
 
 
-def pending() -> list[tuple[str, Callable[[], None]]]:
-    """List the kernels not compiled in this process yet, each with a call that compiles it."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One function to compile, or to load where its machine code is kept.
+
+    Attributes
+    ----------
+    name : str
+        What a person calls it.
+    module : str
+        Dotted name of the module that holds it.
+    function : str
+        Its name there.
+    build : callable
+        Compiles or loads it in this process.
+    """
+
+    name: str
+    module: str
+    function: str
+    build: Callable[[], object]
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is machine code of it on disk."""
+        held: Any = getattr(sys.modules.get(self.module), self.function, None)
+        if held is None or cache_folder() is None:
+            return False
+        kept: Any = _new_cache(getattr(held, "py_func", held))
+        return Path(kept._cache_file._index_path).is_file()
+
+
+def step_of(name: str, function: Callable[..., Any], build: Callable[[], object]) -> Step:
+    """Return the step that compiles `function`, which stands in its module under its own name."""
+    return Step(name, function.__module__, function.__name__, build)
+
+
+def pending() -> list[Step]:
+    """List the kernels not compiled in this process yet."""
     return [
-        (name, partial(dispatcher.compile, args))
+        step_of(name, dispatcher.py_func, partial(dispatcher.compile, args))
         for name, dispatcher, args in _kernels
         if not dispatcher.signatures
     ]
 
 
-def compile_cfunc(function: Callable[..., Any], signature: Any) -> Any:
-    """Compile `function` to a C callback and keep the machine code."""
+@contextmanager
+def _level(wanted: int) -> Iterator[None]:
+    """Optimise at a level, unless the environment says at which."""
+    config: Any = _untyped.core.config
+    before = config.OPT
+    if "NUMBA_OPT" not in os.environ:
+        config.OPT = type(before)(wanted)
+    try:
+        yield
+    finally:
+        config.OPT = before
+
+
+def compile_cfunc(function: Callable[..., Any], signature: Any, *, hard: bool = True) -> Any:
+    """Compile `function` to a C callback and keep the machine code.
+
+    Not `hard`, it is optimised at level 2: on long functions that inline much, level 3 takes up to five times
+    as long and gains nothing that can be measured (docs/adr/0003).
+    """
     args, returns = _untyped.core.sigutils.normalize_signature(signature)
     options = {k: v for k, v in OPTIONS.items() if k != "nogil"}
     compiled: Any = _untyped.core.ccallback.CFunc(function, (args, returns), locals={}, options=options)
     if cache_folder() is not None:
         compiled._cache = _new_cache(function)
-    compiled.compile()
+    with _level(3 if hard else 2):
+        compiled.compile()
     return compiled

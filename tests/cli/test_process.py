@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -185,23 +187,16 @@ def test_warnings_are_notes(tmp_path: Path, small_file: Path) -> None:
 
 
 @pytest.mark.parametrize("always", [True, False])
-def test_every_step_is_taken_once_and_in_order(always: bool, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("kept", [5, 3])
+def test_steps_are_taken_once_and_in_order(
+    kept: int, always: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What has to be compiled is announced."""
     taken: list[int] = []
-    compile_steps([(str(k), lambda k=k: taken.append(k)) for k in range(5)], always=always)
+    todo: Any = [
+        SimpleNamespace(is_kept=k < kept, module="here", function=str(k), build=lambda k=k: taken.append(k))
+        for k in range(5)
+    ]
+    compile_steps(todo, always=always)
     assert taken == [0, 1, 2, 3, 4]
-    assert capfd.readouterr().err == ""
-
-
-def test_slow_steps_are_announced(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    from depthscope.cli import warmup
-
-    monkeypatch.setattr(warmup, "PATIENCE", 0.01)
-    taken: list[int] = []
-
-    def slow(k: int) -> None:
-        time.sleep(0.02)
-        taken.append(k)
-
-    compile_steps([(str(k), lambda k=k: slow(k)) for k in range(3)])
-    assert taken == [0, 1, 2]
-    assert capfd.readouterr().err.count("compiling kernels") == 1
+    assert capfd.readouterr().err.count("compiling kernels, once: 2 of 5") == (kept == 3)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -91,14 +92,18 @@ def own_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 def test_kernels(own_cache: pytest.MonkeyPatch, tmp_path: Path) -> None:
     own_cache.setenv("DEPTHSCOPE_CACHE_DIR", str(tmp_path))
-    cache, kernels = checks.check_kernels(lambda: [("a", lambda: None), ("b", lambda: None)])
+    loaded: list[str] = []
+    steps: Any = [SimpleNamespace(is_kept=True, build=lambda name=name: loaded.append(name)) for name in "ab"]
+    cache, kernels = checks.check_kernels(lambda: steps)
     assert (cache.status, kernels.status) == ("ok", "ok")
     assert str(tmp_path) in cache.finding and "2 loaded" in kernels.finding
+    assert loaded == ["a", "b"]
 
 
 def test_kernels_that_must_be_compiled(own_cache: pytest.MonkeyPatch, tmp_path: Path) -> None:
     own_cache.setenv("DEPTHSCOPE_CACHE_DIR", str(tmp_path))
-    _, kernels = checks.check_kernels(lambda: [("slow", lambda: time.sleep(2.6)), ("b", lambda: None)])
+    steps: Any = [SimpleNamespace(is_kept=kept, build=pytest.fail) for kept in (True, False)]
+    _, kernels = checks.check_kernels(lambda: steps)
     assert kernels.status == "warn" and "warmup" in kernels.advice and "1 of 2" in kernels.finding
 
 

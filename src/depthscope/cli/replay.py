@@ -71,7 +71,6 @@ def serve_page(
     """
     pace = speed_of(speed)
     options: dict[str, Any] = {"tick": increment(tick, "--tick"), "lot": increment(lot, "--lot")}
-    from depthscope.cli.beside import compiling
     from depthscope.market.calendars import parse_calendars
     from depthscope.ops.logs import setup_logging
     from depthscope.runtime.models import model_named
@@ -89,9 +88,7 @@ def serve_page(
         model=model,
         calendars=calendars,
     )
-    # The session compiles the engine while the generator's kernels are compiled beside it.
-    kernels = ["depthscope.venues.synthetic_kernel"] if mode == "demo" else []
-    with setup_logging(preferences.log_level, preferences.log_file), compiling(kernels):
+    with setup_logging(preferences.log_level, preferences.log_file):
         serve_market(session, preferences, port, no_open)
 
 

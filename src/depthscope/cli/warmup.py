@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 from depthscope.cli.common import Debug, Json, print_json, progress, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-Step = tuple[str, "Callable[[], object]"]
-
-PATIENCE = 2.5  # seconds: loading kept machine code takes less, compiling a good deal more
+    from depthscope.jit import Step
 
 
 def steps(
@@ -50,27 +48,20 @@ def steps(
 
 
 def compile_steps(todo: Sequence[Step], *, always: bool = False) -> None:
-    """Compile, with a progress bar once it takes long (or `always`).
+    """Compile on every core, with a progress bar where something is not kept yet (or `always`).
 
     Machine code kept from an earlier run is only loaded, which takes a fraction of a second.
     """
-    from time import monotonic
+    from depthscope.runtime.compiling import compile_all
 
-    start, said = monotonic(), False
-    remaining = iter(enumerate(todo))
-    if not always:
-        for _, (_, build) in remaining:
-            build()
-            if monotonic() - start > PATIENCE:
-                break
-    with progress("compiling kernels (once)") as advance:
-        for done, (_, build) in remaining:
-            if not said and not sys.stderr.isatty() and monotonic() - start > PATIENCE:
-                say("compiling kernels, once: two minutes or so …")
-                said = True
-            advance(done, len(todo))
-            build()
-            advance(done + 1, len(todo))
+    cold = sum(not step.is_kept for step in todo)
+    if cold and not sys.stderr.isatty():
+        say(f"compiling kernels, once: {cold} of {len(todo)}; all of them take a minute or two …")
+    if cold or always:
+        with progress("compiling kernels (once)") as advance:
+            compile_all(todo, advance)
+    else:
+        compile_all(todo)
 
 
 def warm(
@@ -99,22 +90,14 @@ def warmup(json: Json = False, debug: Debug = False) -> None:
     from time import monotonic
 
     from depthscope import jit
-    from depthscope.cli.beside import PATIENCE as PATIENCE_BESIDE
-    from depthscope.cli.beside import compiling
     from depthscope.runtime.formats import KERNELS
 
     start = monotonic()
-    with compiling(KERNELS) as beside:
-        todo = steps()
-        compile_steps(todo, always=True)
-        if beside is not None:
-            beside.join(PATIENCE_BESIDE)
-        rest = steps(modules=KERNELS)
-        compile_steps(rest, always=True)
-    ready = {name for name, _ in (*todo, *rest)}
+    todo = steps(modules=KERNELS)
+    compile_steps(todo, always=True)
     folder = jit.cache_folder()
     report: dict[str, Any] = {
-        "compiled": len(ready),
+        "compiled": len(todo),
         "seconds": round(monotonic() - start, 3),
         "cache": None if folder is None else str(folder),
     }

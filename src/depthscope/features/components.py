@@ -31,7 +31,8 @@ RESERVE: Final = 32_768  # entries; instruments of the synthetic market at twice
 @cache
 def compiled(update: Callable[..., Any]) -> Any:
     """Compiled form of a component's function."""
-    return jit.compile_cfunc(update, SIGNATURE)
+    has_columns = "OUT" in update.__globals__  # a feature: what detectors cost lies elsewhere
+    return jit.compile_cfunc(update, SIGNATURE, hard=has_columns)
 
 
 def settled(members: Iterable[Component], given: Mapping[str, Setting]) -> dict[str, Any]:

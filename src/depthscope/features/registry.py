@@ -11,12 +11,14 @@ from depthscope.errors import UnknownName
 from depthscope.features import FEATURES
 from depthscope.features.components import compiled
 from depthscope.features.kit import Feature
+from depthscope.jit import step_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from types import ModuleType
 
     from depthscope.features.kit import Component
+    from depthscope.jit import Step
 
 __all__ = ["all_features", "feature", "pending", "register", "select"]
 
@@ -81,6 +83,6 @@ def select(names: Iterable[str] | None) -> tuple[Feature, ...]:
     return tuple(f for f in all_features() if f.name in wanted)
 
 
-def pending(features: Iterable[Component]) -> list[tuple[str, Callable[[], object]]]:
-    """Compilations features or detectors still need, each with a call that does it."""
-    return [(f.name, partial(compiled, f.update)) for f in features]
+def pending(features: Iterable[Component]) -> list[Step]:
+    """Compilations features or detectors need."""
+    return [step_of(f.name, f.update, partial(compiled, f.update)) for f in features]

@@ -28,6 +28,8 @@ from depthscope.storage.space import SpaceLevel, SpaceLimits, space_level
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from depthscope.jit import Step
+
 __all__ = [
     "check_assets",
     "check_clock",
@@ -117,14 +119,13 @@ def _pins(path: Path) -> dict[str, str]:
     return {name: pinned for name, _, pinned in found}
 
 
-def check_kernels(steps: Callable[[], Sequence[tuple[str, Callable[[], object]]]]) -> Iterator[Check]:
+def check_kernels(steps: Callable[[], Sequence[Step]]) -> Iterator[Check]:
     """Where compiled kernels are kept, and whether they are ready.
 
     Parameters
     ----------
     steps : callable
-        Lists what is not loaded in this process yet, each with a call that loads or compiles it.
-        The first that has to be compiled ends the check.
+        Lists what is not loaded in this process yet. It is loaded where all of it is kept.
     """
     import warnings
 
@@ -145,17 +146,17 @@ def check_kernels(steps: Callable[[], Sequence[tuple[str, Callable[[], object]]]
         return
     yield Check("kernel cache", "ok", f"Kept in {folder}.")
     todo, began = steps(), time.monotonic()
-    patience = 2.5  # loading all of them takes less, compiling a single one more
-    for done, (_, build) in enumerate(todo):
-        build()
-        if time.monotonic() - began > patience:
-            yield Check(
-                "kernels",
-                "warn",
-                f"{done + 1} of {len(todo)} were ready or compiled in {time.monotonic() - began:.1f} s.",
-                "Run `depthscope warmup` once: it takes two minutes or so, later starts take a second.",
-            )
-            return
+    kept = sum(step.is_kept for step in todo)
+    if kept < len(todo):
+        yield Check(
+            "kernels",
+            "warn",
+            f"{kept} of {len(todo)} are compiled.",
+            "Run `depthscope warmup` once: it takes a minute or two, later starts take a second.",
+        )
+        return
+    for step in todo:
+        step.build()
     yield Check("kernels", "ok", f"{len(todo)} loaded in {time.monotonic() - began:.1f} s.")
 
 

@@ -24,6 +24,7 @@ from depthscope.market.events import empty_events
 from depthscope.market.inputs import Input, Kind
 from depthscope.market.source import instrument_of
 from depthscope.runtime.clock import SystemClock
+from depthscope.runtime.compiling import compile_all
 from depthscope.runtime.machines import feed_for
 from depthscope.storage.capture import CaptureWriter
 from depthscope.storage.redaction import redacted
@@ -122,8 +123,7 @@ class LiveFeed:
 
     def start(self) -> None:
         """Connect, in the thread; what decodes is compiled first."""
-        for _, build in jit.pending():
-            build()
+        compile_all(jit.pending())
         self._thread.start()
 
     def stop(self, timeout: float = PATIENCE) -> None:

@@ -162,17 +162,19 @@ class Market(ABC):
         import depthscope.engine  # noqa: F401 - numba: only once the page is being served
         from depthscope import jit
         from depthscope.features.registry import pending
+        from depthscope.runtime.compiling import compile_all
         from depthscope.signals.members import members_of
 
         options = self._engine_options()
         members = members_of(options["features"], options["detectors"], "medium", options["signal"])
         todo = [*jit.pending(), *pending(members)]
-        for done, (_, build) in enumerate(todo):
-            self._set(warm=("preparing the engine", done, len(todo)))
-            if self._cancelled:
-                raise BookUnavailable("The session was closed before its engine was ready.")
-            build()
+        compile_all(todo, self._tell_warm)
         self._set(warm=("building the opening book", len(todo), len(todo)))
+
+    def _tell_warm(self, done: int, total: int) -> None:
+        self._set(warm=("preparing the engine", done, total))
+        if self._cancelled:
+            raise BookUnavailable("The session was closed before its engine was ready.")
 
     def _make_engine(self) -> Engine:
         from depthscope.engine import Engine
