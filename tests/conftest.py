@@ -19,8 +19,8 @@ settings.register_profile("usual", deadline=None)
 settings.register_profile("nightly", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
-# Slow references are made of many small objects that live long: at its usual pace the collector of cycles, which
-# there are few of, took up to a quarter of their time.
+# Slow references are made of many small objects that live long: at its usual pace the collector of cycles, of
+# which there are few, took up to a quarter of their time.
 gc.set_threshold(50_000, 20, 20)
 
 # Programs under test run as a user's do: output is buffered, and Ctrl+C or a closed terminal is heard, though
