@@ -52,7 +52,9 @@ def data_dir() -> Path:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what talks to a real venue, unless it is asked for: ``-m integration``."""
+    """Begin with the browser, and leave out what talks to a real venue: ``-m integration`` asks for it."""
+    # One worker drives the browser, and mostly waits: begun last, it would be waited for alone.
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
     if "integration" in (config.option.markexpr or ""):
         return
     outside = [item for item in items if item.get_closest_marker("integration")]

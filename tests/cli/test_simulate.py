@@ -90,6 +90,8 @@ def test_json_for_machines(tmp_path: Path) -> None:
         (["binance", "--symbols", "NOSUCH"], "NOSUCH"),
         (["binance", "--symbols", "SYNBTC=X,SYNES=X"], "once"),
         (["binance", "--symbols", ","], "once"),
+        (["binance", "--symbols", "SYNES=x@y"], "'@' would mean something else"),
+        (["binance", "--symbols", "SYNES=x y"], "' ' would mean something else"),
         (["binance", "--fault", "nonsense"], "nonsense"),
         (["binance", "--fault", "drop:NOSUCH@5s"], "NOSUCH"),
         (["binance", "--speed", "fast"], "0.1 to 1000"),

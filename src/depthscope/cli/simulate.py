@@ -98,6 +98,11 @@ def _symbols(text: str | None) -> dict[str, str] | None:
         name = name or symbol
         if not symbol or name in found.values() or symbol in found:
             raise ConfigError(f"--symbols {text!r}: write each name once, separated by commas.")
+        if held := sorted({c for c in name if c in "@/!?&#=%" or c.isspace()}):
+            raise ConfigError(
+                f"--symbols {item!r}: the name {name!r} stands in names of streams and in addresses, where "
+                f"{' '.join(map(repr, held))} would mean something else; leave it out."
+            )
         found[symbol] = name
     return found
 
