@@ -12,6 +12,7 @@ import hashlib
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -316,17 +317,21 @@ def pending() -> list[Step]:
     ]
 
 
+_one_level = threading.RLock()  # numba's level is the process's: another thread would take ours for its own
+
+
 @contextmanager
 def _level(wanted: int) -> Iterator[None]:
     """Optimise at a level, unless the environment says at which."""
     config: Any = _untyped.core.config
-    before = config.OPT
-    if "NUMBA_OPT" not in os.environ:
-        config.OPT = type(before)(wanted)
-    try:
-        yield
-    finally:
-        config.OPT = before
+    with _one_level:
+        before = config.OPT
+        if "NUMBA_OPT" not in os.environ:
+            config.OPT = type(before)(wanted)
+        try:
+            yield
+        finally:
+            config.OPT = before
 
 
 def compile_cfunc(function: Callable[..., Any], signature: Any, *, hard: bool = True) -> Any:

@@ -32,7 +32,9 @@ started = []
 
 class Popen(subprocess.Popen):
     def __init__(self, command, **more):
-        super().__init__([*command[:1], "-c", instead, *command[3:]] if instead else command, **more)
+        if instead == "none":
+            raise BlockingIOError("no more processes")
+        super().__init__([*command[:1], "-c", instead, *command[4:]] if instead else command, **more)
         started.append(self.pid)
         print(self.pid, flush=True)
 
@@ -69,7 +71,7 @@ print(json.dumps({
 
 
 def drive(
-    folder: Path, cores: int, instead: str = "", manner: str = "", **environ: str
+    folder: Path, cores: int, instead: str = "", manner: str = "", cwd: str = "", **environ: str
 ) -> subprocess.Popen[str]:
     """Start the driver in an empty folder, with a cache and a folder for temporary files of its own."""
     (folder / "many.py").write_text(MODULE)
@@ -81,7 +83,7 @@ def drive(
         "DEPTHSCOPE_CACHE_DIR": str(folder / "cache"), "TMPDIR": str(folder / "tmp"),
     } | environ  # fmt: skip
     command = [sys.executable, str(folder / "driver.py"), str(cores), instead, manner]
-    return subprocess.Popen(command, env=surroundings, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=folder / cwd, env=surroundings, stdout=subprocess.PIPE, text=True)
 
 
 def result(process: subprocess.Popen[str]) -> tuple[list[int], dict[str, Any]]:
@@ -105,7 +107,10 @@ def check(found: dict[str, Any]) -> None:
 
 
 def test_helpers_compile_a_part(tmp_path: Path) -> None:
-    process = drive(tmp_path, 3, manner="wait")
+    """Also where it is run in a folder with files that are called like modules."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "numba.py").write_text("raise SystemExit('not the compiler')")
+    process = drive(tmp_path, 3, manner="wait", cwd="here")
     pids, found = result(process)
     check(found)
     assert len(pids) == 2, "a process for every core"
@@ -143,6 +148,12 @@ def test_alone_where_help_is_of_no_use(tmp_path: Path, cores: int, cache: str) -
     assert pids == []
     assert found["answers"] == [1 + k for k in range(COUNT)]
     assert found["after"] == [not cache] * COUNT
+
+
+def test_alone_where_no_process_can_be_started(tmp_path: Path) -> None:
+    pids, found = result(drive(tmp_path, 3, "none"))
+    check(found)
+    assert (pids, found["mine"]) == ([], COUNT)
 
 
 def test_helpers_end_with_a_caller_that_fails(tmp_path: Path) -> None:

@@ -173,6 +173,8 @@ def check_threads(threads: int = 2, environ: Mapping[str, str] | None = None) ->
     environ = os.environ if environ is None else environ
     import numba
 
+    from depthscope.runtime.compiling import cores
+
     if environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         yield Check(
             "threads",
@@ -181,9 +183,9 @@ def check_threads(threads: int = 2, environ: Mapping[str, str] | None = None) ->
             "Unset NUMBA_DISABLE_JIT.",
         )
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    text = f"{cores} cores, setting threads = {threads}, numba {numba.__version__}."
-    if threads > cores:
+    have = cores()
+    text = f"{have} cores, setting threads = {threads}, numba {numba.__version__}."
+    if threads > have:
         yield Check(
             "threads", "warn", text, "Set threads = 1: two threads on one core only get in each other's way."
         )

@@ -14,7 +14,7 @@ import subprocess  # nosec B404
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -90,13 +90,17 @@ class _Crew:
         if folder is not None:
             lines = [f"{step.module} {step.function}\n" for step in reversed(cold)]
             (folder / LIST).write_text("".join(lines), encoding="utf-8")
-            command = [sys.executable, "-m", __name__, str(folder), str(os.getpid())]
+            # -P: a file of the folder it is run in must not stand for a module.
+            command = [sys.executable, "-P", "-m", __name__, str(folder), str(os.getpid())]
             nowhere = subprocess.DEVNULL
-            for _ in range(helpers):
-                process = subprocess.Popen(  # noqa: S603 - this program, and no shell  # nosec B603
-                    command, stdin=nowhere, stdout=nowhere, stderr=nowhere
-                )
-                self._processes.append(process)
+            with suppress(
+                OSError
+            ):  # no more processes, or no interpreter to start: as many help as there are
+                for _ in range(helpers):
+                    process = subprocess.Popen(  # noqa: S603 - this program, and no shell  # nosec B603
+                        command, stdin=nowhere, stdout=nowhere, stderr=nowhere
+                    )
+                    self._processes.append(process)
 
     @property
     def done(self) -> int:
