@@ -10,7 +10,7 @@ from depthscope.book import state as s
 from depthscope.book.levels import far_size_at, in_ladder, next_row, set_far, set_ladder, tick_of
 from depthscope.book.memory import bitmap_of, context_of, counts_of, matches_of, sizes_of, trace_of
 from depthscope.book.primitives import U1, count_better, natural
-from depthscope.book.tops import show_book, show_event, trace_bit
+from depthscope.book.tops import READ_AGAIN, shift_size, show_book, show_event, trace_bit
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import ASK, BID, LEVEL, SNAPSHOT, TOB, UNDEF_PRICE
 from depthscope.market.layouts import NEAR_LEVELS, OFI_LEVELS
@@ -30,27 +30,46 @@ def count_change(book: Any, side: Int, nearer: Any, delta: Int) -> None:
 
 
 @hot
-def noted(c: Any, book: Any, side: Int, price: Int, old: Int, new: Int, live: Any) -> None:
+def noted(c: Any, book: Any, side: Int, price: Int, old: Int, new: Int, live: Any, alone: Any) -> Int:
     """Note what a level change does to the cached top of book, settled at LAST; `live`: add it up too.
 
-    Mode of a side 0: nothing yet; 1: `delta` lots at cached `level`; 2: it must be read again from
-    `level` on (levels better than every change stay as they are).
+    C_G_SEEN has a bit for a side with something noted, and one (READ_AGAIN) for a side that must be
+    read again from its C_G_LEVEL on: levels better than every change stay as they are. Until then
+    changes of a level that was there and stays are listed, and need no reading. Where the record is
+    its whole group (`alone`) they are settled at once; returns the level-1 OFI of that.
     """
     rank = count_better(book.top_price, side, price)
     if rank == OFI_LEVELS:
-        return
+        return np.int64(0)
     if live:
         count_change(book, side, rank < NEAR_LEVELS[0], new - old)
-    mode, level = natural(s.C_G_MODE + side), natural(s.C_G_LEVEL + side)
-    seen = c[mode]
+    seen = c[s.C_G_SEEN]
     # A level that was there, on a side not to be read again, is the cached one.
-    if old != 0 and new != 0 and seen != 2 and (seen == 0 or c[level] == rank):
-        c[mode] = 1
-        c[level] = rank
-        c[natural(s.C_G_DELTA + side)] += new - old
+    if old != 0 and new != 0 and not seen & (READ_AGAIN << side):
+        if alone:
+            return shift_size(book, side, rank, new - old, min(book.top_n[0], book.top_n[1]))
+        n = c[s.C_G_N]
+        if n < s.PENDING:
+            c[s.C_G_SEEN] = seen | (1 << side)
+            c[s.C_G_N] = n + 1
+            at = natural(s.C_G_PENDING + 3 * n)
+            c[at], c[at + 1], c[at + 2] = side, rank, new - old
+            return np.int64(0)
+    read_again(c, side, rank)
+    return np.int64(0)
+
+
+@njit
+def read_again(c: Any, side: Int, rank: Int) -> None:
+    """Note that a side of the cached top must be read again, from `rank` or from what is noted already."""
+    if c[s.C_G_SEEN] & (READ_AGAIN << side):
+        rank = min(rank, c[s.C_G_LEVEL + side])
     else:
-        c[mode] = 2
-        c[level] = rank if seen == 0 else min(c[level], rank)
+        for k in range(c[s.C_G_N]):
+            if c[s.C_G_PENDING + 3 * k] == side:
+                rank = min(rank, c[s.C_G_PENDING + 3 * k + 1])
+    c[s.C_G_LEVEL + side] = rank
+    c[s.C_G_SEEN] |= (READ_AGAIN | 1) << side
 
 
 @njit
@@ -175,9 +194,7 @@ def note_lowest(c: Any, book: Any, side: Int, key: Int) -> None:
     """Note the best of several changed levels of a side (`key`, or NOTHING)."""
     rank = count_better(book.top_price, side, key ^ -side)
     if key != NOTHING and rank < OFI_LEVELS:
-        mode, level = natural(s.C_G_MODE + side), natural(s.C_G_LEVEL + side)
-        c[level] = rank if c[mode] == 0 else min(c[level], rank)
-        c[mode] = 2
+        read_again(c, side, rank)
 
 
 @hot
@@ -196,3 +213,32 @@ def room(m: Int, book: Any, slot: Int, side: Int, price: Int, tick: Int) -> Int:
         c[s.C_NEED_SIDE] = side
         return s.NEED_FAR
     return s.DONE
+
+
+@njit
+def wants_recentre(m: Int, book: Any, slot: Int) -> bool:
+    """Whether the best prices have left the inner half of the ladder, or it is too narrow."""
+    bids, asks = book.top_n[0], book.top_n[1]
+    if book.width == 0 or (bids == 0 and asks == 0):
+        return False
+    middle = book.base + (book.width >> 1)
+    quarter = book.width >> 2
+    bid = tick_of(book, book.top_price[0, 0]) if bids else np.int64(0)
+    ask = tick_of(book, book.top_price[1, 0]) if asks else np.int64(0)
+    if bids and asks:
+        if ask - bid < (book.width >> 1):
+            target = (bid + ask) >> 1
+        elif abs(bid - middle) <= quarter or abs(ask - middle) <= quarter:
+            target = middle  # a stub quote far away must not drag the ladder with it
+        else:
+            target = bid
+    else:
+        target = bid if bids else ask
+    grow = book.far_ops > 2048 and book.width < s.MAX_WIDTH
+    if abs(target - middle) > quarter or grow:
+        c = context_of(m)
+        c[s.C_NEED_SLOT] = slot
+        c[s.C_NEED_TICK] = target
+        c[s.C_NEED_WIDTH] = min(book.width * 4, s.MAX_WIDTH) if grow else book.width
+        return True
+    return False

@@ -13,7 +13,7 @@ import numpy as np
 
 from depthscope.book import state as s
 from depthscope.book.aggressor import forget_ticks, keep_quote, sign_trade
-from depthscope.book.changes import apply_levels, change, noted, room, set_level
+from depthscope.book.changes import apply_levels, change, noted, read_again, room, set_level, wants_recentre
 from depthscope.book.levels import tick_of
 from depthscope.book.memory import (
     big_sizes_of,
@@ -28,9 +28,25 @@ from depthscope.book.memory import (
     trace_of,
 )
 from depthscope.book.orders import clear_book, clear_side, pack, release, unpack
-from depthscope.book.primitives import BIG, GOLD, SIZE_MASK, U0, U1, U33, find, natural, prefetch, remove
+from depthscope.book.plain import apply_plain, is_plain, takes_plain
+from depthscope.book.primitives import (
+    AHEAD,
+    BIG,
+    FAR_AHEAD,
+    GOLD,
+    SIZE_MASK,
+    U0,
+    U1,
+    U33,
+    ask_for,
+    find,
+    group_end,
+    natural,
+    prefetch,
+    remove,
+)
 from depthscope.book.rows import due_rows, emit, trade
-from depthscope.book.tops import reread, settle, show_book, show_event, show_flow, trace_bit
+from depthscope.book.tops import READ_AGAIN, reread, settle, show_book, show_event, show_group, trace_bit
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import (
     ADD,
@@ -39,7 +55,6 @@ from depthscope.market.events import (
     CANCEL,
     CLEAR,
     FILL,
-    LAST,
     LEVEL,
     LOST,
     MODIFY,
@@ -51,47 +66,9 @@ from depthscope.market.events import (
     TRADE,
     UNDEF_PRICE,
 )
-from depthscope.market.layouts import LIVE, OFI_LEVELS, STALE, SYNCING, TRACE_FLOW, TRACE_GROUPS
+from depthscope.market.layouts import LIVE, STALE, SYNCING, TRACE_FLOW, TRACE_GROUPS
 
 U40 = np.uint64(40)
-AHEAD = 12  # records between asking for an order's cache line and using it
-FAR_AHEAD = 40  # and for the record itself
-
-# Bits of C_G_FLAGS, what the open group contains.
-G_RESTART = 1  # flow imbalance starts anew
-G_LOST = 2
-G_CLEAR = 4
-G_BOOK = 8  # anything that may change the book
-G_TOP = 16  # a best price may have moved
-
-
-@njit
-def wants_recentre(m: Int, book: Any, slot: Int) -> bool:
-    """Whether the best prices have left the inner half of the ladder, or it is too narrow."""
-    bids, asks = book.top_n[0], book.top_n[1]
-    if book.width == 0 or (bids == 0 and asks == 0):
-        return False
-    middle = book.base + (book.width >> 1)
-    quarter = book.width >> 2
-    bid = tick_of(book, book.top_price[0, 0]) if bids else np.int64(0)
-    ask = tick_of(book, book.top_price[1, 0]) if asks else np.int64(0)
-    if bids and asks:
-        if ask - bid < (book.width >> 1):
-            target = (bid + ask) >> 1
-        elif abs(bid - middle) <= quarter or abs(ask - middle) <= quarter:
-            target = middle  # a stub quote far away must not drag the ladder with it
-        else:
-            target = bid
-    else:
-        target = bid if bids else ask
-    grow = book.far_ops > 2048 and book.width < s.MAX_WIDTH
-    if abs(target - middle) > quarter or grow:
-        c = context_of(m)
-        c[s.C_NEED_SLOT] = slot
-        c[s.C_NEED_TICK] = target
-        c[s.C_NEED_WIDTH] = min(book.width * 4, s.MAX_WIDTH) if grow else book.width
-        return True
-    return False
 
 
 @hot
@@ -161,18 +138,20 @@ def advance(m: Int, events: Any) -> Int:
         if not is_open:
             # ---- find the end of the group, its instrument and its time
             head = events[natural(i)]
-            end = i
-            whole = True
-            while not events[natural(end)].flags & LAST:
-                end += 1
-                if (
-                    end >= n
-                    or events[natural(end)].instrument_id != head.instrument_id
-                    or events[natural(end)].publisher != head.publisher
-                ):
-                    whole = False
-                    break
-            if not whole:
+            if step > 0 and is_plain(head):
+                slot = find_slot(m, (np.int64(head.publisher) << 32) | np.int64(head.instrument_id))
+                if slot >= 0 and takes_plain(books[natural(slot)]):
+                    i, trace_n, status, is_open = apply_plain(
+                        m, books[natural(slot)], slot, events, i, n, trace_n
+                    )
+                    if status != s.DONE or i == n:
+                        break
+                    if is_open:
+                        end, ts, flags = c[s.C_END], c[s.C_TS], c[s.C_G_FLAGS]
+                        continue
+                    head = events[natural(i)]
+            end = group_end(events, i, n)
+            if end < 0:
                 status = s.REGROUP
                 break
             slot = find_slot(m, (np.int64(head.publisher) << 32) | np.int64(head.instrument_id))
@@ -191,8 +170,7 @@ def advance(m: Int, events: Any) -> Int:
                 continue
             is_open = True
             flags = np.int64(0)
-            for k in range(2):
-                c[s.C_G_MODE + k] = c[s.C_G_LEVEL + k] = c[s.C_G_DELTA + k] = 0
+            c[s.C_G_SEEN] = c[s.C_G_N] = 0
         book = books[natural(slot)]
         first_row = book.table
         rows = np.int64(1) << book.bits
@@ -206,10 +184,10 @@ def advance(m: Int, events: Any) -> Int:
             event = events[natural(i)]
             if event.action == LEVEL:
                 stop = min(end, i + trace_cap - trace_n - 1) if level_rows else end
-                live = book.state == LIVE and flags & G_RESTART == 0
+                live = book.state == LIVE and flags & s.G_RESTART == 0
                 reached = apply_levels(m, book, slot, ts, events, i, stop, end, trace_n, live)
                 if reached > i:
-                    flags |= G_BOOK
+                    flags |= s.G_BOOK
                     trace_n += min(reached, end) - i if level_rows else 0
                     i = reached
                     action, resting = events[natural(i - 1)].action, events[natural(i - 1)].side
@@ -217,8 +195,7 @@ def advance(m: Int, events: Any) -> Int:
                     continue
             prefetch(events, i + FAR_AHEAD)
             if i + AHEAD < n:
-                ahead = events[natural(i + AHEAD)].order_id
-                prefetch(table, first_row + np.int64((ahead * GOLD) >> shift))
+                ask_for(table, first_row, shift, events[natural(i + AHEAD)].order_id)
             action = event.action
             before_price = np.int64(UNDEF_PRICE)
             before_size = np.int64(0)
@@ -232,8 +209,8 @@ def advance(m: Int, events: Any) -> Int:
             levelled = False  # the change has been made, `old` and `new` are known
             kind: Int = np.int64(action)
             if event.flags & SNAPSHOT:
-                flags |= G_RESTART
-            live = book.state == LIVE and flags & G_RESTART == 0
+                flags |= s.G_RESTART
+            live = book.state == LIVE and flags & s.G_RESTART == 0
             if action == ADD and event.flags & TOB:
                 kind = LEVEL  # its side's best quote, not an order: its id means nothing
             if kind == ADD or kind == MODIFY or kind == CANCEL or kind == FILL:
@@ -247,7 +224,7 @@ def advance(m: Int, events: Any) -> Int:
                 if kind == FILL:
                     pass
                 elif kind == CANCEL or (kind == MODIFY and event.size == 0 and known):
-                    flags |= G_BOOK
+                    flags |= s.G_BOOK
                     lots = event.size if kind == CANCEL else before_size
                     if not known:
                         book.unknown_cancel += 1
@@ -274,7 +251,7 @@ def advance(m: Int, events: Any) -> Int:
                         changes = 1
                         resting = np.uint8(BID) if side == 0 else np.uint8(ASK)
                 else:
-                    flags |= G_BOOK
+                    flags |= s.G_BOOK
                     side_2 = side_of(event.side)
                     if side_2 < 0 and kind == MODIFY and known:
                         side_2 = side
@@ -333,7 +310,7 @@ def advance(m: Int, events: Any) -> Int:
                 else:  # told by the snapshot a stream opens with: when it was made is unknown
                     action = np.uint8(NONE)
             elif kind == LEVEL or (kind == QUOTE and book.l1):
-                flags |= G_BOOK
+                flags |= s.G_BOOK
                 price = event.price
                 side = side_of(event.side)
                 empties = (action != LEVEL and price == UNDEF_PRICE) or (action == QUOTE and event.size == 0)
@@ -354,12 +331,11 @@ def advance(m: Int, events: Any) -> Int:
                             book.off_tick += 1
                     if action != LEVEL or event.flags & TOB:
                         live = False  # the quote replaces its side: nobody added or removed anything
-                        mode = c[s.C_G_MODE + side]
+                        fresh = not c[s.C_G_SEEN] & (1 << side)
                         same = book.top_n[side] == 1 and book.top_price[side, 0] == price and book.live == 0
-                        if empties or mode != 0 or not same:
+                        if empties or not (fresh and same):
                             clear_side(m, book, side)
-                            c[s.C_G_MODE + side] = 2
-                            c[s.C_G_LEVEL + side] = 0
+                            read_again(c, side, np.int64(0))
                     if not empties:
                         old, new = set_level(
                             m, book, side, price, event.size, np.int64(0 if action == ADD else event.aux)
@@ -367,14 +343,14 @@ def advance(m: Int, events: Any) -> Int:
                         levelled = True
                         changes = 1 if old != new else 0
             elif kind == CLEAR:
-                flags |= G_RESTART | G_CLEAR | G_BOOK
+                flags |= s.G_RESTART | s.G_CLEAR | s.G_BOOK
                 book.clears += 1
                 book.incomplete = 0
                 clear_book(m, book)
-                c[s.C_G_MODE] = c[s.C_G_MODE + 1] = 2
-                c[s.C_G_LEVEL] = c[s.C_G_LEVEL + 1] = 0
+                read_again(c, np.int64(0), np.int64(0))
+                read_again(c, np.int64(1), np.int64(0))
             elif kind == LOST:
-                flags |= G_RESTART | G_LOST
+                flags |= s.G_RESTART | s.G_LOST
                 book.gaps += 1
                 forget_ticks(book)
             elif kind != NONE and kind != STATUS and kind != QUOTE:
@@ -383,7 +359,7 @@ def advance(m: Int, events: Any) -> Int:
                 changes -= 1
                 if not levelled:
                     old, new = change(m, book, sizes, counts, side, price, tick, lots, orders)
-                noted(c, book, side, price, old, new, live)
+                noted(c, book, side, price, old, new, live, False)
                 side, price, tick, lots, orders = side_2, price_2, tick_2, lots_2, orders_2
             if i != end and traced & trace_bit(np.int64(action)):
                 t = trace[natural(trace_n)]
@@ -399,23 +375,22 @@ def advance(m: Int, events: Any) -> Int:
         snapshot = (tail.flags & SNAPSHOT) != 0
         first_ofi = np.int64(0)
         if flags:
-            if flags & G_LOST:
+            if flags & s.G_LOST:
                 book.state = STALE
-            if flags & G_BOOK:
+            if flags & s.G_BOOK:
                 book.touched = 1
-                if (flags & G_CLEAR and not flags & G_LOST) or snapshot or book.state == SYNCING:
+                if (flags & s.G_CLEAR and not flags & s.G_LOST) or snapshot or book.state == SYNCING:
                     book.state = LIVE
-            restart = (flags & G_RESTART) != 0
-            modes = c[s.C_G_MODE] | c[s.C_G_MODE + 1]
-            if restart or modes >= 2:
-                flags |= G_TOP
+            restart = (flags & s.G_RESTART) != 0
+            if restart or c[s.C_G_SEEN] >= READ_AGAIN:
+                flags |= s.G_TOP
                 first_ofi = reread(m, book, restart)
-            elif modes:
+            else:
                 first_ofi = settle(c, book)
             if book.top_n[0] and book.top_n[1] and book.top_price[0, 0] >= book.top_price[1, 0]:
                 book.crossed += 1
         if book.infers:
-            keep_quote(m, book, tail.ts_event, (flags & G_RESTART) != 0)
+            keep_quote(m, book, tail.ts_event, (flags & s.G_RESTART) != 0)
         if snapshot:
             book.snapshots += 1
         book.row_groups += 1
@@ -431,14 +406,11 @@ def advance(m: Int, events: Any) -> Int:
         flow = np.int64(TRACE_FLOW) if first_ofi != 0 else np.int64(0)
         matched = trace_bit(np.int64(action)) | flow | np.int64(TRACE_GROUPS)
         if traced & matched:
-            t = trace[natural(trace_n)]
-            show_event(t, ts, end, slot, action, resting, before_price, before_size, after_size)
-            show_book(t, book, first_ofi, True)
+            show_group(
+                trace[natural(trace_n)], book, ts, end, slot, action, resting,
+                before_price, before_size, after_size, first_ofi, group_rows,
+            )  # fmt: skip
             matches[natural(trace_n)] = matched
-            if group_rows:
-                for k in range(OFI_LEVELS):
-                    t.levels[k] = book.ofi[k]
-                show_flow(t, book)
             trace_n += 1
         if not book.started and not snapshot:
             book.started = 1
@@ -447,7 +419,7 @@ def advance(m: Int, events: Any) -> Int:
                 c[s.C_NEXT] = (ts // step + 1) * step
         is_open = False
         wanted = False
-        if flags & G_TOP or book.far_ops > 2048:
+        if flags & s.G_TOP or book.far_ops > 2048:
             wanted = wants_recentre(m, book, slot)
         if step == 0 and book.started:
             emit(m, slot, ts, trace_n)

@@ -16,6 +16,7 @@ from numba import types
 from numba.core import cgutils as _cgutils
 
 from depthscope.jit import Int, UInt, hot, intrinsic
+from depthscope.market.events import LAST
 
 cgutils: Any = _cgutils  # numba's own annotations stop half-way
 
@@ -27,6 +28,8 @@ U33 = np.uint64(33)
 SIZE_MASK = np.uint64(0xFFFFFFFF)
 BIG = 0xFFFFFFFF  # size field of an order whose price or size does not fit its slot
 BIAS = 1 << 30  # relative ticks are stored in 31 bits
+AHEAD = 12  # records between asking for an order's cache line and using it
+FAR_AHEAD = 40  # and for the record itself
 
 
 @intrinsic
@@ -147,6 +150,27 @@ def _bit_scan(name: str) -> Any:
 
 leading_zeros = _bit_scan("llvm.ctlz.i64")
 trailing_zeros = _bit_scan("llvm.cttz.i64")
+
+
+@hot
+def ask_for(table: Any, first: Int, shift: UInt, key: UInt) -> None:
+    """Ask for the table row where the search for `key` will begin."""
+    prefetch(table, first + np.int64((key * GOLD) >> shift))
+
+
+@hot
+def group_end(events: Any, i: Int, n: Int) -> Int:
+    """Row of the LAST record of the group that begins at `i`, or -1 where it is not whole before `n`."""
+    end = i
+    while not events[natural(end)].flags & LAST:
+        end += 1
+        if (
+            end >= n
+            or events[natural(end)].instrument_id != events[natural(i)].instrument_id
+            or events[natural(end)].publisher != events[natural(i)].publisher
+        ):
+            return np.int64(-1)
+    return end
 
 
 @hot

@@ -106,9 +106,18 @@ BOOK: Final = np.dtype(
     C_BIG_PRICE, C_BIG_SIZE, C_BIGS, C_BIG_FREE,
     C_TRACE, C_MATCHES, C_TRACE_CAP, C_TRACE_N, C_SAMPLES, C_SAMPLE_CAP, C_SAMPLE_N, C_LAST_ROWS,
     C_NEED_SLOT, C_NEED_SIDE, C_NEED_TICK, C_NEED_WIDTH,
-    C_G_FLAGS, C_G_MODE, _ASK_MODE, C_G_LEVEL, _ASK_LEVEL, C_G_DELTA, _ASK_DELTA,  # bid, ask
-    C_TRACE_OF, C_SCRATCH, C_SCRATCH_SIZES, C_BOUNDS, C_FLUSHES, C_QUOTES, C_QUOTE_ROWS, C_SIZE,
-) = range(60)  # fmt: skip
+    C_G_FLAGS, C_G_SEEN, C_G_LEVEL, _ASK_LEVEL, C_G_N,
+    C_TRACE_OF, C_SCRATCH, C_SCRATCH_SIZES, C_BOUNDS, C_FLUSHES, C_QUOTES, C_QUOTE_ROWS, C_G_PENDING,
+) = range(58)  # fmt: skip
+PENDING: Final = 16  # size changes of cached levels that a group can hold: side, rank and lots of each
+C_SIZE: Final = C_G_PENDING + 3 * PENDING
+
+# Bits of C_G_FLAGS, what the open group contains.
+G_RESTART = 1  # flow imbalance starts anew
+G_LOST = 2
+G_CLEAR = 4
+G_BOOK = 8  # anything that may change the book
+G_TOP = 16  # a best price may have moved
 
 # Why a kernel call returned.
 DONE: Final = 0

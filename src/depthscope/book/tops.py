@@ -18,28 +18,29 @@ from depthscope.market.layouts import NEAR_LEVELS, OFI_LEVELS
 NO_BID = -(2**63)
 NO_ASK = UNDEF_PRICE
 NEAR = len(NEAR_LEVELS)
+READ_AGAIN = 4  # bit in C_G_SEEN of a bid side to be read again; the ask side's is the next
 
 
 @hot
-def shift_size(c: Any, book: Any, side: Int, common: Int) -> Int:
-    """Bring one cached level's size up to date; returns level-1 OFI.
-
-    A side without a change has a delta of 0 at level 0, so that none of this is a branch.
-    """
-    level = natural(c[s.C_G_LEVEL + side])
-    delta = c[s.C_G_DELTA + side]
-    book.top_size[side, level] += delta
-    book.sum5[side] += delta if level < 5 else 0
+def shift_size(book: Any, side: Int, rank: Int, delta: Int, common: Int) -> Int:
+    """Bring one cached level's size up to date; returns level-1 OFI."""
+    side, rank = natural(side), natural(rank)
+    book.top_size[side, rank] += delta
+    book.sum5[side] += delta if rank < 5 else 0
     e = delta if side == 0 else -delta
-    book.ofi[level] += e if level < common else 0
-    return e if level == 0 and common > 0 else np.int64(0)
+    book.ofi[rank] += e if rank < common else 0
+    return e if rank == 0 and common > 0 else np.int64(0)
 
 
 @hot
 def settle(c: Any, book: Any) -> Int:
-    """Bring a book up to date where each side's only change is one cached level's size."""
+    """Bring a book up to date where only sizes of cached levels changed; returns level-1 OFI."""
     common = min(book.top_n[0], book.top_n[1])
-    return shift_size(c, book, np.int64(0), common) + shift_size(c, book, np.int64(1), common)
+    first = np.int64(0)
+    for k in range(c[s.C_G_N]):
+        at = natural(s.C_G_PENDING + 3 * k)
+        first += shift_size(book, c[at], c[at + 1], c[at + 2], common)
+    return first
 
 
 @njit
@@ -50,11 +51,12 @@ def reread(m: Int, book: Any, restart: bool) -> Int:
     both states.
     """
     c = context_of(m)
+    again = np.int64(3) * READ_AGAIN if restart else c[s.C_G_SEEN]
     old_n = min(book.top_n[0], book.top_n[1])
     prices = scratch_prices_of(m)
     sizes = scratch_sizes_of(m)
     for side in range(2):
-        if restart or c[s.C_G_MODE + side] == 2:
+        if again & (READ_AGAIN << side):
             start = np.int64(0) if restart else c[s.C_G_LEVEL + side]
             for k in range(OFI_LEVELS):
                 prices[side, k] = book.top_price[side, k]
@@ -67,10 +69,9 @@ def reread(m: Int, book: Any, restart: bool) -> Int:
     common = np.int64(0) if restart else min(old_n, book.top_n[0], book.top_n[1])
     first = np.int64(0)
     for side in range(2):
-        level = c[s.C_G_LEVEL + side]
-        if restart or c[s.C_G_MODE + side] == 2:
+        if again & (READ_AGAIN << side):
             flip = np.int64(-side)  # inverting every bit reverses the order of integers
-            for k in range(level, common):
+            for k in range(c[s.C_G_LEVEL + side], common):
                 new_price, old_price = book.top_price[side, k] ^ flip, prices[side, k] ^ flip
                 e = book.top_size[side, k] if new_price >= old_price else 0
                 e -= sizes[side, k] if new_price <= old_price else 0
@@ -81,8 +82,10 @@ def reread(m: Int, book: Any, restart: bool) -> Int:
             for k in range(min(book.top_n[side], 5)):
                 total += book.top_size[side, k]
             book.sum5[side] = total
-        else:
-            first += shift_size(c, book, side, common)
+    for k in range(c[s.C_G_N]):
+        at = natural(s.C_G_PENDING + 3 * k)
+        if not again & (READ_AGAIN << c[at]):
+            first += shift_size(book, c[at], c[at + 1], c[at + 2], common)
     return first
 
 
@@ -133,3 +136,17 @@ def show_flow(row: Any, book: Any) -> None:
             row.added[side, k] = book.added[side, k]
             row.removed[side, k] = book.removed[side, k]
             row.traded[side, k] = book.traded[side, k]
+
+
+@hot
+def show_group(
+    row: Any, book: Any, ts: Int, event: Int, slot: Int, action: Any, side: Any,
+    price_before: Int, size_before: Int, size_after: Int, ofi: Int, groups: Any,
+) -> None:  # fmt: skip
+    """Write the TRACE row of a group's LAST record; `groups`: with what TRACE_GROUPS asks for."""
+    show_event(row, ts, event, slot, action, side, price_before, size_before, size_after)
+    show_book(row, book, ofi, True)
+    if groups:
+        for k in range(OFI_LEVELS):
+            row.levels[k] = book.ofi[k]
+        show_flow(row, book)

@@ -1,0 +1,309 @@
+"""Groups of plain records of an order feed, which are nearly all it sends.
+
+Everything here could be done by `kernel.advance`, and is where anything is out of the ordinary: an
+order that is not known, a price outside the ladder, a snapshot. What is plain for all of a run is
+looked up once, and a record costs two thirds of what it costs there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from depthscope.book import state as s
+from depthscope.book.changes import noted, wants_recentre
+from depthscope.book.levels import set_ladder, tick_of
+from depthscope.book.memory import context_of, counts_of, matches_of, sizes_of, table_of, trace_of
+from depthscope.book.primitives import (
+    AHEAD,
+    BIAS,
+    BIG,
+    FAR_AHEAD,
+    SIZE_MASK,
+    U0,
+    U1,
+    U32,
+    U33,
+    ask_for,
+    find,
+    group_end,
+    natural,
+    prefetch,
+    remove,
+)
+from depthscope.book.rows import trade
+from depthscope.book.tops import READ_AGAIN, reread, settle, show_book, show_event, show_group, trace_bit
+from depthscope.jit import Int, UInt, hot, njit
+from depthscope.market.events import (
+    ADD,
+    ASK,
+    BID,
+    CANCEL,
+    FILL,
+    MODIFY,
+    SNAPSHOT,
+    TOB,
+    TRADE,
+    UNDEF_PRICE,
+)
+from depthscope.market.layouts import LIVE, TRACE_FLOW, TRACE_GROUPS
+
+
+@hot
+def is_plain(event: Any) -> Any:
+    """Whether `apply_plain` may know what to do with a record."""
+    action = event.action
+    known = (action == ADD) | (action == CANCEL) | (action == MODIFY) | (action == TRADE) | (action == FILL)
+    return known & (event.flags & (SNAPSHOT | TOB) == 0)
+
+
+@hot
+def takes_plain(book: Any) -> Any:
+    """Whether `apply_plain` can work on a book as it is."""
+    return book.state == LIVE and book.started and not book.infers and book.width > 0
+
+
+@hot
+def take_order(
+    m: Int, c: Any, book: Any, table: Any, sizes: Any, counts: Any,
+    first_row: Int, mask: UInt, shift: UInt, base: Int, width: Int, cell: Int, grid: Int, origin: Int,
+    event: Any, alone: Any,
+) -> Any:  # fmt: skip
+    """Apply an A, C or M record where it is plain; nothing is done where it is not.
+
+    `alone`: it is its whole group. Returns whether it is plain, the level-1 OFI settled already, the
+    side the order rests on, its price before, and its size before and after.
+    """
+    ofi = np.int64(0)
+    action = event.action
+    row = find(table, first_row, shift, mask, event.order_id)
+    value = table[row, 1]
+    size = event.size
+    # The order as it stands (of one that is not known, a size of 0).
+    before = np.int64(value & SIZE_MASK)
+    side = np.int64((value >> U32) & U1)
+    place = np.int64(value >> U33) - BIAS + origin - base
+    before_price = np.int64(UNDEF_PRICE)
+    after = np.int64(0)
+    resting = event.side
+    if action == CANCEL:
+        if not ((before != BIG) & (size > 0) & (size <= before) & (place >= 0) & (place < width)):
+            return False, ofi, resting, before_price, before, after
+        after = before - size
+        lots, orders = -size, np.int64(0)
+        if after == 0:
+            remove(table, first_row, shift, mask, row)
+            book.live -= 1
+            orders = np.int64(-1)
+        else:
+            table[row, 1] = value - np.uint64(size)
+        price = (place + base) * grid
+        before_price = price
+    else:
+        price = event.price
+        tick = tick_of(book, price)
+        relative = tick - origin
+        to = tick - base
+        plain = (size > 0) & (size < BIG) & (price >= 0) & (tick * grid == price)
+        plain &= (to >= 0) & (to < width) & (relative > -BIAS) & (relative < BIAS)
+        if action == ADD:
+            side = np.int64(resting == ASK)
+            plain &= (value == U0) & ((resting == ASK) | (resting == BID))
+            plain &= (book.live + 1) * 4 <= np.int64(mask) + 1
+            if not plain:
+                return False, ofi, resting, before_price, before, after
+            book.live += 1
+            table[row, 0] = event.order_id
+            lots, orders = size, np.int64(1)
+        else:
+            plain &= (value != U0) & (before != BIG) & (place >= 0) & (place < width)
+            plain &= resting == (ASK if side else BID)
+            if not plain:
+                return False, ofi, resting, before_price, before, after
+            before_price = (place + base) * grid
+            lots, orders = size - before, np.int64(0)
+            if to != place:
+                leave(m, c, book, sizes, counts, side, cell + place, before_price, before)
+                lots, orders = size, np.int64(1)
+        after = size
+        table[row, 1] = (np.uint64(relative + BIAS) << U33) | (np.uint64(side) << U32) | np.uint64(size)
+        place = to
+    resting = np.uint8(ASK) if side else np.uint8(BID)
+    at = natural(cell + place)
+    side = natural(side)
+    old = sizes[at, side]
+    new = old + lots
+    sizes[at, side] = new
+    counts[at, side] += orders
+    if old == 0 or new == 0:
+        set_ladder(m, book, side, at, old, new)
+    ofi = noted(c, book, side, price, old, new, True, alone)
+    return True, ofi, resting, before_price, before, after
+
+
+@njit
+def apply_plain(m: Int, book: Any, slot: Int, events: Any, i: Int, n: Int, trace_n: Int) -> Any:
+    """Apply groups of plain records of one instrument up to `n`, the next row or what is not plain.
+
+    Returns the first record not taken, the trace's length, DONE or RECENTRE, and whether the group
+    of that record is open: its first records are applied and what `advance` must know is in the context.
+    """
+    c = context_of(m)
+    table = table_of(m)
+    sizes = sizes_of(m)
+    counts = counts_of(m)
+    trace = trace_of(m)
+    matches = matches_of(m)
+    traced = c[s.C_TRACE_OF]
+    group_rows = traced & TRACE_GROUPS != 0
+    trace_cap = c[s.C_TRACE_CAP] if traced else n + trace_n
+    instrument, publisher = events[natural(i)].instrument_id, events[natural(i)].publisher
+    first_row = book.table
+    rows = np.int64(1) << book.bits
+    mask = np.uint64(rows - 1)
+    shift = np.uint64(64 - book.bits)
+    base, width, cell, grid, origin = book.base, book.width, book.cell, book.tick, book.origin
+    upto = c[s.C_NEXT]
+    clock = c[s.C_CLOCK]
+    both = book.top_n[0] > 0 and book.top_n[1] > 0
+    good = both and book.top_price[0, 0] < book.top_price[1, 0]
+    status: Int = s.DONE
+    is_open = touched = False
+    groups = np.int64(0)
+    group_ts = ts = clock
+    first = i
+    while i < n:
+        # ---- the group: all of it here, of this instrument, before the next row, with room for its rows
+        first = i
+        event = events[natural(i)]
+        end = group_end(events, i, n)
+        if end < 0 or event.instrument_id != instrument or event.publisher != publisher:
+            break
+        ts = max(clock, events[natural(end)].ts_recv)
+        if ts >= upto or trace_n + (end - i) >= trace_cap:
+            break
+        c[s.C_G_SEEN] = c[s.C_G_N] = 0
+        first_ofi: Int = np.int64(0)
+        action = event.action
+        if i == end and (action == ADD or action == CANCEL or action == MODIFY):
+            prefetch(events, i + FAR_AHEAD)
+            if i + AHEAD < n:
+                ask_for(table, first_row, shift, events[natural(i + AHEAD)].order_id)
+            if event.flags & (SNAPSHOT | TOB):
+                break
+            plain, first_ofi, resting, before_price, before, after = take_order(
+                m, c, book, table, sizes, counts, first_row, mask, shift, base, width, cell, grid,
+                origin, event, True,
+            )  # fmt: skip
+            if not plain:
+                break
+            changed = True
+        else:
+            changed = False
+            plain = True
+            while True:
+                event = events[natural(i)]
+                prefetch(events, i + FAR_AHEAD)
+                if i + AHEAD < n:
+                    ask_for(table, first_row, shift, events[natural(i + AHEAD)].order_id)
+                action = event.action
+                plain = event.flags & (SNAPSHOT | TOB) == 0
+                resting = event.side
+                before_price = np.int64(UNDEF_PRICE)
+                before = after = np.int64(0)
+                if not plain:
+                    break
+                if action == ADD or action == CANCEL or action == MODIFY:
+                    plain, _, resting, before_price, before, after = take_order(
+                        m, c, book, table, sizes, counts, first_row, mask, shift, base, width, cell, grid,
+                        origin, event, False,
+                    )  # fmt: skip
+                    changed |= plain
+                elif action == FILL:
+                    row = find(table, first_row, shift, mask, event.order_id)
+                    value = table[row, 1]
+                    before = after = np.int64(value & SIZE_MASK)
+                    plain = before != BIG
+                    if value != U0:
+                        before_price = (np.int64(value >> U33) - BIAS + origin) * grid
+                else:
+                    told = (event.size > 0) & (event.price != UNDEF_PRICE) & (event.price >= 0)
+                    plain = (action == TRADE) & told
+                    if plain:
+                        trade(book, event, True)
+                if i == end or not plain:
+                    break
+                if traced & trace_bit(np.int64(action)):
+                    t = trace[natural(trace_n)]
+                    show_event(t, ts, i, slot, action, resting, before_price, before, after)
+                    show_book(t, book, np.int64(0), False)
+                    matches[natural(trace_n)] = trace_bit(np.int64(action))
+                    trace_n += 1
+                i += 1
+            if not plain:  # `advance` goes on with this record
+                if i > first:
+                    is_open = True
+                    touched |= changed
+                    c[s.C_G_FLAGS] = s.G_BOOK if changed else 0
+                    c[s.C_END] = end
+                    c[s.C_TS] = ts
+                    clock = ts
+                break
+        # ---- the group is complete
+        again = c[s.C_G_SEEN] >= READ_AGAIN
+        if again:
+            first_ofi += reread(m, book, False)
+            both = book.top_n[0] > 0 and book.top_n[1] > 0
+            good = both and book.top_price[0, 0] < book.top_price[1, 0]
+        elif c[s.C_G_N] != 0:
+            first_ofi += settle(c, book)
+        touched |= changed
+        if good:
+            book.quoted += 1
+            book.quoted_size += book.top_size[0, 0] + book.top_size[1, 0]
+        elif both and changed:
+            book.crossed += 1
+        flow = np.int64(TRACE_FLOW) if first_ofi != 0 else np.int64(0)
+        matched = trace_bit(np.int64(action)) | flow | np.int64(TRACE_GROUPS)
+        if traced & matched:
+            show_group(
+                trace[natural(trace_n)], book, ts, i, slot, action, resting,
+                before_price, before, after, first_ofi, group_rows,
+            )  # fmt: skip
+            matches[natural(trace_n)] = matched
+            trace_n += 1
+        clock = ts
+        group_ts = ts
+        groups += 1
+        i += 1
+        if (again or book.far_ops > 2048) and wants_recentre(m, book, slot):
+            status = s.RECENTRE
+            break
+    c[s.C_CLOCK] = clock
+    if touched:
+        book.touched = 1
+    if groups:
+        tail = events[natural((first if is_open else i) - 1)]
+        book.changed = 1
+        book.row_groups += groups
+        book.ts = group_ts
+        book.ts_event = tail.ts_event
+        book.sequence = tail.sequence
+        book.action = tail.action
+    return i, trace_n, status, is_open
+
+
+@hot
+def leave(
+    m: Int, c: Any, book: Any, sizes: Any, counts: Any, side: Int, at: Int, price: Int, lots: Int
+) -> None:  # fmt: skip
+    """Take an order off the level it stood at; what it joins may move that level, so nothing is settled."""
+    at, side = natural(at), natural(side)
+    old = sizes[at, side]
+    new = old - lots
+    sizes[at, side] = new
+    counts[at, side] -= 1
+    if new == 0:
+        set_ladder(m, book, side, at, old, new)
+    noted(c, book, side, price, old, new, True, False)
