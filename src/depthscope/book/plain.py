@@ -171,8 +171,7 @@ def apply_plain(m: Int, book: Any, slot: Int, events: Any, i: Int, n: Int, trace
     status: Int = s.DONE
     is_open = touched = False
     groups = np.int64(0)
-    group_ts = ts = clock
-    first = i
+    ts = clock
     while i < n:
         # ---- the group: all of it here, of this instrument, before the next row, with room for its rows
         first = i
@@ -274,7 +273,6 @@ def apply_plain(m: Int, book: Any, slot: Int, events: Any, i: Int, n: Int, trace
             matches[natural(trace_n)] = matched
             trace_n += 1
         clock = ts
-        group_ts = ts
         groups += 1
         i += 1
         if (again or book.far_ops > 2048) and wants_recentre(m, book, slot):
@@ -284,10 +282,10 @@ def apply_plain(m: Int, book: Any, slot: Int, events: Any, i: Int, n: Int, trace
     if touched:
         book.touched = 1
     if groups:
-        tail = events[natural((first if is_open else i) - 1)]
+        tail = events[natural(i - 1)]  # of a group still open, what follows is told again at its end
         book.changed = 1
         book.row_groups += groups
-        book.ts = group_ts
+        book.ts = clock
         book.ts_event = tail.ts_event
         book.sequence = tail.sequence
         book.action = tail.action

@@ -130,9 +130,17 @@ class Components:
             row["state"] = state.ctypes.data
         frame = self.frame[0]
         frame["info"], frame["n_slots"] = self.info.ctypes.data, len(self.info)
-        frame["rings"], frame["ring_rows"] = self.rings.ctypes.data, len(self.rings)
         self.picks["rows"][1:] = [line.ctypes.data for line in self.picked]
         frame["picks"], frame["n_picks"] = self.picks.ctypes.data, len(self.picks)
+        self._bind_rings()
+        self._bind_found()
+
+    def _bind_rings(self) -> None:
+        frame = self.frame[0]
+        frame["rings"], frame["ring_rows"] = self.rings.ctypes.data, len(self.rings)
+
+    def _bind_found(self) -> None:
+        frame = self.frame[0]
         frame["found"], frame["found_room"] = self.found.ctypes.data, len(self.found)
 
     def add(self, instrument: Instrument) -> None:
@@ -174,7 +182,7 @@ class Components:
         slot, ring = int(self.frame[0]["need_slot"]), int(self.frame[0]["need_ring"])
         if slot == NO_ROOM:
             self.found = np.concatenate([self.found, np.zeros_like(self.found)])  # a block says little
-            self.bind()
+            self._bind_found()
         elif ring == NO_HOURS:
             self.fetch_hours(slot, int(self.frame[0]["need_ts"]))
         else:
@@ -233,7 +241,6 @@ class Components:
                 self.rings[to : to + n] = self.rings[of : of + n]
             self.free.setdefault(cap, []).append(first)
         ring["first"], ring["cap"] = new, new_cap
-        self.bind()
 
     def lengthen(self, entries: int) -> None:
         """Make the memory of rings longer, where it lies if the system can; what is new is written.
@@ -241,6 +248,7 @@ class Components:
         Kernels alone look at it, by the address that `bind` tells them.
         """
         self.rings.resize((entries, RING_COLUMNS), refcheck=False)
+        self._bind_rings()
 
     def reserve(self, instruments: int) -> None:
         """Have the system give the memory that rings of so many busy instruments come to need, now.
@@ -250,7 +258,6 @@ class Components:
         entries = instruments * RESERVE
         if entries > len(self.rings):
             self.lengthen(entries)
-            self.bind()
 
     def copy(self) -> Components:
         """Deep copy of the state (compiled functions are shared)."""
