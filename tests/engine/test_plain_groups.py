@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from depthscope.book.state import COUNTERS, PENDING
 from depthscope.engine import Engine
+from depthscope.features.driver import TRACE_ROWS
 from depthscope.market import events as ev
 from depthscope.market.instruments import Instrument
 from depthscope.market.layouts import FLOW_FIELDS, OFI_LEVELS, TRACE_EVERY, TRACE_GROUPS
@@ -154,6 +155,18 @@ def test_groups_that_change_more_levels_than_are_listed(changes: int, sides: int
         market.add(k % sides, k % OFI_LEVELS, 1 + k, last=k == changes - 1)
     market.add(0, 0, 5, last=True)
     same(market.stream(), 1_000)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 7])
+def test_a_full_trace_loses_no_row(length: int) -> None:
+    """However groups and the buffer of TRACE rows fit."""
+    market = Market()
+    for k in range(2 * TRACE_ROWS + 100):
+        market.step(160, 3 * k, 7 * k, last=k % length == 0)
+    stream = market.stream()
+    rows = [r["event"].copy() for _, r in Engine(stream.resolve, features=[]).trace_blocks(stream.events)]
+    whole = int(np.flatnonzero(stream.events["flags"] & ev.LAST)[-1]) + 1
+    assert np.concatenate(rows).tolist() == list(range(whole))
 
 
 def test_rows_of_the_grid_fall_between_plain_groups() -> None:

@@ -218,7 +218,7 @@ def apply_plain(m: Int, book: Any, slot: Int, events: Any, i: Int, n: Int, trace
                         m, c, book, table, sizes, counts, first_row, mask, shift, base, width, cell, grid,
                         origin, event, False,
                     )  # fmt: skip
-                    changed |= plain
+                    changed = True
                 elif action == FILL:
                     row = find(table, first_row, shift, mask, event.order_id)
                     value = table[row, 1]
@@ -243,7 +243,6 @@ def apply_plain(m: Int, book: Any, slot: Int, events: Any, i: Int, n: Int, trace
             if not plain:  # `advance` goes on with this record
                 if i > first:
                     is_open = True
-                    touched |= changed
                     c[s.C_G_FLAGS] = s.G_BOOK if changed else 0
                     c[s.C_END] = end
                     c[s.C_TS] = ts
