@@ -38,9 +38,10 @@ def noted(c: Any, book: Any, side: Int, price: Int, old: Int, new: Int, live: An
     changes of a level that was there and stays are listed, and need no reading. Where the record is
     its whole group (`alone`) they are settled at once; returns the level-1 OFI of that.
     """
-    rank = count_better(book.top_price, side, price)
-    if rank == OFI_LEVELS:
+    flip = -side  # inverting every bit reverses the order of integers
+    if price ^ flip < book.top_price[natural(side), OFI_LEVELS - 1] ^ flip:
         return np.int64(0)
+    rank = count_better(book.top_price, side, price)
     if live:
         count_change(book, side, rank < NEAR_LEVELS[0], new - old)
     seen = c[s.C_G_SEEN]
