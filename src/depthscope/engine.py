@@ -199,15 +199,16 @@ class Engine:
         """
         # Straight through for what a live feed hands over: whole groups, or records that close one.
         cells = self._cells
-        chunk = self._checked(events)
-        whole = self._open.closed_by(chunk) if self._open.n and len(chunk) else chunk
+        if events.dtype is not EVENT or events.ndim != 1:
+            self._checked(events)
+        whole = self._open.closed_by(events) if self._open.n and len(events) else events
         if whole is None:
             for _ in self._run(events, stop=False):
                 raise AssertionError("the kernel stopped at a boundary unasked")
             return self._collect()
         if not len(whole):
             return self._empty
-        whole = self._books.own(np.ascontiguousarray(whole))
+        whole = whole.copy() if self._books.infers else np.ascontiguousarray(whole)
         cells[s.C_STOP], cells[s.C_N], cells[s.C_POS] = 0, len(whole), 0
         code = self._step(self._context_address, self._driver_address, whole)
         if code == s.REGROUP and len(whole) == 1:  # the first record of a group
