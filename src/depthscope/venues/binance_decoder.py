@@ -158,24 +158,19 @@ class Decoder:
         int
             Events written; :meth:`take` gives them. `requests` may have grown too.
         """
-        out = self.out
-        before = out.n
+        out, before = self.out, self.out.n
         if not 0 < len(frame) <= MOST_BYTES:
             self.reject(TOO_LONG if frame else "empty")
             return 0
         if not LEAST_NS <= ts_recv <= MOST_NS:
             self.reject("bad receive time")
             return 0
-        scan = self._scan_message
-        if scan is None:
-            answer = self._scan_frame(frame, ts_recv) if self.fast else b.UNSURE
-        else:  # nearly every message ends here, without the call of a method
+        scan, answer = self._scan_message, ROOM if self.fast else b.UNSURE
+        if scan is not None:  # nearly every message ends here, without the call of a method
             result: int = scan(out.buffer.place, frame, ts_recv, before)
-            answer = result & 3
-            if answer != ROOM:
-                out.n = result >> 2
-            else:
-                answer = self._scan_frame(frame, ts_recv)
+            out.n, answer = result >> 2, result & 3
+        if answer == ROOM:
+            answer = self._scan_frame(frame, ts_recv)
         if answer == DONE:
             return out.n - before
         self._state[b.N_FRAMES] += 1
@@ -297,8 +292,7 @@ class Decoder:
 
     def prepare(self) -> None:
         """Have the scanner compiled before the first message comes."""
-        if self.fast:
-            self._scan_message = direct(scan_message)
+        self._scan_message = direct(scan_message) if self.fast else None
 
     def _scan_frame(self, frame: bytes, ts_recv: int) -> int:
         if self._scan_message is None:
@@ -307,9 +301,8 @@ class Decoder:
         while True:
             result: int = scan(out.buffer.place, frame, ts_recv, out.n)
             out.n = result >> 2
-            answer = result & 3
-            if answer != b.ROOM:
-                return answer
+            if result & 3 != ROOM:
+                return result & 3
             if len(frame) > self._state[b.H_LONGEST]:
                 self._hold(2 * len(frame))
             else:
