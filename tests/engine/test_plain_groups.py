@@ -169,6 +169,76 @@ def test_a_full_trace_loses_no_row(length: int) -> None:
     assert np.concatenate(rows).tolist() == list(range(whole))
 
 
+def both_ways(stream: Stream) -> list[Any]:
+    """What is left of a stream whose groups are taken one by one, which none is as plain, and in runs."""
+    left = []
+    for every in ("event", 10**18):
+        engine = Engine(stream.resolve, every=every, features=[])
+        engine.process(stream.events)
+        book = engine.book(0)
+        levels = [[line.tolist() for line in book.raw(side, None)] for side in ("bid", "ask")]
+        tops = [engine._books.books[0][name].tolist() for name in ("top_n", "top_price", "top_size", "best")]
+        left.append([levels, tops, engine.counters(0), book.ts, book.order_count])
+    return left
+
+
+def test_an_order_of_a_level_that_was_set_to_nothing() -> None:
+    """Orders and levels of one instrument contradict each other: told the same way all the same."""
+    market = Market()
+    market.add(0, 3, 5, last=True)
+    order = market.ids
+    market.put(ev.LEVEL, ev.BID, 0, market.price(0, 3), 0, last=True)
+    market.put(ev.MODIFY, ev.BID, order, market.price(0, 5), 5, last=True)
+    market.put(ev.LEVEL, ev.BID, 0, market.price(0, 3), 3, last=True)
+    one, other = both_ways(market.stream())
+    assert one == other
+
+
+@pytest.mark.parametrize("action", [ev.ADD, ev.MODIFY])
+def test_no_price_is_no_price_whatever_the_tick(action: int) -> None:
+    """2**63 - 1 is a multiple of this tick, and the ladder stands there."""
+    tick = 92_737
+    market = Market()
+    market.rows.clear()
+    for k in range(4):
+        market.put(ev.ADD, ev.ASK, 1 + k, ev.UNDEF_PRICE - (10 + k) * tick, 5, last=True)
+    market.put(action, ev.ASK, 1 if action == ev.MODIFY else 9, ev.UNDEF_PRICE, 5, last=True)
+    events = market.stream().events
+    found = Instrument("test", "S0", tick, capabilities=CAPABILITIES[MBO])
+    one, other = both_ways(Stream(events, {KEY: found}))
+    assert one == other
+    assert one[2]["rejected"] == 1
+
+
+@examples(40)
+@given(st.integers(0, 2**32), st.sampled_from((1, 7, 1_000)))
+def test_books_in_turn(seed: int, size: int) -> None:
+    """Each of several instruments has the rows it has alone."""
+    rng = np.random.default_rng(seed)
+    streams = [decode(rng.bytes(4 * 120)) for _ in range(3)]
+    keys = [(1, 17077 + k) for k in range(3)]
+    pieces = []
+    for key, stream in zip(keys, streams, strict=True):
+        stream.events["instrument_id"] = key[1]
+        ends = np.flatnonzero(stream.events["flags"] & ev.LAST) + 1
+        pieces += [piece for piece in np.split(stream.events, ends) if len(piece)]
+    pieces.sort(key=lambda piece: int(piece["ts_recv"][-1]))
+    found = streams[0].instruments[KEY]
+    engine = Engine(lambda publisher, number: found, features=[])
+    told: dict[int, list[Any]] = {0: [], 1: [], 2: []}
+    names = [name for name in TOLD if name not in ("event", "slot", "ts")]
+    for piece in cuts_of(np.concatenate(pieces), size):
+        for block, rows in engine.trace_blocks(piece):
+            for slot, row in zip(rows["slot"].tolist(), rows[names].tolist(), strict=True):
+                told[slot].append(row)
+            assert (block["instrument_id"][rows["event"]] >= keys[0][1]).all()
+    for slot, stream in enumerate(streams):
+        alone = Engine(lambda publisher, number: found, features=[])
+        want = [row for _, rows in alone.trace_blocks(stream.events) for row in rows[names].tolist()]
+        which = engine._keys.index((1, int(stream.events["instrument_id"][0])))
+        assert told[which] == want, slot
+
+
 def test_rows_of_the_grid_fall_between_plain_groups() -> None:
     """A boundary that a group's time meets exactly comes before it."""
     market = Market()

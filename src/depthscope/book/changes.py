@@ -10,7 +10,7 @@ from depthscope.book import state as s
 from depthscope.book.levels import far_size_at, in_ladder, next_row, set_far, set_ladder, tick_of
 from depthscope.book.memory import bitmap_of, context_of, counts_of, matches_of, sizes_of, trace_of
 from depthscope.book.primitives import U1, count_better, natural
-from depthscope.book.tops import READ_AGAIN, shift_size, show_book, show_event, trace_bit
+from depthscope.book.tops import shift_size, show_within, trace_bit
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import ASK, BID, LEVEL, SNAPSHOT, TOB, UNDEF_PRICE
 from depthscope.market.layouts import NEAR_LEVELS, OFI_LEVELS
@@ -33,11 +33,12 @@ def count_change(book: Any, side: Int, nearer: Any, delta: Int) -> None:
 def noted(c: Any, book: Any, side: Int, price: Int, old: Int, new: Int, live: Any, alone: Any) -> Int:
     """Note what a level change does to the cached top of book, settled at LAST; `live`: add it up too.
 
-    C_G_SEEN has a bit for a side with something noted, and one (READ_AGAIN) for a side that must be
+    C_G_SEEN has a bit for a side with something noted, and one (s.READ_AGAIN) for a side that must be
     read again from its C_G_LEVEL on: levels better than every change stay as they are. Until then
-    changes of a level that was there and stays are listed, and need no reading. Where the record is
-    its whole group (`alone`) they are settled at once; returns the level-1 OFI of that.
+    changes of a level that was there and stays are listed, and need no reading. Where it is the last
+    change of a group of one record (`alone`) it is settled at once; returns the level-1 OFI of that.
     """
+    # Worse than all cached levels? An empty place is worse than any price.
     flip = -side  # inverting every bit reverses the order of integers
     if price ^ flip < book.top_price[natural(side), OFI_LEVELS - 1] ^ flip:
         return np.int64(0)
@@ -46,7 +47,7 @@ def noted(c: Any, book: Any, side: Int, price: Int, old: Int, new: Int, live: An
         count_change(book, side, rank < NEAR_LEVELS[0], new - old)
     seen = c[s.C_G_SEEN]
     # A level that was there, on a side not to be read again, is the cached one.
-    if old != 0 and new != 0 and not seen & (READ_AGAIN << side):
+    if old != 0 and new != 0 and not seen & (s.READ_AGAIN << side):
         if alone:
             return shift_size(book, side, rank, new - old, min(book.top_n[0], book.top_n[1]))
         n = c[s.C_G_N]
@@ -63,14 +64,14 @@ def noted(c: Any, book: Any, side: Int, price: Int, old: Int, new: Int, live: An
 @njit
 def read_again(c: Any, side: Int, rank: Int) -> None:
     """Note that a side of the cached top must be read again, from `rank` or from what is noted already."""
-    if c[s.C_G_SEEN] & (READ_AGAIN << side):
+    if c[s.C_G_SEEN] & (s.READ_AGAIN << side):
         rank = min(rank, c[s.C_G_LEVEL + side])
     else:
         for k in range(c[s.C_G_N]):
             if c[s.C_G_PENDING + 3 * k] == side:
                 rank = min(rank, c[s.C_G_PENDING + 3 * k + 1])
     c[s.C_G_LEVEL + side] = rank
-    c[s.C_G_SEEN] |= (READ_AGAIN | 1) << side
+    c[s.C_G_SEEN] |= (s.READ_AGAIN | 1) << side
 
 
 @njit
@@ -86,6 +87,21 @@ def far_change(
 
 
 @hot
+def add_lots(
+    m: Int, book: Any, sizes: Any, counts: Any, side: Int, row: Int, delta: Int, orders: Int
+) -> tuple[Int, Int]:  # fmt: skip
+    """Add `delta` lots and `orders` orders to a cell of the ladder; returns (old, new) size."""
+    row, side = natural(row), natural(side)
+    old = sizes[row, side]
+    new = old + delta
+    sizes[row, side] = new
+    counts[row, side] += orders
+    if old == 0 or new == 0:
+        set_ladder(m, book, side, row, old, new)
+    return old, new
+
+
+@hot
 def change(
     m: Int, book: Any, sizes: Any, counts: Any,
     side: Int, price: Int, tick: Int, delta: Int, orders: Int,
@@ -94,15 +110,7 @@ def change(
     place = tick - book.base
     on_grid = tick * book.tick == price
     if on_grid and 0 <= place < book.width:
-        row = natural(book.cell + place)
-        side = natural(side)
-        old = sizes[row, side]
-        new = old + delta
-        sizes[row, side] = new
-        counts[row, side] += orders
-        if old == 0 or new == 0:
-            set_ladder(m, book, side, row, old, new)
-        return old, new
+        return add_lots(m, book, sizes, counts, side, book.cell + place, delta, orders)
     return far_change(m, book, side, price, on_grid, delta, orders)
 
 
@@ -175,8 +183,7 @@ def apply_levels(
         if rows and i != end:
             t = trace[natural(trace_n)]
             none = np.int64(0)
-            show_event(t, ts, i, slot, event.action, event.side, np.int64(UNDEF_PRICE), none, none)
-            show_book(t, book, none, False)
+            show_within(t, book, ts, i, slot, event.action, event.side, np.int64(UNDEF_PRICE), none, none)
             matches_of(m)[natural(trace_n)] = trace_bit(np.int64(LEVEL))
             trace_n += 1
         i += 1
@@ -214,32 +221,3 @@ def room(m: Int, book: Any, slot: Int, side: Int, price: Int, tick: Int) -> Int:
         c[s.C_NEED_SIDE] = side
         return s.NEED_FAR
     return s.DONE
-
-
-@njit
-def wants_recentre(m: Int, book: Any, slot: Int) -> bool:
-    """Whether the best prices have left the inner half of the ladder, or it is too narrow."""
-    bids, asks = book.top_n[0], book.top_n[1]
-    if book.width == 0 or (bids == 0 and asks == 0):
-        return False
-    middle = book.base + (book.width >> 1)
-    quarter = book.width >> 2
-    bid = tick_of(book, book.top_price[0, 0]) if bids else np.int64(0)
-    ask = tick_of(book, book.top_price[1, 0]) if asks else np.int64(0)
-    if bids and asks:
-        if ask - bid < (book.width >> 1):
-            target = (bid + ask) >> 1
-        elif abs(bid - middle) <= quarter or abs(ask - middle) <= quarter:
-            target = middle  # a stub quote far away must not drag the ladder with it
-        else:
-            target = bid
-    else:
-        target = bid if bids else ask
-    grow = book.far_ops > 2048 and book.width < s.MAX_WIDTH
-    if abs(target - middle) > quarter or grow:
-        c = context_of(m)
-        c[s.C_NEED_SLOT] = slot
-        c[s.C_NEED_TICK] = target
-        c[s.C_NEED_WIDTH] = min(book.width * 4, s.MAX_WIDTH) if grow else book.width
-        return True
-    return False

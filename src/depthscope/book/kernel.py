@@ -13,8 +13,8 @@ import numpy as np
 
 from depthscope.book import state as s
 from depthscope.book.aggressor import forget_ticks, keep_quote, sign_trade
-from depthscope.book.changes import apply_levels, change, noted, read_again, room, set_level, wants_recentre
-from depthscope.book.levels import tick_of
+from depthscope.book.changes import apply_levels, change, noted, read_again, room, set_level
+from depthscope.book.levels import tick_of, wants_recentre
 from depthscope.book.memory import (
     big_sizes_of,
     books_of,
@@ -46,7 +46,7 @@ from depthscope.book.primitives import (
     remove,
 )
 from depthscope.book.rows import due_rows, emit, trade
-from depthscope.book.tops import READ_AGAIN, reread, settle, show_book, show_event, show_group, trace_bit
+from depthscope.book.tops import reread, settle, show_group, show_within, stamp, trace_bit
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import (
     ADD,
@@ -138,23 +138,23 @@ def advance(m: Int, events: Any) -> Int:
         if not is_open:
             # ---- find the end of the group, its instrument and its time
             head = events[natural(i)]
-            if step > 0 and is_plain(head):
-                slot = find_slot(m, (np.int64(head.publisher) << 32) | np.int64(head.instrument_id))
-                if slot >= 0 and takes_plain(books[natural(slot)]):
-                    i, trace_n, status, is_open = apply_plain(
-                        m, books[natural(slot)], slot, events, i, n, trace_n
-                    )
-                    if status != s.DONE or i == n:
-                        break
-                    if is_open:
-                        end, ts, flags = c[s.C_END], c[s.C_TS], c[s.C_G_FLAGS]
-                        continue
-                    head = events[natural(i)]
+            slot = find_slot(m, (np.int64(head.publisher) << 32) | np.int64(head.instrument_id))
+            # With a row at each group (no step) there is nothing to be done for many at once.
+            if step > 0 and slot >= 0 and is_plain(head) and takes_plain(books[natural(slot)]):
+                first = i
+                i, trace_n, status, is_open = apply_plain(
+                    m, books[natural(slot)], slot, events, i, n, trace_n
+                )
+                if status != s.DONE:
+                    break
+                if is_open:
+                    end, ts, flags = c[s.C_END], c[s.C_TS], c[s.C_G_FLAGS]
+                if i > first:
+                    continue
             end = group_end(events, i, n)
             if end < 0:
                 status = s.REGROUP
                 break
-            slot = find_slot(m, (np.int64(head.publisher) << 32) | np.int64(head.instrument_id))
             if slot == s.UNKNOWN:
                 status = s.NEED_SLOT
                 break
@@ -363,8 +363,7 @@ def advance(m: Int, events: Any) -> Int:
                 side, price, tick, lots, orders = side_2, price_2, tick_2, lots_2, orders_2
             if i != end and traced & trace_bit(np.int64(action)):
                 t = trace[natural(trace_n)]
-                show_event(t, ts, i, slot, action, resting, before_price, before_size, after_size)
-                show_book(t, book, np.int64(0), False)
+                show_within(t, book, ts, i, slot, action, resting, before_price, before_size, after_size)
                 matches[natural(trace_n)] = trace_bit(np.int64(action))
                 trace_n += 1
             i += 1
@@ -382,7 +381,7 @@ def advance(m: Int, events: Any) -> Int:
                 if (flags & s.G_CLEAR and not flags & s.G_LOST) or snapshot or book.state == SYNCING:
                     book.state = LIVE
             restart = (flags & s.G_RESTART) != 0
-            if restart or c[s.C_G_SEEN] >= READ_AGAIN:
+            if restart or c[s.C_G_SEEN] >= s.READ_AGAIN:
                 flags |= s.G_TOP
                 first_ofi = reread(m, book, restart)
             else:
@@ -393,12 +392,7 @@ def advance(m: Int, events: Any) -> Int:
             keep_quote(m, book, tail.ts_event, (flags & s.G_RESTART) != 0)
         if snapshot:
             book.snapshots += 1
-        book.row_groups += 1
-        book.changed = 1
-        book.ts = ts
-        book.ts_event = tail.ts_event
-        book.sequence = tail.sequence
-        book.action = tail.action
+        stamp(book, tail, ts, np.int64(1))
         if (book.started or not snapshot) and book.state == LIVE and book.top_n[0] and book.top_n[1]:
             good = book.top_price[0, 0] < book.top_price[1, 0]
             book.quoted += np.int64(good)

@@ -11,7 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from depthscope.book.memory import bitmap_of, counts_of, far_counts_of, far_keys_of, far_sizes_of, sizes_of
+from depthscope.book import state as s
+from depthscope.book.memory import (
+    bitmap_of,
+    context_of,
+    counts_of,
+    far_counts_of,
+    far_keys_of,
+    far_sizes_of,
+    sizes_of,
+)
 from depthscope.book.primitives import U1, leading_zeros, move_rows, natural, nearest_integer, trailing_zeros
 from depthscope.jit import Int, hot, njit
 from depthscope.market.events import UNDEF_PRICE
@@ -342,3 +351,32 @@ def sum_depth(m: Int, book: Any, side: Int, bounds: Any, depth: Any) -> None:
         if not inside:
             break
         far -= 1
+
+
+@njit
+def wants_recentre(m: Int, book: Any, slot: Int) -> bool:
+    """Whether the best prices have left the inner half of the ladder, or it is too narrow."""
+    bids, asks = book.top_n[0], book.top_n[1]
+    if book.width == 0 or (bids == 0 and asks == 0):
+        return False
+    middle = book.base + (book.width >> 1)
+    quarter = book.width >> 2
+    bid = tick_of(book, book.top_price[0, 0]) if bids else np.int64(0)
+    ask = tick_of(book, book.top_price[1, 0]) if asks else np.int64(0)
+    if bids and asks:
+        if ask - bid < (book.width >> 1):
+            target = (bid + ask) >> 1
+        elif abs(bid - middle) <= quarter or abs(ask - middle) <= quarter:
+            target = middle  # a stub quote far away must not drag the ladder with it
+        else:
+            target = bid
+    else:
+        target = bid if bids else ask
+    grow = book.far_ops > 2048 and book.width < s.MAX_WIDTH
+    if abs(target - middle) > quarter or grow:
+        c = context_of(m)
+        c[s.C_NEED_SLOT] = slot
+        c[s.C_NEED_TICK] = target
+        c[s.C_NEED_WIDTH] = min(book.width * 4, s.MAX_WIDTH) if grow else book.width
+        return True
+    return False

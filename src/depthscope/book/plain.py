@@ -1,8 +1,8 @@
 """Groups of plain records of an order feed, which are nearly all it sends.
 
-Everything here could be done by `kernel.advance`, and is where anything is out of the ordinary: an
-order that is not known, a price outside the ladder, a snapshot. What is plain for all of a run is
-looked up once, and a record costs two thirds of what it costs there.
+`kernel.advance` could do all of this, and does whatever is out of the ordinary: orders that are not
+known, prices outside the ladder, snapshots. Here what is the same for all of a run is looked up once,
+and a record costs two thirds of what it costs there.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from depthscope.book import state as s
-from depthscope.book.changes import noted, wants_recentre
-from depthscope.book.levels import set_ladder, tick_of
+from depthscope.book.changes import add_lots, noted
+from depthscope.book.levels import tick_of, wants_recentre
 from depthscope.book.memory import context_of, counts_of, matches_of, sizes_of, table_of, trace_of
 from depthscope.book.primitives import (
     AHEAD,
@@ -33,7 +33,7 @@ from depthscope.book.primitives import (
     remove,
 )
 from depthscope.book.rows import trade
-from depthscope.book.tops import READ_AGAIN, reread, settle, show_book, show_event, show_group, trace_bit
+from depthscope.book.tops import reread, settle, show_group, show_within, stamp, trace_bit
 from depthscope.jit import Int, UInt, hot, njit
 from depthscope.market.events import (
     ADD,
@@ -49,6 +49,8 @@ from depthscope.market.events import (
 )
 from depthscope.market.layouts import LIVE, TRACE_FLOW, TRACE_GROUPS
 
+HIGHEST = 9.2e18  # prices of ladders, 1e-9 units
+
 
 @hot
 def is_plain(event: Any) -> Any:
@@ -61,7 +63,9 @@ def is_plain(event: Any) -> Any:
 @hot
 def takes_plain(book: Any) -> Any:
     """Whether `apply_plain` can work on a book as it is."""
-    return book.state == LIVE and book.started and not book.infers and book.width > 0
+    # No ladder reaches UNDEF_PRICE, then, which needs no second look at each record.
+    reach = np.float64(book.tick) * (book.base + book.width)
+    return book.state == LIVE and book.started and not book.infers and book.width > 0 and reach < HIGHEST
 
 
 @hot
@@ -105,7 +109,7 @@ def take_order(
         tick = tick_of(book, price)
         relative = tick - origin
         to = tick - base
-        plain = (size > 0) & (size < BIG) & (price >= 0) & (tick * grid == price)
+        plain = (size > 0) & (size < BIG) & (tick * grid == price) & (price >= 0)
         plain &= (to >= 0) & (to < width) & (relative > -BIAS) & (relative < BIAS)
         if action == ADD:
             side = np.int64(resting == ASK)
@@ -124,30 +128,27 @@ def take_order(
             before_price = (place + base) * grid
             lots, orders = size - before, np.int64(0)
             if to != place:
-                leave(m, c, book, sizes, counts, side, cell + place, before_price, before)
+                # What it joins may move the level it leaves, so that nothing is settled yet.
+                gone = add_lots(m, book, sizes, counts, side, cell + place, -before, np.int64(-1))
+                noted(c, book, side, before_price, gone[0], gone[1], True, False)
                 lots, orders = size, np.int64(1)
         after = size
         table[row, 1] = (np.uint64(relative + BIAS) << U33) | (np.uint64(side) << U32) | np.uint64(size)
         place = to
     resting = np.uint8(ASK) if side else np.uint8(BID)
-    at = natural(cell + place)
-    side = natural(side)
-    old = sizes[at, side]
-    new = old + lots
-    sizes[at, side] = new
-    counts[at, side] += orders
-    if old == 0 or new == 0:
-        set_ladder(m, book, side, at, old, new)
+    old, new = add_lots(m, book, sizes, counts, side, cell + place, lots, orders)
     ofi = noted(c, book, side, price, old, new, True, alone)
     return True, ofi, resting, before_price, before, after
 
 
 @njit
 def apply_plain(m: Int, book: Any, slot: Int, events: Any, i: Int, n: Int, trace_n: Int) -> Any:
-    """Apply groups of plain records of one instrument up to `n`, the next row or what is not plain.
+    """Apply groups of plain records to a book that `takes_plain`, on a grid of rows.
 
-    Returns the first record not taken, the trace's length, DONE or RECENTRE, and whether the group
-    of that record is open: its first records are applied and what `advance` must know is in the context.
+    It ends where a record is not plain, a group is another instrument's or not whole, a row is due or
+    the trace has no room. Returns the first record not taken, the trace's length, DONE or RECENTRE, and
+    whether the group of that record is open: its first records are applied, and what `advance` must know
+    is in the context.
     """
     c = context_of(m)
     table = table_of(m)
@@ -172,6 +173,7 @@ def apply_plain(m: Int, book: Any, slot: Int, events: Any, i: Int, n: Int, trace
     is_open = touched = False
     groups = np.int64(0)
     ts = clock
+    first = i
     while i < n:
         # ---- the group: all of it here, of this instrument, before the next row, with room for its rows
         first = i
@@ -200,7 +202,6 @@ def apply_plain(m: Int, book: Any, slot: Int, events: Any, i: Int, n: Int, trace
             changed = True
         else:
             changed = False
-            plain = True
             while True:
                 event = events[natural(i)]
                 prefetch(events, i + FAR_AHEAD)
@@ -235,21 +236,23 @@ def apply_plain(m: Int, book: Any, slot: Int, events: Any, i: Int, n: Int, trace
                     break
                 if traced & trace_bit(np.int64(action)):
                     t = trace[natural(trace_n)]
-                    show_event(t, ts, i, slot, action, resting, before_price, before, after)
-                    show_book(t, book, np.int64(0), False)
+                    show_within(t, book, ts, i, slot, action, resting, before_price, before, after)
                     matches[natural(trace_n)] = trace_bit(np.int64(action))
                     trace_n += 1
                 i += 1
             if not plain:  # `advance` goes on with this record
                 if i > first:
                     is_open = True
+                    if groups:
+                        stamp(book, events[natural(first - 1)], clock, groups)
+                        groups = np.int64(0)
+                    clock = ts
                     c[s.C_G_FLAGS] = s.G_BOOK if changed else 0
                     c[s.C_END] = end
                     c[s.C_TS] = ts
-                    clock = ts
                 break
         # ---- the group is complete
-        again = c[s.C_G_SEEN] >= READ_AGAIN
+        again = c[s.C_G_SEEN] >= s.READ_AGAIN
         if again:
             first_ofi += reread(m, book, False)
             both = book.top_n[0] > 0 and book.top_n[1] > 0
@@ -277,30 +280,9 @@ def apply_plain(m: Int, book: Any, slot: Int, events: Any, i: Int, n: Int, trace
         if (again or book.far_ops > 2048) and wants_recentre(m, book, slot):
             status = s.RECENTRE
             break
-    c[s.C_CLOCK] = clock
     if touched:
         book.touched = 1
     if groups:
-        tail = events[natural(i - 1)]  # of a group still open, what follows is told again at its end
-        book.changed = 1
-        book.row_groups += groups
-        book.ts = clock
-        book.ts_event = tail.ts_event
-        book.sequence = tail.sequence
-        book.action = tail.action
+        stamp(book, events[natural(i - 1)], clock, groups)
+    c[s.C_CLOCK] = clock
     return i, trace_n, status, is_open
-
-
-@hot
-def leave(
-    m: Int, c: Any, book: Any, sizes: Any, counts: Any, side: Int, at: Int, price: Int, lots: Int
-) -> None:  # fmt: skip
-    """Take an order off the level it stood at; what it joins may move that level, so nothing is settled."""
-    at, side = natural(at), natural(side)
-    old = sizes[at, side]
-    new = old - lots
-    sizes[at, side] = new
-    counts[at, side] -= 1
-    if new == 0:
-        set_ladder(m, book, side, at, old, new)
-    noted(c, book, side, price, old, new, True, False)

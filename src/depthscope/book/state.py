@@ -109,15 +109,19 @@ BOOK: Final = np.dtype(
     C_G_FLAGS, C_G_SEEN, C_G_LEVEL, _ASK_LEVEL, C_G_N,
     C_TRACE_OF, C_SCRATCH, C_SCRATCH_SIZES, C_BOUNDS, C_FLUSHES, C_QUOTES, C_QUOTE_ROWS, C_G_PENDING,
 ) = range(58)  # fmt: skip
-PENDING: Final = 16  # size changes of cached levels that a group can hold: side, rank and lots of each
+PENDING: Final = 16  # size changes of cached levels that are listed (side, rank, lots); more are read again
 C_SIZE: Final = C_G_PENDING + 3 * PENDING
 
 # Bits of C_G_FLAGS, what the open group contains.
-G_RESTART = 1  # flow imbalance starts anew
-G_LOST = 2
-G_CLEAR = 4
-G_BOOK = 8  # anything that may change the book
-G_TOP = 16  # a best price may have moved
+G_RESTART: Final = 1  # flow imbalance starts anew
+G_LOST: Final = 2
+G_CLEAR: Final = 4
+G_BOOK: Final = 8  # anything that may change the book
+G_TOP: Final = 16  # a side of the cached top was read again
+
+# Bits of C_G_SEEN, what the open group did to the cached top: 1 and 2 for a bid and an ask side with
+# anything noted, and from READ_AGAIN on for one that must be read again from its C_G_LEVEL on.
+READ_AGAIN: Final = 4
 
 # Why a kernel call returned.
 DONE: Final = 0

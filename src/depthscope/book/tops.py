@@ -18,7 +18,6 @@ from depthscope.market.layouts import NEAR_LEVELS, OFI_LEVELS
 NO_BID = -(2**63)
 NO_ASK = UNDEF_PRICE
 NEAR = len(NEAR_LEVELS)
-READ_AGAIN = 4  # bit in C_G_SEEN of a bid side to be read again; the ask side's is the next
 
 
 @hot
@@ -45,18 +44,18 @@ def settle(c: Any, book: Any) -> Int:
 
 @njit
 def reread(m: Int, book: Any, restart: bool) -> Int:
-    """Read again the sides that need it (all on `restart`) and compare; returns level-1 OFI.
+    """Read again the sides that need it (all on `restart`), settle what is listed of the other; level-1 OFI.
 
     Cont, Kukanov and Stoikov (2014), per level; a level counts where both sides have it in
     both states.
     """
     c = context_of(m)
-    again = np.int64(3) * READ_AGAIN if restart else c[s.C_G_SEEN]
+    again = np.int64(3) * s.READ_AGAIN if restart else c[s.C_G_SEEN]
     old_n = min(book.top_n[0], book.top_n[1])
     prices = scratch_prices_of(m)
     sizes = scratch_sizes_of(m)
     for side in range(2):
-        if again & (READ_AGAIN << side):
+        if again & (s.READ_AGAIN << side):
             start = np.int64(0) if restart else c[s.C_G_LEVEL + side]
             for k in range(OFI_LEVELS):
                 prices[side, k] = book.top_price[side, k]
@@ -69,7 +68,7 @@ def reread(m: Int, book: Any, restart: bool) -> Int:
     common = np.int64(0) if restart else min(old_n, book.top_n[0], book.top_n[1])
     first = np.int64(0)
     for side in range(2):
-        if again & (READ_AGAIN << side):
+        if again & (s.READ_AGAIN << side):
             flip = np.int64(-side)  # inverting every bit reverses the order of integers
             for k in range(c[s.C_G_LEVEL + side], common):
                 new_price, old_price = book.top_price[side, k] ^ flip, prices[side, k] ^ flip
@@ -84,7 +83,7 @@ def reread(m: Int, book: Any, restart: bool) -> Int:
             book.sum5[side] = total
     for k in range(c[s.C_G_N]):
         at = natural(s.C_G_PENDING + 3 * k)
-        if not again & (READ_AGAIN << c[at]):
+        if not again & (s.READ_AGAIN << c[at]):
             first += shift_size(book, c[at], c[at + 1], c[at + 2], common)
     return first
 
@@ -150,3 +149,24 @@ def show_group(
         for k in range(OFI_LEVELS):
             row.levels[k] = book.ofi[k]
         show_flow(row, book)
+
+
+@hot
+def show_within(
+    row: Any, book: Any, ts: Int, event: Int, slot: Int, action: Any, side: Any,
+    price_before: Int, size_before: Int, size_after: Int,
+) -> None:  # fmt: skip
+    """Write the TRACE row of a record before its group's LAST one."""
+    show_event(row, ts, event, slot, action, side, price_before, size_before, size_after)
+    show_book(row, book, np.int64(0), False)
+
+
+@hot
+def stamp(book: Any, tail: Any, ts: Int, groups: Int) -> None:
+    """Note when a book's last groups were, and what the LAST record of the last one was."""
+    book.row_groups += groups
+    book.changed = 1
+    book.ts = ts
+    book.ts_event = tail.ts_event
+    book.sequence = tail.sequence
+    book.action = tail.action
