@@ -141,7 +141,7 @@ def same(stream: Stream, size: int) -> None:
         assert got == desk.book.side(side, None)
 
 
-@examples(120)
+@examples(60)
 @given(PROGRAMS, st.sampled_from((1, 7, 1_000)))
 def test_a_dense_book(program: bytes, size: int) -> None:
     same(decode(program), size)
