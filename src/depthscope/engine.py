@@ -199,7 +199,7 @@ class Engine:
         """
         # Straight through for what a live feed hands over: whole groups, or records that close one.
         cells = self._cells
-        if events.dtype is not EVENT or events.ndim != 1:
+        if events.dtype is not EVENT or events.ndim != 1:  # the usual ones need no call, here and below
             self._checked(events)
         whole = self._open.closed_by(events) if self._open.n and len(events) else events
         if whole is None:

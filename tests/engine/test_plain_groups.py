@@ -113,6 +113,8 @@ def decode(program: bytes) -> Stream:
 
 def same(stream: Stream, size: int) -> None:
     """Every row of both engines, what groups add up to, and the book at the end."""
+    names = [name for name in TOLD if name != "event"]
+    fields = ("levels", *(name for name, *_ in FLOW_FIELDS))
     slow = Tracer(stream)
     slow.follow(as_events(stream.events))
     (desk,) = slow.desks.values()
@@ -127,10 +129,8 @@ def same(stream: Stream, size: int) -> None:
     groups: list[Any] = []
     for piece in cuts_of(stream.events, size):
         for _, rows in fast.trace_blocks(piece, TRACE_EVERY | TRACE_GROUPS):
-            told += rows[[name for name in TOLD if name != "event"]].tolist()
-            fields = ("levels", *(name for name, *_ in FLOW_FIELDS))
+            told += rows[names].tolist()
             groups += [[row[name].tolist() for name in fields] for row in rows[rows["last"] != 0]]
-    names = [name for name in TOLD if name != "event"]
     assert told == [tuple(line[name] for name in names) for line in slow.lines]
     assert groups == sums
     assert fast.counters(0) == {name: desk.counters.get(name, 0) for name in COUNTERS}

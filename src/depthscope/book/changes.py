@@ -33,7 +33,7 @@ def count_change(book: Any, side: Int, nearer: Any, delta: Int) -> None:
 def noted(c: Any, book: Any, side: Int, price: Int, old: Int, new: Int, live: Any, alone: Any) -> Int:
     """Note what a level change does to the cached top of book, settled at LAST; `live`: add it up too.
 
-    C_G_SEEN has a bit for a side with something noted, and one (s.READ_AGAIN) for a side that must be
+    C_G_SEEN has a bit for a side with something noted, and one (READ_AGAIN) for a side that must be
     read again from its C_G_LEVEL on: levels better than every change stay as they are. Until then
     changes of a level that was there and stays are listed, and need no reading. Where it is the last
     change of a group of one record (`alone`) it is settled at once; returns the level-1 OFI of that.

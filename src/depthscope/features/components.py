@@ -245,7 +245,7 @@ class Components:
     def lengthen(self, entries: int) -> None:
         """Make the memory of rings longer, where it lies if the system can; what is new is written.
 
-        Kernels alone look at it, by the address that `bind` tells them.
+        Kernels alone look at it, by the address they are told here.
         """
         self.rings.resize((entries, RING_COLUMNS), refcheck=False)
         self._bind_rings()

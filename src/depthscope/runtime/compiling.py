@@ -93,9 +93,8 @@ class _Crew:
             # -P: a file of the folder it is run in must not stand for a module.
             command = [sys.executable, "-P", "-m", __name__, str(folder), str(os.getpid())]
             nowhere = subprocess.DEVNULL
-            with suppress(
-                OSError
-            ):  # no more processes, or no interpreter to start: as many help as there are
+            # No more processes, or no interpreter to start: as many help as there are.
+            with suppress(OSError):
                 for _ in range(helpers):
                     process = subprocess.Popen(  # noqa: S603 - this program, and no shell  # nosec B603
                         command, stdin=nowhere, stdout=nowhere, stderr=nowhere
